@@ -1,0 +1,79 @@
+"""How everything a task author touches reaches an engine: the protocol `Caller`.
+
+There are three: the client's (outside a run), the worker's (inside one) and the test engine's. Each installs itself
+here; `Task`, `RunHandle` and the rest of `authoring/` ask `current()` and know nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Protocol
+
+from kernelkit.config import Home
+from kernelkit.errors import EngineUnavailableError
+from kernelkit.models.run import Run
+from kernelkit.models.task import Owner
+from kernelkit.wire.messages import ReplyBody, RequestBody, RunChanged
+
+
+class Caller(Protocol):
+    """One way to an engine."""
+
+    inside_run: bool
+    """True in a worker: triggers are reports of the attempt, and waiting for a run is a durable wait."""
+
+    @property
+    def home(self) -> Home: ...
+
+    @property
+    def owner(self) -> Owner:
+        """Who defines tasks here when the function is not a module's: the notebook, else the kernel."""
+        ...
+
+    def call(self, body: RequestBody) -> ReplyBody:
+        """Send, block until the answer (which is on disk) and return it; raises the `KernelKitError` of a refusal."""
+        ...
+
+    def outcome(self, run_id: str) -> Future[Run]:
+        """Resolves with the run once it is final. Cancelling the future leaves the run alone."""
+        ...
+
+    def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
+        """Call `changed`, on a thread of the caller's, at each change of the run; returns the function that stops it."""
+        ...
+
+
+_current: ContextVar[Caller | None] = ContextVar("kernelkit_caller", default=None)
+_default: Callable[[], Caller] | None = None
+
+
+def install_default(factory: Callable[[], Caller]) -> None:
+    """Say where callers come from when no context names one; `factory` is asked each time and caches by itself."""
+    global _default
+    _default = factory
+
+
+def current() -> Caller:
+    """The caller of this context, else the process's default client."""
+    found = _current.get()
+    if found is not None:
+        return found
+    if _default is None:
+        raise EngineUnavailableError("KernelKit is not connected. Use `import kernelkit as kk` and the names under kk.")
+    return _default()
+
+
+class use:
+    """Make `caller` the current one inside a `with` block, in this context only."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def __enter__(self) -> Caller:
+        self._token = _current.set(self._caller)
+        return self._caller
+
+    def __exit__(self, *exc: object) -> None:
+        _current.reset(self._token)

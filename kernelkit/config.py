@@ -1,0 +1,112 @@
+"""Where a project's home is, what lies in it, and the engine's settings.
+
+The home is `.kernelkit/` in the nearest ancestor that has one, else beside the nearest `pyproject.toml` or `.git`, else
+in the working directory; `KERNELKIT_HOME` overrides. Finding a home creates nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from kernelkit.errors import InvalidOptionError
+
+HOME_NAME = ".kernelkit"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one project, and the names of everything in it."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "engine.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the engine for life (`flock`); its text names the owner, for humans only."""
+        return self.path / "engine.lock"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.path / "engine.log"
+
+    @property
+    def down_mark(self) -> Path:
+        """Present after `kernelkit down`: only an explicit call starts the engine again."""
+        return self.path / "down"
+
+    @property
+    def bundles(self) -> Path:
+        """Code and captured globals, files of mode 0600 named by hash."""
+        return self.path / "bundles"
+
+    @property
+    def environments(self) -> Path:
+        """`<env id>.json`, mode 0600: interpreter, folder, path and variables of a defining process."""
+        return self.path / "environments"
+
+    @property
+    def orphans(self) -> Path:
+        """Results that found no engine for 60 s, one file a worker, taken in by the next engine."""
+        return self.path / "orphans"
+
+    def create(self) -> Home:
+        """Make the folders, closed to other users, and a `.gitignore` that keeps them out of git."""
+        for folder in (self.path, self.bundles, self.environments, self.orphans):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = self.path / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        return self
+
+
+def find_home(start: Path | str | None = None, *, explicit: Path | str | None = None) -> Home:
+    """The home for a process whose working directory is `start` (default: the current one)."""
+    named = explicit or os.environ.get("KERNELKIT_HOME")
+    if named:
+        return Home(Path(named).expanduser().resolve())
+    here = Path(start or Path.cwd()).resolve()
+    folders = [here, *here.parents]
+    for folder in folders:
+        if (folder / HOME_NAME).is_dir():
+            return Home(folder / HOME_NAME)
+    for folder in folders:
+        if (folder / "pyproject.toml").exists() or (folder / ".git").exists():
+            return Home(folder / HOME_NAME)
+    return Home(here / HOME_NAME)
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tool.kernelkit.engine]` of pyproject.toml; read by the engine alone. Times in seconds, sizes in bytes."""
+
+    concurrency_limit: int = 100  # executing attempts of the whole project
+    exclusive_workers: int = 2 * (os.cpu_count() or 1)
+    shared_workers: int = max(1, (os.cpu_count() or 1) // 2)  # per environment
+    idle_stop: float = 600.0
+    keep_runs_days: float = 30.0
+    keep_runs: int = 1_000_000
+    keep_logs_days: float = 7.0
+    keep_logs_bytes: int = 1_000_000_000
+    min_free_bytes: int = 64 * 1024 * 1024  # below this nothing new is taken
+    snapshot_every: int = 50_000  # events between snapshots
+    cancel_grace: float = 5.0  # between cancellation or interrupt and the kill
+    adopt_within: float = 20.0  # how long a living worker of a former engine may take to dial in
+
+
+def load_engine_settings(home: Home) -> EngineSettings:
+    """Settings of the project around `home`; raises `InvalidOptionError` naming the field."""
+    pyproject = home.path.parent / "pyproject.toml"
+    if not pyproject.exists():
+        return EngineSettings()
+    try:
+        table = tomllib.loads(pyproject.read_text()).get("tool", {}).get("kernelkit", {}).get("engine", {})
+        return msgspec.convert(table, EngineSettings)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as cause:
+        raise InvalidOptionError(f"{pyproject}, table [tool.kernelkit.engine]: {cause}") from cause

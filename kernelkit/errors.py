@@ -1,0 +1,237 @@
+"""Every error a person can meet, in one tree.
+
+    KernelKitError
+    ├─ EngineUnavailableError      no engine answers, and none could be started
+    ├─ HomeLockedError             another process owns this home's database
+    ├─ VersionMismatchError        client and engine speak different protocols
+    ├─ StoreError                  the database file does not open
+    │  └─ StoreFullError           no space left to commit
+    ├─ UnknownTaskError            no such task; carries near matches
+    ├─ UnknownRunError             no such run
+    ├─ DuplicateTaskError          the id belongs to another function or notebook
+    ├─ TaskDefinitionError         a task that cannot be defined as it is written
+    ├─ PayloadError
+    │  ├─ PayloadValidationError   the payload does not fit the task's parameters
+    │  ├─ PayloadTooLargeError     over 3,145,728 bytes of JSON
+    │  └─ PayloadNotSerializableError
+    ├─ OutputError
+    │  ├─ OutputNotSerializableError
+    │  └─ OutputTooLargeError
+    ├─ TaskNotPicklableError       a captured global that cannot be shipped
+    ├─ InvalidOptionError          an option's value is out of bounds
+    ├─ InvalidDurationError
+    ├─ NotInTaskError              a call that needs a run around it
+    └─ SubtaskError                `Result.unwrap()` of a run that did not complete
+
+Errors raised *by* a task body to steer it (`AbortTaskRunError`) and errors the engine gives to an attempt
+(`WorkerLostError`, `OutOfMemoryError`, `TaskTimeoutError`) hang under `KernelKitError` as well.
+
+Errors cross processes: `to_wire` / `from_wire` keep class, message and typed fields; pickling works as for any exception.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class KernelKitError(Exception):
+    """Base of all KernelKit errors. `str(error)` says what happened and what to do next.
+
+    Typed facts are keyword arguments and become attributes:
+
+    >>> UnknownTaskError("No task 'resise'.", task_id="resise", near=["resize"]).near
+    ['resize']
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **facts: Any) -> None:  # facts are JSON values, of any shape
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self).code, self.message, self.facts))
+
+
+class EngineUnavailableError(KernelKitError):
+    """No engine answers for this home, and none could be started."""
+
+    code = "engine_unavailable"
+
+
+class HomeLockedError(KernelKitError):
+    """Another process already owns this home's database."""
+
+    code = "home_locked"
+
+
+class VersionMismatchError(KernelKitError):
+    """Client and engine speak different protocol numbers."""
+
+    code = "version_mismatch"
+
+
+class StoreError(KernelKitError):
+    """The database file does not open or was written by a newer KernelKit."""
+
+    code = "store"
+
+
+class StoreFullError(StoreError):
+    """There is no space left to commit; nothing was stored."""
+
+    code = "store_full"
+
+
+class UnknownTaskError(KernelKitError):
+    """No task of this id is defined in the project."""
+
+    code = "unknown_task"
+
+
+class UnknownRunError(KernelKitError):
+    """No run of this id is kept."""
+
+    code = "unknown_run"
+
+
+class DuplicateTaskError(KernelKitError):
+    """The task id belongs to another function or another notebook."""
+
+    code = "duplicate_task"
+
+
+class TaskDefinitionError(KernelKitError):
+    """A task that cannot be defined as it is written."""
+
+    code = "task_definition"
+
+
+class PayloadError(KernelKitError):
+    """A payload that cannot be sent."""
+
+    code = "payload"
+
+
+class PayloadValidationError(PayloadError):
+    """The payload does not fit the task's parameters; carries pydantic's own error list."""
+
+    code = "payload_validation"
+
+
+class PayloadTooLargeError(PayloadError):
+    """The payload is over 3,145,728 bytes of UTF-8 JSON."""
+
+    code = "payload_too_large"
+
+
+class PayloadNotSerializableError(PayloadError):
+    """The payload has a value that JSON cannot carry."""
+
+    code = "payload_not_serializable"
+
+
+class OutputError(KernelKitError):
+    """A task's return value that cannot be kept."""
+
+    code = "output"
+
+
+class OutputNotSerializableError(OutputError):
+    """The return value has something that JSON cannot carry."""
+
+    code = "output_not_serializable"
+
+
+class OutputTooLargeError(OutputError):
+    """The return value is over 10,485,760 bytes of UTF-8 JSON."""
+
+    code = "output_too_large"
+
+
+class TaskNotPicklableError(KernelKitError):
+    """A global that the task uses cannot be shipped to a worker; names it and its cell."""
+
+    code = "task_not_picklable"
+
+
+class InvalidOptionError(KernelKitError):
+    """An option's value is unknown or out of bounds."""
+
+    code = "invalid_option"
+
+
+class InvalidDurationError(InvalidOptionError):
+    """A duration that cannot be read."""
+
+    code = "invalid_duration"
+
+
+class NotInTaskError(KernelKitError):
+    """A call that only means something inside a run."""
+
+    code = "not_in_task"
+
+
+class AbortTaskRunError(KernelKitError):
+    """Raise it in a task's body to fail the run now, without further attempts.
+
+    >>> raise AbortTaskRunError("the account is closed")
+    Traceback (most recent call last):
+    ...
+    kernelkit.errors.AbortTaskRunError: the account is closed
+    """
+
+    code = "abort_task_run"
+
+
+class TaskTimeoutError(KernelKitError):
+    """The attempt ran longer than it may."""
+
+    code = "task_timeout"
+
+
+class WorkerLostError(KernelKitError):
+    """The process that ran the attempt ended before the attempt did."""
+
+    code = "worker_lost"
+
+
+class OutOfMemoryError(KernelKitError):
+    """The attempt needed more memory than it may use."""
+
+    code = "out_of_memory"
+
+
+class SubtaskError(KernelKitError):
+    """`Result.unwrap()` of a run that did not complete; `run_id`, `task_id` and `error` say which and why."""
+
+    code = "subtask"
+
+
+def _tree(cls: type[KernelKitError]) -> dict[str, type[KernelKitError]]:
+    found = {cls.code: cls}
+    for sub in cls.__subclasses__():
+        found |= _tree(sub)
+    return found
+
+
+def _rebuild(code: str, message: str, facts: dict[str, Any]) -> KernelKitError:
+    return _tree(KernelKitError).get(code, KernelKitError)(message, **facts)
+
+
+def to_wire(error: KernelKitError) -> dict[str, Any]:
+    """The error as JSON values, for `from_wire` in another process."""
+    return {"code": error.code, "message": error.message, "facts": error.facts}
+
+
+def from_wire(data: dict[str, Any]) -> KernelKitError:
+    """The error that `to_wire` described; an unknown code becomes a plain `KernelKitError`."""
+    return _rebuild(data["code"], data["message"], data.get("facts") or {})

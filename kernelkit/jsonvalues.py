@@ -1,0 +1,82 @@
+"""The one JSON codec for payloads, outputs and metadata.
+
+pydantic's encoders (dates, models, dataclasses, sets, enums, paths, Decimals …) plus numpy scalars. JSON has no NaN or
+infinity, so those travel as `{"$float": "nan"}` and come back as floats; DataFrames, arrays and other bulk are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+
+from kernelkit.errors import KernelKitError, PayloadNotSerializableError
+
+_TAG = "$float"
+
+
+def encode(value: Any, *, what: str, error: type[KernelKitError] = PayloadNotSerializableError) -> str:
+    """JSON text of any `value` that JSON can carry, else `error` naming `what` and the fix.
+
+    >>> encode({"n": 1, "x": float("nan")}, what="the payload")
+    '{"n":1,"x":{"$float":"nan"}}'
+    """
+    try:
+        raw = to_json(value, inf_nan_mode="constants", fallback=_fallback)
+        if b"NaN" in raw or b"Infinity" in raw:
+            raw = msgspec.json.encode(_tagged(to_jsonable_python(value, inf_nan_mode="constants", fallback=_fallback)))
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as cause:
+        raise error(f"{what} cannot be written as JSON: {_reason(cause)}") from cause
+    return raw.decode()
+
+
+def decode(text: str) -> Any:
+    """The value of JSON text from `encode`.
+
+    >>> decode('{"n":1,"x":{"$float":"inf"}}')
+    {'n': 1, 'x': inf}
+    """
+    value = msgspec.json.decode(text)
+    return _untagged(value) if f'"{_TAG}"' in text else value
+
+
+def _fallback(value: Any) -> Any:
+    kind = type(value)
+    home = kind.__module__.partition(".")[0]
+    if home == "numpy" and not getattr(value, "shape", (1,)):  # numpy scalars have an empty shape
+        return value.item()
+    if home in {"numpy", "pandas", "polars", "pyarrow", "torch"}:
+        raise TypeError(
+            f"it holds a {kind.__module__}.{kind.__qualname__}. Write bulk data to a file and pass its path, "
+            "or convert a small one with .tolist()"
+        )
+    raise TypeError(f"it holds a {kind.__module__}.{kind.__qualname__}; convert it to numbers, text, lists or dicts")
+
+
+def _reason(cause: Exception) -> str:
+    text = str(cause)
+    for noise in ("Error calling `fallback`: ", "Error serializing to JSON: ", "TypeError: "):
+        text = text.replace(noise, "")
+    return text if text.endswith(".") else text + "."
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_TAG: str(value)}
+    if isinstance(value, dict):
+        return {key: _tagged(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_tagged(item) for item in value]
+    return value
+
+
+def _untagged(value: Any) -> Any:
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(value.get(_TAG), str):
+            return float(value[_TAG])
+        return {key: _untagged(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_untagged(item) for item in value]
+    return value

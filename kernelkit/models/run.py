@@ -1,0 +1,138 @@
+"""A run as everyone outside the engine sees it: an immutable snapshot."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from kernelkit import jsonvalues
+from kernelkit.models.error import Error
+
+
+class RunStatus(enum.StrEnum):
+    """The thirteen statuses of a run. Seven are final and never change again."""
+
+    PENDING_VERSION = "PENDING_VERSION"
+    DELAYED = "DELAYED"
+    QUEUED = "QUEUED"
+    DEQUEUED = "DEQUEUED"
+    EXECUTING = "EXECUTING"
+    WAITING = "WAITING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    CRASHED = "CRASHED"
+    SYSTEM_FAILURE = "SYSTEM_FAILURE"
+    EXPIRED = "EXPIRED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+FINAL = frozenset(
+    {
+        RunStatus.COMPLETED,
+        RunStatus.FAILED,
+        RunStatus.CANCELED,
+        RunStatus.CRASHED,
+        RunStatus.SYSTEM_FAILURE,
+        RunStatus.EXPIRED,
+        RunStatus.TIMED_OUT,
+    }
+)
+
+AttemptStatus = Literal["EXECUTING", "WAITING", "COMPLETED", "FAILED", "CANCELED", "CRASHED", "TIMED_OUT"]
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One try of a run. `peak_memory` is in bytes, as measured for exclusive workers."""
+
+    number: int
+    status: AttemptStatus
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: Error | None = None
+    worker: str = ""
+    peak_memory: int | None = None
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A snapshot of a run; take a newer one with `kk.runs.retrieve(run.id)` or `handle.refresh()`.
+
+    `payload` and `output` are decoded from JSON each time they are asked for. Moments are aware, in UTC.
+    """
+
+    id: str
+    task_id: str
+    status: RunStatus
+    payload_json: str | None = None  # None where a list leaves large values out
+    payload_size: int = 0
+    output_json: str | None = None
+    output_size: int = 0
+    error: Error | None = None
+    tags: tuple[str, ...] = ()
+    metadata_json: str = "{}"
+    attempts: tuple[Attempt, ...] = ()
+    attempt_number: int = 0  # 0 = not started
+    max_attempts: int = 1
+    created_at: datetime
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    retry_at: datetime | None = None  # a failed attempt has a moment for the next: shown as "Retrying"
+    queue: str
+    version: str | None = None
+    parent_id: str | None = None
+    root_id: str | None = None
+    depth: int = 0
+    batch_id: str | None = None
+    queued_reason: str | None = None  # why it is not running, while QUEUED
+    canceled_reason: str | None = None
+    children: int = 0  # runs triggered from inside it
+    worker: str | None = None
+    peak_memory: int | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """True for all seven final statuses, however the run ended."""
+        return self.status in FINAL
+
+    @property
+    def payload(self) -> Any:  # any JSON value
+        return None if self.payload_json is None else jsonvalues.decode(self.payload_json)
+
+    @property
+    def output(self) -> Any:  # any JSON value
+        return None if self.output_json is None else jsonvalues.decode(self.output_json)
+
+    @property
+    def metadata(self) -> dict[str, Any]:  # any JSON object
+        decoded: dict[str, Any] = jsonvalues.decode(self.metadata_json)
+        return decoded
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From the first start to the end, or None when it has not both."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} of {self.task_id}: {self.status}>"
+
+
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One captured line. `level` is debug, info, warn, error, or stdout / stderr for printed lines."""
+
+    at: datetime
+    level: str
+    text: str
+    attempt: int = 1
+
+
+class Logs(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Lines of a run, oldest first; `dropped` counts lines in the middle that were not kept."""
+
+    lines: tuple[LogLine, ...] = ()
+    dropped: int = 0

@@ -1,0 +1,1 @@
+"""How processes talk: messages, their framing, and where the socket lies."""

@@ -1,0 +1,478 @@
+"""Every message that crosses a process border, as msgspec structs (one codec: `wire/codec.py`).
+
+A connection opens with `Hello` and is answered by `Welcome` or `Refused`. After that:
+
+* clients send `Request(id, body)` and get `Reply(id, body)` or `Refused(id, error)`; pushes come unasked;
+* workers send `Report(seq, …)`, kept by them until `Ack(seq)` says that the report is on disk;
+* keepers are told to spawn and kill workers, and say what became of them.
+
+Moments are UTC microseconds, values are JSON text, ids are made by whoever asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from kernelkit.models.error import Error
+from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.models.task import TaskSpec
+from kernelkit.models.value import Value
+
+PROTOCOL = 1
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, array_like=False):
+    """Base of everything on the wire; the tag is the class name."""
+
+
+# ---- opening -----------------------------------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True):
+    """First message of a connection. `name` is the client's owner name, the keeper's env id, or the worker's id."""
+
+    role: Literal["client", "keeper", "worker"]
+    name: str
+    pid: int
+    protocol: int = PROTOCOL
+    package: str = ""
+    owner: str = ""  # clients: str(Owner), so that the engine knows which owners are connected
+    worker_kind: Literal["shared", "process"] = "shared"
+    env_id: str = ""
+    started_at: float = 0.0  # process start time (psutil create_time), against pid reuse
+    boot_id: str = ""
+    workers: tuple[str, ...] = ()  # keepers: ids of the workers they hold
+    live: tuple[LiveAttempt, ...] = ()  # workers: attempts they are executing now
+
+
+class LiveAttempt(msgspec.Struct, frozen=True):
+    run_id: str
+    fence: str
+    attempt: int
+
+
+class Welcome(Message, frozen=True):
+    pid: int
+    protocol: int
+    package: str
+    home: str
+    started_at: int
+
+
+class Refused(Message, frozen=True):
+    """An error for request or report `id`; `error` is `errors.to_wire(…)`. `id` 0 refuses the connection itself."""
+
+    id: int
+    error: dict[str, Any]
+
+
+# ---- requests, and what answers them -----------------------------------------------------------------------------
+
+
+class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run to make. The id is the caller's, so sending it twice makes one run."""
+
+    run_id: str
+    task_id: str
+    payload: Value
+    bundle: str = ""  # pinned code and globals; "" = the latest at the first start
+    tags: tuple[str, ...] = ()
+    max_attempts: int | None = None
+    metadata: str = "{}"
+
+
+class DefineTask(Message, frozen=True):
+    """→ `Defined`."""
+
+    spec: TaskSpec
+    replace: bool = False
+
+
+class Defined(Message, frozen=True):
+    task_id: str
+    version: str
+    is_new: bool
+    notice: str = ""  # e.g. that the id was taken over from another notebook
+
+
+class Trigger(Message, frozen=True):
+    """→ `Triggered`. With `batch_id` the items are one batch (≤ 1,000), made all or not at all."""
+
+    items: tuple[TriggerItem, ...]
+    batch_id: str = ""
+
+
+class BatchPart(Message, frozen=True):
+    """Items of a batch too large for one message, kept aside until `BatchSeal`. Not answered."""
+
+    batch_id: str
+    offset: int
+    items: tuple[TriggerItem, ...]
+
+
+class BatchSeal(Message, frozen=True):
+    """→ `Triggered`: all `count` items have been sent; make the runs."""
+
+    batch_id: str
+    count: int
+
+
+class Triggered(Message, frozen=True):
+    run_ids: tuple[str, ...]
+
+
+class Cancel(Message, frozen=True):
+    """→ `Run`, as it is after the cancel; a finished run is unchanged."""
+
+    run_id: str
+    reason: str = "Canceled by user"
+
+
+class Retrieve(Message, frozen=True):
+    """→ `RunReply`, with payload and output of any size."""
+
+    run_id: str
+
+
+class RunReply(Message, frozen=True):
+    run: Run
+
+
+class ListRuns(Message, frozen=True):
+    """→ `RunPage`, newest first. `after` is the last id of the page before."""
+
+    status: tuple[str, ...] = ()
+    task: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    batch: str = ""
+    parent: str = ""
+    queue: str = ""
+    limit: int = 25
+    after: str = ""
+
+
+class RunPage(Message, frozen=True):
+    runs: tuple[Run, ...]
+    has_more: bool
+    total: int
+    """How many match in all, counted up to 100,000."""
+
+
+class GetLogs(Message, frozen=True):
+    """→ `LogsReply`: the last `limit` lines."""
+
+    run_id: str
+    limit: int = 1000
+
+
+class LogsReply(Message, frozen=True):
+    logs: Logs
+
+
+class ListTasks(Message, frozen=True):
+    """→ `TaskList`."""
+
+
+class TaskInfo(msgspec.Struct, frozen=True):
+    spec: TaskSpec
+    version: str
+    versions: tuple[str, ...]
+
+
+class TaskList(Message, frozen=True):
+    tasks: tuple[TaskInfo, ...]
+
+
+class GetStatus(Message, frozen=True):
+    """→ `EngineStatus`."""
+
+
+class WorkerInfo(msgspec.Struct, frozen=True):
+    id: str
+    kind: str
+    pid: int
+    env_id: str
+    attempts: int
+    silent_s: float = 0.0  # how long a shared worker's loop has not answered
+
+
+class EngineStatus(Message, frozen=True):
+    pid: int
+    version: str
+    home: str
+    started_at: int
+    runs: dict[str, int]  # by status; live runs, plus everything in history
+    executing: int
+    limit: int
+    workers: tuple[WorkerInfo, ...]
+    clients: int
+    store_problem: str = ""  # in words, while the store cannot commit
+    log_path: str = ""
+
+
+class StopEngine(Message, frozen=True):
+    """→ `Done`, then the engine stops. `leave` leaves executing attempts to their keepers instead of letting them
+    finish; `mark` writes the note that keeps clients from starting it again by themselves."""
+
+    leave: bool = False
+    mark: bool = True
+
+
+class Done(Message, frozen=True):
+    pass
+
+
+class Follow(Message, frozen=True):
+    """Not answered: each named run is pushed as `RunEnded` once it is final (at once if it is)."""
+
+    run_ids: tuple[str, ...]
+
+
+class Watch(Message, frozen=True):
+    """→ `Done`; from then on `RunChanged` is pushed: status changes at once, the rest at most 5 times a second."""
+
+    run_id: str
+
+
+class Unwatch(Message, frozen=True):
+    """→ `Done`."""
+
+    run_id: str
+
+
+RequestBody = (
+    DefineTask
+    | Trigger
+    | BatchPart
+    | BatchSeal
+    | Cancel
+    | Retrieve
+    | ListRuns
+    | GetLogs
+    | ListTasks
+    | GetStatus
+    | StopEngine
+    | Follow
+    | Watch
+    | Unwatch
+)
+ReplyBody = Defined | Triggered | RunReply | RunPage | LogsReply | TaskList | EngineStatus | Done
+
+
+class Request(Message, frozen=True):
+    id: int
+    body: RequestBody
+
+
+class Reply(Message, frozen=True):
+    id: int
+    body: ReplyBody
+
+
+# ---- pushes to clients -------------------------------------------------------------------------------------------
+
+
+class RunEnded(Message, frozen=True):
+    run: Run
+
+
+class RunChanged(Message, frozen=True):
+    """A watched run as it is now, with its last log lines (at most 50)."""
+
+    run: Run
+    logs: tuple[LogLine, ...] = ()
+
+
+# ---- engine and worker -------------------------------------------------------------------------------------------
+
+
+class StartAttempt(Message, frozen=True):
+    """Engine → worker: run this. Sent only after the dispatch is on disk."""
+
+    run_id: str
+    task_id: str
+    fence: str
+    attempt: int
+    max_attempts: int
+    bundle: str
+    payload: Value  # always as text here
+    version: str
+    queue: str
+    created_at: int
+    tags: tuple[str, ...] = ()
+    metadata: str = "{}"
+    parent_id: str | None = None
+    root_id: str | None = None
+    depth: int = 0
+    batch_id: str | None = None
+
+
+class StopAttempt(Message, frozen=True):
+    """Engine → worker: stop this attempt. Async: signal, then cancellation; sync: signal, then an interrupt.
+
+    `signal_s` is how long a body that takes `signal` may go on by itself; the engine counts the grace after that and
+    has the keeper kill the process.
+    """
+
+    run_id: str
+    fence: str
+    reason: str
+    signal_s: float = 30.0
+
+
+class Retire(Message, frozen=True):
+    """Engine → worker: take no more, finish what you have, exit."""
+
+
+class Ping(Message, frozen=True):
+    """Engine → worker, answered by `Pong`: a shared loop that does not answer is blocked by a body."""
+
+
+class Pong(Message, frozen=True):
+    pass
+
+
+class Ack(Message, frozen=True):
+    """Engine → worker: every report up to `seq` is on disk, or was refused."""
+
+    seq: int
+
+
+class Started(Message, frozen=True):
+    at: int
+
+
+class Succeeded(Message, frozen=True):
+    output: Value  # as text
+    started_at: int
+    finished_at: int
+    peak_memory: int | None = None
+
+
+class Failed(Message, frozen=True):
+    """`retry` False: never again (AbortTaskRunError, payload or output errors). `out_of_memory`: see decision 16."""
+
+    error: Error
+    started_at: int
+    finished_at: int
+    retry: bool = True
+    out_of_memory: bool = False
+    peak_memory: int | None = None
+
+
+class Stopped(Message, frozen=True):
+    """The body has ended after `StopAttempt`, however it did; its outcome no longer matters."""
+
+    finished_at: int
+    started_at: int = 0
+
+
+class ChildTrigger(Message, frozen=True):
+    """A trigger from inside a run."""
+
+    items: tuple[TriggerItem, ...]
+    op: str
+    batch_id: str = ""
+
+
+class AddTags(Message, frozen=True):
+    tags: tuple[str, ...]
+    op: str
+
+
+class MetadataOp(msgspec.Struct, frozen=True, omit_defaults=True):
+    kind: Literal["set", "delete", "append", "remove", "increment", "update"]
+    key: str = ""
+    value: str = "null"  # JSON text
+
+
+class ChangeMetadata(Message, frozen=True):
+    ops: tuple[MetadataOp, ...]
+    op: str
+
+
+ReportBody = Started | Succeeded | Failed | Stopped | ChildTrigger | AddTags | ChangeMetadata
+
+
+class Report(Message, frozen=True):
+    """Worker → engine, at least once and in order; `seq` counts per worker process from 1."""
+
+    seq: int
+    run_id: str
+    fence: str
+    body: ReportBody
+
+
+class WorkerLogs(Message, frozen=True):
+    """Worker → engine: captured lines, best effort."""
+
+    run_id: str
+    attempt: int
+    lines: tuple[LogLine, ...]
+    dropped: int = 0
+
+
+# ---- engine and keeper -------------------------------------------------------------------------------------------
+
+
+class SpawnWorker(Message, frozen=True):
+    worker_id: str
+    kind: Literal["shared", "process"]
+
+
+class KillWorker(Message, frozen=True):
+    """Engine → keeper: end this worker and every process below it now."""
+
+    worker_id: str
+
+
+class KeeperShutdown(Message, frozen=True):
+    """Engine → keeper: stop your workers and exit."""
+
+
+class WorkerSpawned(Message, frozen=True):
+    worker_id: str
+    pid: int
+    started_at: float
+
+
+class WorkerExited(Message, frozen=True):
+    """`returncode` as `subprocess` gives it: negative is a signal. `killed` when this keeper did it on request."""
+
+    worker_id: str
+    returncode: int
+    killed: bool = False
+    peak_memory: int | None = None
+    stderr_tail: str = ""
+
+
+class SpawnFailed(Message, frozen=True):
+    worker_id: str
+    reason: str
+
+
+AnyMessage = (
+    Hello
+    | Welcome
+    | Refused
+    | Request
+    | Reply
+    | RunEnded
+    | RunChanged
+    | StartAttempt
+    | StopAttempt
+    | Retire
+    | Ping
+    | Pong
+    | Ack
+    | Report
+    | WorkerLogs
+    | SpawnWorker
+    | KillWorker
+    | KeeperShutdown
+    | WorkerSpawned
+    | WorkerExited
+    | SpawnFailed
+)
