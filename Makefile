@@ -1,0 +1,50 @@
+# One command each, and each does its own set-up: `make demo` and `make test` need Python 3.11 and make, nothing else.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Tests and demo must not meet a home or settings of the person who runs them.
+unexport KERNELKIT_HOME
+
+.PHONY: demo test test-all check format lab bench soak clean
+
+demo: $(READY)  ## run the quickstart notebook against a real engine, without a browser
+	$(BIN)/python notebooks/run_demo.py
+
+test: $(READY) system check  ## what CI runs
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) system check  ## with the long matrices
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## format, lint, types, import contract, front-end unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	scripts/widget-tests
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lab: $(READY)  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+bench: $(READY) system  ## the figures of docs/measurements, one JSON line each
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(READY)  ## many more simulated histories than `make test` has time for
+	$(BIN)/python -m tests.simulation.soak
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(READY): pyproject.toml scripts/make-venv
+	PYTHON="$(PYTHON)" scripts/make-venv $(VENV)
+	touch $@
+
+.PHONY: system
+system:
+	scripts/system-packages
