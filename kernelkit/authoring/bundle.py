@@ -1,0 +1,490 @@
+"""Bundles: a task's code and the globals it captured, in one file named by its hash.
+
+Notebook functions are pickled by value; functions of importable modules travel by name and workers import them. The
+defining process writes a bundle into the home before it tells the engine about it; workers only read. A definition
+never fails because of what it captures: `Bundle.check` raises at the trigger.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+import io
+import linecache
+import os
+import secrets
+import struct
+import sys
+import textwrap
+import threading
+import types
+import typing
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import msgspec
+
+from kernelkit.authoring import captures, notebook
+from kernelkit.authoring.captures import MAX_BUNDLE_BYTES, Capture, CaptureReport, CaptureState, Found
+from kernelkit.authoring.signature import Signature
+from kernelkit.config import Home
+from kernelkit.errors import KernelKitError, StoreError, TaskNotPicklableError
+
+_MAGIC = b"KKB1"
+
+
+class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    task_id: str
+    module: str = ""  # set when the function is found by importing; then there is no pickle
+    qualname: str = ""
+    sources: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A task's code and captured globals. `hash` is "" and `data` empty when something in it cannot be pickled."""
+
+    task_id: str
+    hash: str
+    data: bytes
+    report: CaptureReport
+
+    def check(self) -> Bundle:
+        """Itself, or `TaskNotPicklableError` naming each global that keeps the task from running, with its cell."""
+        problems = self.report.problems
+        if not problems:
+            return self
+        texts = [captures.problem_text(problem) for problem in problems]
+        said = f"Task '{self.task_id}' " + (
+            texts[0]
+            if len(texts) == 1
+            else "cannot be sent to a worker:\n" + "\n".join(f"  it {text}" for text in texts)
+        )
+        raise TaskNotPicklableError(
+            said,
+            task_id=self.task_id,
+            globals=[problem.name for problem in problems],
+            cells=[problem.cell for problem in problems],
+        )
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """What a worker makes of a bundle: the plain function, ready to be called."""
+
+    task_id: str
+    function: Callable[..., Any]
+    signature: Signature
+    sources: Mapping[str, str]
+
+    def fill_linecache(self) -> None:
+        """Make tracebacks show the source as it was when it was shipped; again, if another bundle used the names."""
+        for file, text in self.sources.items():
+            remember_source(file, text)
+
+
+# ---- making ----------------------------------------------------------------------------------------------------------
+
+
+def make_bundle(function: Callable[..., Any], *, task_id: str, sources: Mapping[str, str] | None = None) -> Bundle:
+    """The bundle of `function` with the globals as they are now.
+
+    `sources` (file name → text) default to those of the function and of its helpers from cells. Raises nothing for
+    what cannot be pickled or is missing: that is in the report, and `check()` raises it.
+    """
+    if is_by_reference(function):
+        header = _Header(task_id, function.__module__, function.__qualname__)
+        data = _frame(header, b"")
+        return Bundle(task_id, _hash(data), data, CaptureReport(total=len(data)))
+    found = captures.captured_names(function)
+    missing = [_missing(one) for one in found if one.missing]
+    texts = dict(sources) if sources is not None else _sources_of(function)
+    try:
+        pickled = dumps((function, _resolved_annotations(function)))
+    except Exception as cause:  # pickling runs people's own `__reduce__` methods, which may raise anything
+        troubles = missing + [one for one in _sized(found) if one.state != "ok"]
+        if not any(one.state != "missing" for one in troubles):
+            troubles.append(_whole_problem(function, cause))
+        return Bundle(task_id, "", b"", CaptureReport(tuple(troubles)))
+    data = _frame(_Header(task_id, sources=texts), pickled)
+    report = CaptureReport(tuple(missing + _sized(found)), total=len(data))
+    return Bundle(task_id, _hash(data), data, report)
+
+
+def is_by_reference(function: Callable[..., Any]) -> bool:
+    """Whether workers find `function` by importing its module: not for notebooks, scripts and nested functions."""
+    if not captures.travels_by_name(function):
+        return False
+    bound: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        bound = getattr(bound, part, None)
+    # None: the decorator still runs, or the name was removed. Else a task, or whatever a decorator made of it.
+    return bound is None or _unwrapped(bound) is function
+
+
+def code_fingerprint(function: Callable[..., Any], options_json: str) -> str:
+    """16 hex digits of code and options, without captured globals: what makes a new version of a task."""
+    source = _own_source(function)
+    text = source if source is not None else repr(_code_facts(function.__code__))
+    return hashlib.sha256(f"{function.__qualname__}\0{text}\0{options_json}".encode()).hexdigest()[:16]
+
+
+def dumps(value: object) -> bytes:
+    """`value` by cloudpickle, with cells' readable file names; raises `_TooLarge` past 256 MB, without copying on."""
+    target = _Capped(MAX_BUNDLE_BYTES)
+    _CellPickler(target, protocol=5).dump(value)
+    return target.getvalue()
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Capped(io.BytesIO):
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._left = limit
+
+    def write(self, data: Any) -> int:  # bytes, or pickle's own buffers
+        self._left -= memoryview(data).nbytes
+        if self._left < 0:
+            raise _TooLarge
+        return super().write(data)
+
+
+class _Counting(io.RawIOBase):
+    """Counts what it is given and keeps nothing."""
+
+    def __init__(self, limit: int) -> None:
+        self.size = 0
+        self._limit = limit
+
+    def write(self, data: Any) -> int:  # bytes, or pickle's own buffers
+        size = memoryview(data).nbytes
+        self.size += size
+        if self.size > self._limit:
+            raise _TooLarge
+        return size
+
+
+class _CellPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Renames cells' files for tracebacks, and ships what pickle would only name inside the notebook."""
+
+
+def _reduce_code(code: types.CodeType) -> Any:
+    shown = notebook.shown_file(code.co_filename)
+    if shown != code.co_filename:
+        code = code.replace(co_filename=shown)
+    return cloudpickle.Pickler.dispatch_table[types.CodeType](code)
+
+
+def _reduce_cached(cached: Any) -> Any:  # functools.lru_cache(f): pickle names it `__main__.f`, which no worker has
+    if captures.travels_by_name(cached):
+        return cached.__reduce__()
+    limits = cached.cache_parameters()
+    return _rebuild_cached, (cached.__wrapped__, limits["maxsize"], limits["typed"])
+
+
+def _rebuild_cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def _reduce_newtype(new: Any) -> Any:
+    return new.__reduce__() if captures.travels_by_name(new) else (typing.NewType, (new.__name__, new.__supertype__))
+
+
+_CellPickler.dispatch_table = ChainMap(
+    {types.CodeType: _reduce_code, functools._lru_cache_wrapper: _reduce_cached, typing.NewType: _reduce_newtype},
+    cloudpickle.Pickler.dispatch_table,
+)
+
+
+def _resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations written as text name globals that byte code never reads, so they are looked up here."""
+    notes: dict[str, Any] = dict(getattr(function, "__annotations__", {}))
+    if not any(isinstance(note, str) for note in notes.values()):
+        return {}
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return {}  # `Signature` says so in words
+
+
+def _frame(header: _Header, pickled: bytes) -> bytes:
+    head = msgspec.msgpack.encode(header)
+    return b"".join((_MAGIC, struct.pack(">I", len(head)), head, pickled))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _unwrapped(bound: Any) -> Any:  # a Task, a decorated function or the function itself
+    seen = 0
+    while seen < 20:
+        inner = getattr(bound, "function", None) or getattr(bound, "__wrapped__", None)
+        if inner is None:
+            return bound
+        bound, seen = inner, seen + 1
+    return bound
+
+
+# ---- saying what is in it --------------------------------------------------------------------------------------------
+
+
+def _missing(found: Found) -> Capture:
+    return Capture(
+        found.name,
+        state="missing",
+        fix=f"Run the cell that defines `{found.name}`, or define it in the task; then trigger again.",
+        via=found.via,
+    )
+
+
+def _sized(found: list[Found]) -> list[Capture]:
+    return [_measured(one) for one in found if not one.missing]
+
+
+def _measured(found: Found) -> Capture:
+    kind = type(found.value)
+    named = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    target = _Counting(MAX_BUNDLE_BYTES)
+    try:
+        _CellPickler(target, protocol=5).dump(found.value)
+    except _TooLarge:
+        return Capture(
+            found.name,
+            named,
+            state="too large",
+            problem=f"which is over {captures.size_text(MAX_BUNDLE_BYTES)}",
+            fix="Write it to a file and give the task its path as a parameter.",
+            cell=_cell(found.name),
+            via=found.via,
+        )
+    except Exception as cause:  # as in make_bundle
+        return Capture(
+            found.name,
+            named,
+            state="unpicklable",
+            problem=_reason(cause),
+            fix=_fix(kind, found.name),
+            cell=_cell(found.name),
+            via=found.via,
+        )
+    large = target.size > captures.WARN_BUNDLE_BYTES // 100
+    return Capture(found.name, named, size=target.size, cell=_cell(found.name) if large else None, via=found.via)
+
+
+def _cell(name: str) -> int | None:
+    return notebook.cell_assigning(name.partition(".")[0])
+
+
+def _reason(cause: Exception) -> str:
+    text = str(cause).rstrip(".") or type(cause).__name__
+    return text if isinstance(cause, (TypeError, KernelKitError)) else f"{type(cause).__name__}: {text}"
+
+
+def _fix(kind: type, name: str) -> str:
+    home = kind.__module__.partition(".")[0]
+    word = kind.__qualname__.lower()
+    if name == "get_ipython" or home in ("IPython", "ipykernel"):
+        return "Workers have no notebook around them: do this part in a cell of its own, outside the task."
+    if home in ("ipywidgets", "anywidget"):
+        return "Workers cannot reach widgets: report progress with kk.metadata.set(…) or kk.track(…)."
+    if home in ("_io", "socket", "sqlite3", "duckdb", "_duckdb") or "connection" in word or "client" in word:
+        return "Open it inside the task's body."
+    if "generator" in word:
+        return f"Make it a list (`{name} = list({name})`), or create it inside the task's body."
+    if home in ("_thread", "threading", "asyncio", "_asyncio", "multiprocessing"):
+        return "Create it inside the task's body; it cannot be shared with the notebook."
+    return "Create it inside the task's body, or pass what the task needs of it as a parameter."
+
+
+def _whole_problem(function: Callable[..., Any], cause: Exception) -> Capture:
+    if isinstance(cause, _TooLarge):
+        return Capture(
+            function.__name__,
+            "function",
+            state="too large",
+            problem=f"and with its globals it is over {captures.size_text(MAX_BUNDLE_BYTES)}",
+            fix="Write the largest of them to files and give the task their paths as parameters.",
+        )
+    return Capture(
+        function.__name__,
+        "function",
+        state="unpicklable",
+        problem=_reason(cause),
+        fix="Create what it needs inside the task's body, or move the function to a module file.",
+    )
+
+
+# ---- sources ---------------------------------------------------------------------------------------------------------
+
+
+def remember_source(file: str, text: str) -> None:
+    """Let tracebacks find `text` under `file`; entries without a modification time are never dropped."""
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+
+
+def _sources_of(function: Callable[..., Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for code in captures.captured_code(function):
+        lines = linecache.getlines(code.co_filename)
+        if lines:
+            found[notebook.shown_file(code.co_filename)] = "".join(lines)
+    return found
+
+
+def _own_source(function: Callable[..., Any]) -> str | None:
+    text = getattr(function, "__kernelkit_source__", None)  # set for `%%task` cells, whose line 1 is no Python
+    if isinstance(text, str):
+        return text
+    try:
+        return textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError, SyntaxError, IndentationError):  # no text, or a file that has changed meanwhile
+        return None
+
+
+def _code_facts(code: types.CodeType) -> tuple[object, ...]:
+    constants = tuple(_code_facts(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
+    return (code.co_code, code.co_names, code.co_varnames, constants)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def write_bundle(home: Home, bundle: Bundle) -> str:
+    """Put the bundle into the home, durably and readable by the owner alone; returns its hash ("" if it has none)."""
+    if bundle.hash:
+        write_private(home.bundles / bundle.hash, bundle.data)
+    return bundle.hash
+
+
+def is_written(home: Home, hash: str) -> bool:
+    """Whether the home has this bundle; marks it as used now, so that a clean-up leaves it."""
+    try:
+        os.utime(home.bundles / hash)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file named by its content: atomically, 0600, on disk when this returns. An existing one is kept."""
+    try:
+        os.utime(path)
+        return
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as cause:
+        draft.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path} could not be written: {cause.strerror}. Nothing was stored.", path=str(path)
+        ) from cause
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load_bundle(home: Home, hash: str) -> LoadedTask:
+    """Read a bundle, fill the line cache and give the function back; the caller keeps it for later attempts.
+
+    Raises `StoreError` for a file that is gone or damaged and `TaskNotPicklableError` for code that does not load here.
+    """
+    path = home.bundles / hash
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"The code of this run is gone: {path} does not exist. Trigger the task again.") from None
+    if _hash(data) != hash or data[:4] != _MAGIC:
+        raise StoreError(f"{path} is damaged. Delete it, run the cell that defines the task, and trigger it again.")
+    (length,) = struct.unpack_from(">I", data, 4)
+    header = msgspec.msgpack.decode(memoryview(data)[8 : 8 + length], type=_Header)
+    for file, text in header.sources.items():
+        remember_source(file, text)
+    try:
+        function = _load_function(header, memoryview(data)[8 + length :])
+    except Exception as cause:  # importing and unpickling run people's code, which may raise anything
+        raise TaskNotPicklableError(
+            f"Task '{header.task_id}' could not be loaded in its worker: {type(cause).__name__}: {cause}. "
+            "A module that it imports must be installed, or lie in the notebook's folder or on its sys.path.",
+            task_id=header.task_id,
+        ) from cause
+    return LoadedTask(header.task_id, function, Signature.of(function), header.sources)
+
+
+def _load_function(header: _Header, pickled: memoryview) -> Callable[..., Any]:
+    if header.module:
+        bound: Any = importlib.import_module(header.module)
+        for part in header.qualname.split("."):
+            bound = getattr(bound, part)
+        found: Callable[..., Any] = getattr(bound, "function", bound)  # a Task holds its function
+        return found
+    function, annotations = cloudpickle.loads(pickled)
+    if annotations:
+        function.__annotations__ = annotations
+    loaded: Callable[..., Any] = function
+    return loaded
+
+
+# ---- a task's code over time -----------------------------------------------------------------------------------------
+
+
+class TaskCode:
+    """The bundles of one `Task` object: made at its definition, and again at a trigger when captured globals changed.
+
+    >>> code = TaskCode(resize, task_id="resize")                      # doctest: +SKIP
+    >>> code.at_definition(home).report.lines()                        # doctest: +SKIP
+    >>> code.at_trigger(home).hash                                     # doctest: +SKIP
+    """
+
+    def __init__(self, function: Callable[..., Any], *, task_id: str) -> None:
+        self._function = function
+        self._task_id = task_id
+        self._lock = threading.Lock()
+        self._state: CaptureState | None = None
+        self._latest: Bundle | None = None
+
+    def at_definition(self, home: Home) -> Bundle:
+        """The bundle of now, written to the home if it can be; problems are in its report."""
+        with self._lock:
+            return self._make(home)
+
+    def at_trigger(self, home: Home) -> Bundle:
+        """The bundle with the globals of now, written; raises `TaskNotPicklableError`.
+
+        Costs microseconds while plain captures are unchanged; others are pickled again. A batch calls this once.
+        """
+        with self._lock:
+            latest = self._latest
+            if latest is not None and latest.hash and not latest.report.problems and is_written(home, latest.hash):
+                state = captures.capture_state(self._function)
+                if self._state is not None and self._state.proves_unchanged(state):
+                    return latest
+            return self._make(home).check()
+
+    def _make(self, home: Home) -> Bundle:
+        self._state = captures.capture_state(self._function)
+        bundle = make_bundle(self._function, task_id=self._task_id)
+        write_bundle(home, bundle)
+        # The bytes are on disk now; keeping them would double what a large capture costs.
+        self._latest = Bundle(bundle.task_id, bundle.hash, b"", bundle.report)
+        return bundle
