@@ -75,7 +75,8 @@ def parse_path(key: str) -> Path:
         found = _STEP.match(key, position)
         if not found:
             raise InvalidOptionError(
-                f"metadata key {key!r} is not a path. Write for instance $.user.tags[0], or a key without '$.' in front.",
+                f"The metadata key {key!r} is not a path. Write for instance $.user.tags[0], "
+                "or a key without '$.' in front.",
                 field="metadata",
             )
         name, index, double, single = found.groups()

@@ -1,0 +1,363 @@
+"""What a task's code can know about its own run: `ctx`, `signal`, and the scope that ties them to one attempt.
+
+Everything of one attempt hangs on its `Scope`, found through a context variable; so it follows `await`, tasks and
+`asyncio.to_thread`, and two attempts in one process never see each other's. What a newcomer would get wrong: nothing
+here blocks or talks. A scope hands reports to whoever made it (`report`) and learns later, through `settle` and
+`refuse`, what became of them; hence a refused call surfaces at the attempt's next call of ours, or at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from kernelkit.clock import WallClock, to_datetime
+from kernelkit.errors import KernelKitError, NotInTaskError
+
+if TYPE_CHECKING:
+    from kernelkit.authoring.metadata import MetadataState
+    from kernelkit.wire.messages import ReportBody, StartAttempt
+
+_WALL = WallClock()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptContext:
+    number: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueContext:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchContext:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The run as it was when this attempt began; it does not change during the attempt."""
+
+    id: str
+    tags: tuple[str, ...]
+    is_test: bool
+    is_replay: bool
+    created_at: datetime
+    started_at: datetime
+    max_attempts: int
+    version: str
+    parent_id: str | None
+    root_id: str
+    depth: int
+    attempt: AttemptContext
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The run context: `ctx.run`, `.task`, `.attempt`, `.queue`, and `.batch` or None.
+
+    `ctx.run.attempt` is `ctx.attempt`. A body gets it as its parameter `ctx`; anywhere below, it is `kk.ctx`.
+    """
+
+    task: TaskContext
+    attempt: AttemptContext
+    run: RunContext
+    queue: QueueContext
+    batch: BatchContext | None
+
+
+def context_of(start: StartAttempt, started_at: int) -> Context:
+    """The context of the attempt that `start` asks for."""
+    attempt = AttemptContext(number=start.attempt, started_at=to_datetime(started_at))
+    return Context(
+        task=TaskContext(id=start.task_id),
+        attempt=attempt,
+        run=RunContext(
+            id=start.run_id,
+            tags=start.tags,
+            is_test=False,
+            is_replay=False,
+            created_at=to_datetime(start.created_at),
+            started_at=attempt.started_at,
+            max_attempts=start.max_attempts,
+            version=start.version,
+            parent_id=start.parent_id,
+            root_id=start.root_id or start.run_id,
+            depth=start.depth,
+            attempt=attempt,
+        ),
+        queue=QueueContext(name=start.queue),
+        batch=BatchContext(id=start.batch_id) if start.batch_id else None,
+    )
+
+
+class CancelSignal:
+    """Tells a body that it should stop: `await signal.wait()`, `signal.is_set()`, `signal.reason`.
+
+    Take a parameter named `signal` and the body is given time to end by itself before it is cancelled. It may be set
+    and waited for from any thread; `wait_sync` is for plain functions.
+
+    >>> signal = CancelSignal()
+    >>> signal.is_set(), signal.wait_sync(timeout=0)
+    (False, False)
+    >>> signal.set("Canceled by user")
+    >>> signal.wait_sync(), signal.reason
+    (True, 'Canceled by user')
+    """
+
+    __slots__ = ("_event", "_lock", "_waiters", "reason")
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self.reason: str | None = None
+
+    def set(self, reason: str) -> None:
+        """Ask the body to stop; the first reason stays."""
+        with self._lock:
+            if self._event.is_set():
+                return
+            self.reason = reason
+            self._event.set()
+            waiters, self._waiters = self._waiters, []
+        for loop, waiter in waiters:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_wake, waiter)
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Return once the signal is set; at once if it is."""
+        with self._lock:
+            if self._event.is_set():
+                return
+            loop = asyncio.get_running_loop()
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiters.append((loop, waiter))
+        await waiter
+
+    def wait_sync(self, timeout: float | None = None) -> bool:
+        """Block until the signal is set, at most `timeout` seconds; says whether it is set."""
+        return self._event.wait(timeout)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+Site = tuple[str, int]  # file and line of a person's call
+
+
+class Scope:
+    """One attempt, as its own code and KernelKit's calls in it share it. Made anew for each attempt; cheap on purpose.
+
+    `report` sends a state change without blocking. It returns None where the engine has taken it at once (or raises
+    the refusal), else a number by which `settle` or `refuse` is told later. `emit` takes a log line (level, text).
+    `later` runs a function after some seconds, on any thread; without it metadata leaves only at flushes. `now` tells
+    UTC microseconds (a test engine has its own time).
+    """
+
+    __slots__ = (
+        "_context",
+        "_counts",
+        "_lock",
+        "_open",
+        "_settled",
+        "_signal",
+        "emit",
+        "in_body",
+        "later",
+        "metadata_state",
+        "now",
+        "progress",
+        "refusal",
+        "report",
+        "start",
+        "started_at",
+        "stop_reason",
+        "tags",
+        "takes_signal",
+    )
+
+    def __init__(
+        self,
+        start: StartAttempt,
+        *,
+        report: Callable[[ReportBody], int | None],
+        emit: Callable[[str, str], None] | None = None,
+        later: Callable[[float, Callable[[], None]], None] | None = None,
+        now: Callable[[], int] = _WALL.now,
+    ) -> None:
+        self.start = start
+        self.now = now
+        self.started_at = now()
+        self.report = report
+        self.emit = emit
+        self.later = later
+        self.in_body = False
+        self.takes_signal = False
+        self.stop_reason: str | None = None  # set once the attempt was asked to stop
+        self.refusal: tuple[KernelKitError, Site | None] | None = None
+        self.metadata_state: MetadataState | None = None
+        self.progress: list[dict[str, Any]] = []  # see authoring/track.py
+        self.tags: list[str] | None = None  # see authoring/tags.py
+        self._context: Context | None = None
+        self._signal: CancelSignal | None = None
+        self._counts: dict[tuple[str, str, str], int] | None = None
+        self._open: dict[int, Site | None] = {}
+        self._settled: CancelSignal | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def context(self) -> Context:
+        if self._context is None:
+            self._context = context_of(self.start, self.started_at)
+        return self._context
+
+    @property
+    def signal(self) -> CancelSignal:
+        if self._signal is None:
+            with self._lock:
+                self._signal = self._signal or CancelSignal()
+        return self._signal
+
+    @property
+    def stopping(self) -> bool:
+        return self.stop_reason is not None
+
+    def op(self, kind: str, name: str, args_text: str) -> str:
+        """The key of a state-changing call: kind, name, hash of arguments, and how often just that was called before.
+
+        The engine answers a key it knows with its first result, so a call sent twice acts once.
+        """
+        digest = hashlib.blake2b(args_text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        key = (kind, name, digest)
+        with self._lock:
+            if self._counts is None:
+                self._counts = {}
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+        return f"{kind}:{name}:{digest}:{count}"
+
+    def send(self, body: ReportBody) -> None:
+        """Report a change made by the attempt's code; raises an earlier call's refusal first."""
+        self.check()
+        self.post(body, call_site())
+
+    def post(self, body: ReportBody, site: Site | None) -> None:
+        """Report without raising what was refused before: for changes that were gathered and leave by themselves."""
+        with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
+            number = self.report(body)
+            if number is not None:
+                self._open[number] = site
+
+    def check(self) -> None:
+        """Raise the refusal of an earlier call, once."""
+        if self.refusal is not None:
+            error, site = self.refusal
+            self.refusal = None
+            if site is not None:
+                error.add_note(f"It was refused for the call in {site[0]}, line {site[1]}.")
+            raise error
+
+    def settle(self, number: int) -> None:
+        """The report `number`, and all before it, are on disk."""
+        if not self._open:
+            return
+        with self._lock:
+            for each in [each for each in self._open if each <= number]:
+                del self._open[each]
+        self._tell_if_settled()
+
+    def refuse(self, number: int, error: KernelKitError) -> None:
+        """The report `number` was refused; the first refusal is kept for the attempt's next call."""
+        with self._lock:
+            site = self._open.pop(number, None)
+            if self.refusal is None:
+                self.refusal = (error, site)
+        self._tell_if_settled()
+
+    def abandon(self) -> None:
+        """Nobody will settle what is open: the engine has not been seen for long."""
+        with self._lock:
+            self._open.clear()
+        self._tell_if_settled()
+
+    @property
+    def has_open_reports(self) -> bool:
+        return bool(self._open)
+
+    def settled(self) -> CancelSignal:
+        """A signal that is set once no report is open."""
+        with self._lock:
+            waiting = CancelSignal()
+            self._settled = waiting
+        self._tell_if_settled()
+        return waiting
+
+    def _tell_if_settled(self) -> None:
+        waiting = self._settled
+        if waiting is not None and not self._open:
+            waiting.set("settled")
+
+
+def call_site() -> Site | None:
+    """Where a person's code called into KernelKit: the nearest frame outside the package."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not str(frame.f_globals.get("__name__", "")).startswith("kernelkit."):
+            return (frame.f_code.co_filename, frame.f_lineno)
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return None
+
+
+scope: ContextVar[Scope | None] = ContextVar("kernelkit_scope", default=None)
+
+
+def current_scope(what: str = "This call") -> Scope:
+    """The scope of the attempt around this code; raises `NotInTaskError` outside of one."""
+    found = scope.get()
+    if found is None:
+        raise NotInTaskError(
+            f"{what} works only while a task is running, in the task's body or below it. "
+            "If it is in a thread that the task started, start the thread with "
+            "asyncio.to_thread(…) or contextvars.copy_context().run(…)."
+        )
+    return found
+
+
+class _CurrentContext:
+    """`kk.ctx`: the run context of whatever run this code is in."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:  # whatever Context has
+        if name.startswith("__"):  # inspection by IPython, copy or pickle is no question about a run
+            raise AttributeError(name)
+        return getattr(current_scope(f"kk.ctx.{name}").context, name)
+
+    def __repr__(self) -> str:
+        found = scope.get()
+        return "<kk.ctx outside a run>" if found is None else repr(found.context)
+
+
+ctx: Context = cast(Context, _CurrentContext())

@@ -1,0 +1,89 @@
+"""`kk.logger`: log lines of a run, with fields. `print` and the `logging` module are captured as well.
+
+Outside a run the lines go to the logging module, as the logger `kernelkit.task`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kernelkit.authoring.context import scope
+
+_outside = logging.getLogger("kernelkit.task")
+
+
+def line_of(message: object, fields: dict[str, Any]) -> str:  # fields: whatever a person wants to see
+    """The text of a line: the message, then the fields as `name=value`.
+
+    >>> line_of("parsed", {"rows": 10, "file": "a b.csv"})
+    "parsed rows=10 file='a b.csv'"
+    """
+    parts = [str(message)]
+    for name, value in fields.items():
+        text = value if isinstance(value, str) and value and not set(value) & set(" \n\t'\"=") else repr(value)
+        parts.append(f"{name}={text}")
+    return " ".join(parts)
+
+
+class Logger:
+    """Writes lines into the log of the run this code is in.
+
+    kk.logger.info("parsed", rows=10)
+    with kk.logger.span("parse"):
+        ...
+    """
+
+    __slots__ = ()
+
+    def debug(self, message: object, /, **fields: Any) -> None:
+        self._write("debug", message, fields)
+
+    def info(self, message: object, /, **fields: Any) -> None:
+        self._write("info", message, fields)
+
+    log = info
+
+    def warn(self, message: object, /, **fields: Any) -> None:
+        self._write("warn", message, fields)
+
+    warning = warn
+
+    def error(self, message: object, /, **fields: Any) -> None:
+        self._write("error", message, fields)
+
+    @contextmanager
+    def span(self, name: str, /, **fields: Any) -> Iterator[None]:
+        """Say when a part of the work begins and ends, and how long it took."""
+        self._write("info", f"{name}: began", fields)
+        began = time.perf_counter()
+        try:
+            yield
+        except BaseException as error:  # told, and passed on as it is
+            self._write("error", f"{name}: ended by {type(error).__name__} after {_seconds(began)}", fields)
+            raise
+        self._write("info", f"{name}: ended after {_seconds(began)}", fields)
+
+    def _write(self, level: str, message: object, fields: dict[str, Any]) -> None:
+        text = line_of(message, fields)
+        found = scope.get()
+        if found is None:
+            _outside.log(_LEVELS[level], "%s", text)
+        elif found.emit is not None:
+            found.emit(level, text)
+
+    def __repr__(self) -> str:
+        return "<kk.logger>"
+
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+def _seconds(began: float) -> str:
+    return f"{time.perf_counter() - began:.3f} s"
+
+
+logger = Logger()
