@@ -16,4 +16,5 @@ def encode(message: AnyMessage) -> bytes:
 
 def decode(data: bytes | memoryview) -> AnyMessage:
     """The message in `data`; raises `msgspec.DecodeError` for anything else."""
-    return _decoder.decode(data)
+    message: AnyMessage = _decoder.decode(data)
+    return message

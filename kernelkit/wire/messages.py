@@ -48,6 +48,8 @@ class Hello(Message, frozen=True):
 
 
 class LiveAttempt(msgspec.Struct, frozen=True):
+    """An attempt a worker was given and whose last report it has no `Ack` for yet: still executing, or just over."""
+
     run_id: str
     fence: str
     attempt: int
@@ -262,8 +264,11 @@ ReplyBody = Defined | Triggered | RunReply | RunPage | LogsReply | TaskList | En
 
 
 class Request(Message, frozen=True):
+    """`again` marks a request that is sent once more because its answer was lost with a connection."""
+
     id: int
     body: RequestBody
+    again: bool = False
 
 
 class Reply(Message, frozen=True):
