@@ -88,3 +88,11 @@ def _assigned(source: str) -> set[str]:
                 found.add(node.id)
         waiting.extend(ast.iter_child_nodes(node))
     return found
+
+
+def kernel_file() -> str | None:
+    """The kernel's connection file, or None outside of a Jupyter kernel."""
+    application = getattr(shell(), "parent", None)
+    kernel = getattr(application, "parent", application)
+    found = getattr(kernel, "connection_file", None) or getattr(application, "connection_file", None)
+    return found if isinstance(found, str) and found else None
