@@ -1,0 +1,159 @@
+"""Runs as rows of `history`, and rows as runs again.
+
+The tuple of `to_row` is in the order of the table's columns; `Columns` names the same order for reading back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kernelkit.clock import from_datetime, to_datetime
+from kernelkit.models.error import Error
+from kernelkit.models.run import Attempt, Run, RunStatus
+from kernelkit.store.rows import HistoryRow
+from kernelkit.store.statements import statements
+from kernelkit.wire.messages import ListRuns
+
+_encode = msgspec.json.Encoder().encode
+_decode_error = msgspec.json.Decoder(Error).decode
+_decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
+
+
+class Columns(NamedTuple):
+    """The columns of `history`, in order."""
+
+    id: str
+    task_id: str
+    status: str
+    payload: str | None
+    payload_ref: str | None
+    payload_size: int
+    output: str | None
+    output_ref: str | None
+    output_size: int
+    error: str | None
+    tags: list[str] | tuple[str, ...]
+    metadata: str
+    attempts: str
+    attempt_number: int
+    max_attempts: int
+    created_at: int
+    queued_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    retry_at: int | None
+    queue: str
+    version: str | None
+    parent_id: str | None
+    root_id: str | None
+    depth: int
+    batch_id: str | None
+    queued_reason: str | None
+    canceled_reason: str | None
+    children: int
+    worker: str | None
+    peak_memory: int | None
+    seq: int
+
+
+def to_row(row: HistoryRow) -> Columns:
+    """The row of a finished run."""
+    run = row.run
+    return Columns(
+        id=run.id,
+        task_id=run.task_id,
+        status=run.status.value,
+        payload=run.payload_json,
+        payload_ref=row.payload_ref,
+        payload_size=run.payload_size,
+        output=run.output_json,
+        output_ref=row.output_ref,
+        output_size=run.output_size,
+        error=None if run.error is None else _encode(run.error).decode(),
+        tags=run.tags,
+        metadata=run.metadata_json,
+        attempts=_encode(run.attempts).decode(),
+        attempt_number=run.attempt_number,
+        max_attempts=run.max_attempts,
+        created_at=from_datetime(run.created_at),
+        queued_at=_micros(run.queued_at),
+        started_at=_micros(run.started_at),
+        finished_at=_micros(run.finished_at),
+        retry_at=_micros(run.retry_at),
+        queue=run.queue,
+        version=run.version,
+        parent_id=run.parent_id,
+        root_id=run.root_id,
+        depth=run.depth,
+        batch_id=run.batch_id,
+        queued_reason=run.queued_reason,
+        canceled_reason=run.canceled_reason,
+        children=run.children,
+        worker=run.worker,
+        peak_memory=run.peak_memory,
+        seq=row.seq,
+    )
+
+
+def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
+    """The run of a row; large values come from `values` by ref and stay None without it."""
+    found = values or {}
+    return Run(
+        id=row.id,
+        task_id=row.task_id,
+        status=RunStatus(row.status),
+        payload_json=found.get(row.payload_ref) if row.payload_ref else row.payload,
+        payload_size=row.payload_size,
+        output_json=found.get(row.output_ref) if row.output_ref else row.output,
+        output_size=row.output_size,
+        error=None if row.error is None else _decode_error(row.error),
+        tags=tuple(row.tags),
+        metadata_json=row.metadata,
+        attempts=_decode_attempts(row.attempts),
+        attempt_number=row.attempt_number,
+        max_attempts=row.max_attempts,
+        created_at=to_datetime(row.created_at),
+        queued_at=_moment(row.queued_at),
+        started_at=_moment(row.started_at),
+        finished_at=_moment(row.finished_at),
+        retry_at=_moment(row.retry_at),
+        queue=row.queue,
+        version=row.version,
+        parent_id=row.parent_id,
+        root_id=row.root_id,
+        depth=row.depth,
+        batch_id=row.batch_id,
+        queued_reason=row.queued_reason,
+        canceled_reason=row.canceled_reason,
+        children=row.children,
+        worker=row.worker,
+        peak_memory=row.peak_memory,
+    )
+
+
+def filters(asked: ListRuns, exclude: Collection[str]) -> tuple[str, dict[str, Any]]:
+    """The WHERE of a listing, without `after`, and its parameters (any JSON-like value)."""
+    wanted: dict[str, Any] = {
+        "status": list(asked.status),
+        "task": list(asked.task),
+        "tag": list(asked.tag),
+        "batch": asked.batch,
+        "parent": asked.parent,
+        "queue": asked.queue,
+        "exclude": list(exclude),
+    }
+    given = {name: value for name, value in wanted.items() if value}
+    named = statements()
+    return " AND ".join(named[f"filter_{name}"] for name in given) or named["filter_none"], given
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else from_datetime(moment)
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else to_datetime(micros)

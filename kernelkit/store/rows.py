@@ -1,0 +1,82 @@
+"""What goes into the store: rows of its four growing tables, gathered in a `Batch` that is committed whole.
+
+Rows are plain tuples handed straight to DuckDB's appender, so the order of their fields is the order of the columns in
+`sql/migrations/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kernelkit.models.run import Run
+
+
+class LogRow(NamedTuple):
+    """One event; `body` is JSON text, `run_id` is '' for events that belong to no run."""
+
+    seq: int
+    ts: int
+    kind: str
+    run_id: str
+    body: str
+
+
+class LineRow(NamedTuple):
+    """One captured line. `n` counts all lines of the run, dropped ones too: a gap in it is a count of dropped lines."""
+
+    run_id: str
+    attempt: int
+    ts: int
+    level: str
+    text: str
+    n: int
+
+
+class ValueRow(NamedTuple):
+    """A payload or output too large for the engine's state. A `ref` belongs to one run and goes with it."""
+
+    ref: str
+    text: str
+
+
+@dataclass(slots=True)
+class HistoryRow:
+    """A finished run. A value that is in `vals` has its ref here and None in the run.
+
+    `replaces` is for a run whose row is already there (a late `finished_at`, tags or metadata): the old row goes in the
+    same transaction.
+    """
+
+    run: Run
+    payload_ref: str | None
+    output_ref: str | None
+    seq: int
+    replaces: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that reach the disk together or not at all."""
+
+    events: list[LogRow] = field(default_factory=list)
+    values: list[ValueRow] = field(default_factory=list)
+    lines: list[LineRow] = field(default_factory=list)
+    history: list[HistoryRow] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.events or self.values or self.lines or self.history)
+
+    def merge(self, other: Batch) -> None:
+        """Add the rows of `other` behind these.
+
+        >>> batch = Batch(values=[ValueRow("a", "1")])
+        >>> batch.merge(Batch(values=[ValueRow("b", "2")]))
+        >>> [row.ref for row in batch.values]
+        ['a', 'b']
+        """
+        self.events += other.events
+        self.values += other.values
+        self.lines += other.lines
+        self.history += other.history

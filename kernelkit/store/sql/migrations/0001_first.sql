@@ -1,0 +1,107 @@
+-- The first schema. Moments are UTC microseconds since 1970 in BIGINT; JSON travels as text.
+-- No primary keys: the engine is the only writer and hands out every id itself, ids sort by age (so a lookup
+-- reads one row group), and an index would quadruple the file and slow every start.
+
+CREATE TABLE meta (
+    key VARCHAR,
+    value VARCHAR
+);
+
+-- The truth: every event, in the order in which it was decided.
+CREATE TABLE log (
+    seq BIGINT,
+    ts BIGINT,
+    kind VARCHAR,
+    run_id VARCHAR,                 -- '' for events that belong to no run
+    body VARCHAR
+);
+
+-- Payloads and outputs over 1 KiB, which the engine's state holds only as a reference. A ref belongs to one run.
+CREATE TABLE vals (
+    ref VARCHAR,
+    text VARCHAR
+);
+
+-- Captured output of runs, best effort. n counts all lines of a run, so a gap is a number of dropped lines.
+CREATE TABLE lines (
+    run_id VARCHAR,
+    attempt INTEGER,
+    ts BIGINT,
+    level VARCHAR,
+    text VARCHAR,
+    n BIGINT
+);
+
+CREATE TABLE snapshot (
+    seq BIGINT,                     -- the last event folded into it
+    body BLOB
+);
+
+-- Finished runs, one row each, in the order of the columns of `store/history.py`.
+CREATE TABLE history (
+    id VARCHAR,
+    task_id VARCHAR,
+    status VARCHAR,
+    payload VARCHAR,                -- NULL when it is in vals under payload_ref
+    payload_ref VARCHAR,
+    payload_size BIGINT,
+    output VARCHAR,
+    output_ref VARCHAR,
+    output_size BIGINT,
+    error VARCHAR,                  -- JSON of models.error.Error
+    tags VARCHAR[],
+    metadata VARCHAR,
+    attempts VARCHAR,               -- JSON list of models.run.Attempt
+    attempt_number INTEGER,
+    max_attempts INTEGER,
+    created_at BIGINT,
+    queued_at BIGINT,
+    started_at BIGINT,
+    finished_at BIGINT,
+    retry_at BIGINT,
+    queue VARCHAR,
+    version VARCHAR,
+    parent_id VARCHAR,
+    root_id VARCHAR,
+    depth INTEGER,
+    batch_id VARCHAR,
+    queued_reason VARCHAR,
+    canceled_reason VARCHAR,
+    children INTEGER,
+    worker VARCHAR,
+    peak_memory BIGINT,
+    seq BIGINT                      -- of the event that ended the run
+);
+
+-- What people query: the fields of kernelkit.Run, with moments as TIMESTAMP in UTC.
+CREATE VIEW runs AS
+SELECT
+    id,
+    task_id,
+    status,
+    coalesce(payload, (SELECT any_value(text) FROM vals WHERE vals.ref = history.payload_ref)) AS payload,
+    payload_size,
+    coalesce(output, (SELECT any_value(text) FROM vals WHERE vals.ref = history.output_ref)) AS output,
+    output_size,
+    error,
+    tags,
+    metadata,
+    attempts,
+    attempt_number,
+    max_attempts,
+    make_timestamp(created_at) AS created_at,
+    make_timestamp(queued_at) AS queued_at,
+    make_timestamp(started_at) AS started_at,
+    make_timestamp(finished_at) AS finished_at,
+    make_timestamp(finished_at) - make_timestamp(started_at) AS duration,
+    queue,
+    version,
+    parent_id,
+    root_id,
+    depth,
+    batch_id,
+    canceled_reason,
+    children,
+    worker,
+    peak_memory
+FROM history;

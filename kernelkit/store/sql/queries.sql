@@ -1,0 +1,176 @@
+-- Every statement of the store but the migrations, by name. Filters (filter_*) are joined with AND by `history.py`.
+
+-- name: tables
+SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database();
+
+-- name: schema_version
+SELECT value FROM meta WHERE key = 'schema';
+
+-- name: forget_schema_version
+DELETE FROM meta WHERE key = 'schema';
+
+-- name: set_schema_version
+INSERT INTO meta VALUES ('schema', $version);
+
+-- name: last_seq
+SELECT greatest(
+    (SELECT coalesce(max(seq), 0) FROM log),
+    (SELECT coalesce(max(seq), 0) FROM snapshot)
+);
+
+-- name: history_seq
+SELECT coalesce(max(seq), 0) FROM history;
+
+-- name: newest_snapshot
+SELECT seq, body FROM snapshot ORDER BY seq DESC LIMIT 1;
+
+-- name: log_after
+SELECT seq, ts, kind, run_id, body FROM log WHERE seq > $seq ORDER BY seq;
+
+-- name: add_snapshot
+INSERT INTO snapshot VALUES ($seq, $body);
+
+-- name: keep_two_snapshots
+DELETE FROM snapshot WHERE seq NOT IN (SELECT seq FROM snapshot ORDER BY seq DESC LIMIT 2);
+
+-- name: forget_snapshot
+DELETE FROM snapshot WHERE seq = $seq;
+
+-- name: values
+SELECT ref, text FROM vals WHERE ref IN (SELECT unnest($refs::VARCHAR[]));
+
+-- name: has_event
+SELECT count(*) FROM log WHERE seq = $seq;
+
+-- name: has_history
+SELECT count(*) FROM history WHERE id = $id AND seq = $seq;
+
+-- name: has_value
+SELECT count(*) FROM vals WHERE ref = $ref;
+
+-- name: has_line
+SELECT count(*) FROM lines WHERE run_id = $run_id AND n = $n;
+
+-- name: forget_history
+DELETE FROM history WHERE id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- name: run
+SELECT * FROM history WHERE id = $id;
+
+-- The newest ids first, then their rows: sorting ids alone spares reading every wide column.
+-- name: page
+SELECT * FROM history
+WHERE id IN (SELECT id FROM history WHERE {filters} ORDER BY id DESC LIMIT $limit)
+ORDER BY id DESC;
+
+-- name: page_total
+SELECT count(*) FROM (SELECT 1 FROM history WHERE {filters} LIMIT 100000);
+
+-- name: filter_none
+true
+
+-- name: filter_status
+list_contains($status::VARCHAR[], status)
+
+-- name: filter_task
+list_contains($task::VARCHAR[], task_id)
+
+-- name: filter_tag
+list_has_any(tags, $tag::VARCHAR[])
+
+-- name: filter_batch
+batch_id = $batch
+
+-- name: filter_parent
+parent_id = $parent
+
+-- name: filter_queue
+queue = $queue
+
+-- name: filter_after
+id < $after
+
+-- name: filter_exclude
+id NOT IN (SELECT unnest($exclude::VARCHAR[]))
+
+-- name: counts
+SELECT status, count(*) FROM history GROUP BY status;
+
+-- name: lines
+SELECT ts, level, text, attempt FROM lines WHERE run_id = $run_id ORDER BY n DESC LIMIT $limit;
+
+-- name: lines_dropped
+SELECT coalesce(max(n) - min(n) + 1 - count(*), 0) FROM lines WHERE run_id = $run_id;
+
+-- name: line_counts
+SELECT run_id, max(n) FROM lines WHERE list_contains($run_ids::VARCHAR[], run_id) GROUP BY run_id;
+
+-- Retention. A run goes only when a snapshot covers all its events, else recovery would meet half a run.
+-- name: covered_seq
+SELECT coalesce(min(seq), 0) FROM snapshot;
+
+-- name: runs_to_remove
+SELECT id, payload_ref, output_ref
+FROM history
+WHERE seq <= $covered
+    AND (
+        coalesce(finished_at, created_at) < $before
+        OR id <= (SELECT id FROM history ORDER BY id DESC LIMIT 1 OFFSET $keep)
+    )
+    AND id NOT IN (SELECT run_id FROM log WHERE seq > $covered)
+ORDER BY id
+LIMIT $limit;
+
+-- name: remove_runs
+DELETE FROM history WHERE id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- name: remove_events
+DELETE FROM log WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- name: remove_values
+DELETE FROM vals WHERE ref IN (SELECT unnest($refs::VARCHAR[]));
+
+-- name: remove_lines
+DELETE FROM lines WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- Logs of finished runs go by age.
+-- name: lines_to_remove_by_age
+SELECT DISTINCT lines.run_id
+FROM lines
+JOIN history ON history.id = lines.run_id
+WHERE coalesce(history.finished_at, history.created_at) < $before;
+
+-- … and, oldest finished run first, until all logs of the home fit; those of live runs count but stay.
+-- name: lines_to_remove_by_size
+WITH sizes AS (
+    SELECT lines.run_id, sum(strlen(lines.text)) AS bytes, any_value(history.id) IS NULL AS live
+    FROM lines
+    LEFT JOIN history ON history.id = lines.run_id
+    GROUP BY lines.run_id
+),
+
+kept AS (
+    SELECT run_id, live, sum(bytes) OVER (ORDER BY live DESC, run_id DESC) AS so_far FROM sizes
+)
+
+SELECT run_id FROM kept WHERE so_far > $keep_bytes AND NOT live;
+
+-- Of each run's lines the first megabyte and the last nine are kept.
+-- name: trim_long_logs
+DELETE FROM lines
+WHERE rowid IN (
+    WITH long AS (
+        SELECT run_id FROM lines GROUP BY run_id HAVING sum(strlen(text)) > $head_bytes + $tail_bytes
+    ),
+
+    placed AS (
+        SELECT
+            rowid AS place,
+            sum(strlen(text)) OVER (PARTITION BY run_id ORDER BY n) AS head,
+            sum(strlen(text)) OVER (PARTITION BY run_id ORDER BY n DESC) AS tail
+        FROM lines
+        WHERE run_id IN (SELECT run_id FROM long)
+    )
+
+    SELECT place FROM placed WHERE head > $head_bytes AND tail > $tail_bytes
+);

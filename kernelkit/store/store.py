@@ -1,0 +1,377 @@
+"""The engine's memory on disk: event log, snapshots, history, large values and captured lines in one DuckDB file.
+
+One thread appends (`writer.py`), one reads (`reader.py`); each has its own cursor, and reads never wait for a commit.
+A transaction costs by the statement, not by the row, so `append` flushes one appender per table that has rows and
+nothing else. After an error that DuckDB calls fatal the connection is useless until `reopen`; what is on disk is then
+`last_seq`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kernelkit.clock import to_datetime
+from kernelkit.config import EngineSettings, Home
+from kernelkit.errors import StoreError
+from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.store import opening, quarantine, retention
+from kernelkit.store.history import Columns, filters, to_row, to_run
+from kernelkit.store.rows import Batch, LogRow
+from kernelkit.store.statements import statements
+from kernelkit.wire.messages import ListRuns
+
+_ROWS_AT_ONCE = 10_000
+CHECKPOINT_EVERY = 50_000  # transactions; replaying them after a crash takes one to three seconds
+
+
+@dataclass
+class Recovered:
+    """Where a new engine begins: the last snapshot (None for a new home) and the events after it, oldest first."""
+
+    snapshot: bytes | None
+    seq: int
+    events: Iterator[LogRow]
+    history_seq: int
+
+
+class Store:
+    """A home's database. `append`, `checkpoint` and `reopen` belong to the writer; all else may be called anywhere.
+
+    >>> store = Store.open(None, EngineSettings())
+    >>> store.append(Batch(events=[LogRow(1, 0, "engine_started", "", "{}")]))
+    >>> store.last_seq
+    1
+    >>> store.close()
+    """
+
+    def __init__(self, home: Home | None) -> None:
+        """Use `Store.open`."""
+        self._home = home
+        self._sql = statements()
+        self._writing = threading.RLock()  # taken in this order where more than one is
+        self._tending = threading.RLock()
+        self._reading = threading.RLock()
+        self._appenders: dict[str, Any] = {}  # DuckDB's Appender has no public type
+        self._invalid = False
+        self._generation = 0
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._last_seq = 0
+        self._closed = False
+        self.transactions = 0  # since the last checkpoint
+        self._connect()
+
+    @classmethod
+    def open(cls, home: Home | None, settings: EngineSettings) -> Store:
+        """The store of `home`, made or migrated as needed; None keeps everything in memory.
+
+        Raises `HomeLockedError`, `StoreFullError` or `StoreError`; never replaces a file that does not open.
+        """
+        del settings  # nothing about opening is a choice yet; retention and the space gate are asked with theirs
+        return cls(home)
+
+    @staticmethod
+    def quarantine(home: Home) -> Path:
+        """Move a database that does not open, and its log, to a dated name with a note; returns that name."""
+        return quarantine.quarantine(home)
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, batch: Batch) -> None:
+        """Commit all rows of `batch` in one durable transaction, or none of them.
+
+        Raises `StoreFullError` when the disk is full, `StoreError` for anything else (see `needs_reopen`).
+        """
+        if batch.is_empty:
+            return
+        parts: tuple[tuple[str, Sequence[Any]], ...] = (
+            ("log", batch.events),
+            ("vals", batch.values),
+            ("lines", batch.lines),
+            ("history", [to_row(row) for row in batch.history]),
+        )
+        replaced = [row.run.id for row in batch.history if row.replaces]
+        with self._writing:
+            connection = self._open_connection()
+            try:
+                connection.execute("BEGIN")
+                if replaced:
+                    connection.execute(self._sql["forget_history"], {"ids": replaced})
+                for table, rows in parts:
+                    if not rows:
+                        continue
+                    appender = self._appender(connection, table)
+                    appender.append_rows(rows)
+                    appender.flush()
+                connection.execute("COMMIT")
+            except duckdb.Error as cause:
+                self._abandon(connection)
+                raise self._explain(cause) from cause
+            except BaseException:
+                self._abandon(connection)
+                raise
+            if batch.events:
+                self._last_seq = max(self._last_seq, batch.events[-1].seq)
+            self.transactions += 1
+
+    def holds(self, batch: Batch) -> bool:
+        """Whether `batch` is on disk already: a commit that ended in an error may have been made all the same."""
+        if batch.events:
+            return self._count("has_event", seq=batch.events[-1].seq)
+        if batch.history:
+            return self._count("has_history", id=batch.history[-1].run.id, seq=batch.history[-1].seq)
+        if batch.values:
+            return self._count("has_value", ref=batch.values[-1].ref)
+        if batch.lines:
+            return self._count("has_line", run_id=batch.lines[-1].run_id, n=batch.lines[-1].n)
+        return True
+
+    @property
+    def last_seq(self) -> int:
+        """The highest event sequence number on disk."""
+        return self._last_seq
+
+    @property
+    def needs_reopen(self) -> bool:
+        """True once DuckDB has declared its database invalid; every statement fails until `reopen`."""
+        return self._invalid or (self._connection is None and not self._closed)
+
+    def reopen(self) -> None:
+        """Close every cursor and open the file again; raises like `open` and may be tried again."""
+        with self._writing, self._tending, self._reading:
+            self._disconnect()
+            self._connect()
+
+    def write_snapshot(self, seq: int, body: bytes) -> None:
+        """Keep `body` as the fold of all events up to `seq`, which must be on disk; the newest two stay."""
+        if seq > self._last_seq:
+            raise ValueError(f"a snapshot of event {seq} was given before the event is on disk ({self._last_seq} is)")
+        with self._tending:
+            cursor = self._open_connection().cursor()
+            try:
+                cursor.execute("BEGIN")
+                cursor.execute(self._sql["forget_snapshot"], {"seq": seq})
+                cursor.execute(self._sql["add_snapshot"], {"seq": seq, "body": body})
+                cursor.execute(self._sql["keep_two_snapshots"])
+                cursor.execute("COMMIT")
+            except duckdb.Error as cause:
+                raise self._explain(cause) from cause
+            finally:
+                cursor.close()
+
+    def checkpoint(self) -> bool:
+        """Fold the write-ahead log into the file, if there is room for it; True when done.
+
+        A checkpoint that runs out of space would invalidate the whole database, so it is not begun without room.
+        """
+        with self._writing:
+            if not self._room_for_checkpoint():
+                return False
+            try:
+                self._open_connection().execute("CHECKPOINT")
+            except duckdb.Error as cause:
+                error = self._explain(cause)
+                if not self._invalid:
+                    return False  # another transaction stood in the way; the next call does it
+                raise error from cause
+            self.transactions = 0
+            return True
+
+    def retain(self, now: int, settings: EngineSettings) -> dict[str, int]:
+        """Remove old and excess finished runs and lines; how many rows of each kind went.
+
+        Only runs that both kept snapshots cover are removed: take one before.
+        """
+        with self._tending:
+            cursor = self._open_connection().cursor()
+            try:
+                return retention.retain(cursor, now, settings)
+            except duckdb.Error as cause:
+                raise self._explain(cause) from cause
+            finally:
+                cursor.close()
+
+    def close(self) -> None:
+        """Checkpoint and let go of the file; a second call does nothing."""
+        with suppress(StoreError):
+            if not self._closed:
+                self.checkpoint()
+        with self._writing, self._tending, self._reading:
+            self._closed = True
+            self._disconnect()
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def recover(self) -> Recovered:
+        """What a new engine folds its state from; `events` are read as they are asked for."""
+        snapshot = self._rows("newest_snapshot")
+        seq, body = snapshot[0] if snapshot else (0, None)
+        history_seq = int(self._rows("history_seq")[0][0])
+        return Recovered(
+            snapshot=None if body is None else bytes(body), seq=seq, events=self._events(seq), history_seq=history_seq
+        )
+
+    def values(self, refs: Sequence[str]) -> dict[str, str]:
+        """The large values of `refs`; one that is not kept is missing from the answer."""
+        return dict(self._rows("values", refs=list(refs))) if refs else {}
+
+    def run(self, run_id: str) -> Run | None:
+        """A finished run with payload and output of any size, or None."""
+        found = self._rows("run", id=run_id)
+        if not found:
+            return None
+        row = Columns._make(found[0])
+        return to_run(row, values=self.values([ref for ref in (row.payload_ref, row.output_ref) if ref]))
+
+    def runs(self, asked: ListRuns, exclude: Collection[str] = ()) -> tuple[list[Run], int]:
+        """A page of finished runs, newest first, and how many match in all (counted up to 100,000).
+
+        Large values are left out. `exclude` names runs that the caller has in a fresher form.
+        """
+        where, parameters = filters(asked, exclude)
+        total = int(self._rows("page_total", where, **parameters)[0][0])
+        if asked.after:
+            where += f" AND {self._sql['filter_after']}"
+            parameters["after"] = asked.after
+        found = self._rows("page", where, limit=asked.limit, **parameters)
+        return [to_run(Columns._make(row)) for row in found], total
+
+    def lines(self, run_id: str, limit: int) -> Logs:
+        """The last `limit` captured lines of a run, oldest first."""
+        found = self._rows("lines", run_id=run_id, limit=limit)
+        dropped = int(self._rows("lines_dropped", run_id=run_id)[0][0])
+        lines = tuple(
+            LogLine(at=to_datetime(ts), level=level, text=text, attempt=attempt)
+            for ts, level, text, attempt in reversed(found)
+        )
+        return Logs(lines=lines, dropped=dropped)
+
+    def line_counts(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """The highest line number of each run that has lines; a new engine counts on from there."""
+        return dict(self._rows("line_counts", run_ids=list(run_ids))) if run_ids else {}
+
+    def counts(self) -> dict[str, int]:
+        """Finished runs by status."""
+        return dict(self._rows("counts"))
+
+    def free_bytes(self) -> int | None:
+        """Space left on the home's disk; None in memory."""
+        if self._home is None:
+            return None
+        disk = os.statvfs(self._home.path)
+        return disk.f_bavail * disk.f_frsize
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        connection = opening.open_database(self._home)
+        try:
+            self._reader = connection.cursor()
+            self._last_seq = int(connection.execute(self._sql["last_seq"]).fetchall()[0][0])
+        except duckdb.Error as cause:
+            connection.close()
+            raise self._explain(cause) from cause
+        self._connection = connection
+        self._invalid = False
+        self._generation += 1
+        self.transactions = 0
+
+    def _disconnect(self) -> None:
+        # DuckDB hands out the same, perhaps invalid, database as long as anything of it is alive in this process.
+        for appender in self._appenders.values():
+            with suppress(duckdb.Error):
+                appender.clear()
+        self._appenders.clear()
+        for handle in (self._reader, self._connection):
+            if handle is not None:
+                with suppress(duckdb.Error):
+                    handle.close()
+        self._reader = self._connection = None
+
+    def _open_connection(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise self._closed_error()
+        return self._connection
+
+    def _appender(self, connection: duckdb.DuckDBPyConnection, table: str) -> Any:  # see _appenders
+        found = self._appenders.get(table)
+        if found is None:
+            found = self._appenders[table] = connection.appender(table)
+        return found
+
+    def _abandon(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """After a failed append: forget buffered rows (an appender would add them to the next) and roll back."""
+        for appender in self._appenders.values():
+            with suppress(duckdb.Error):
+                appender.clear()
+        self._appenders.clear()
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+
+    def _room_for_checkpoint(self) -> bool:
+        free = self.free_bytes()
+        if free is None or self._home is None:
+            return True
+        wal = quarantine.wal_of(self._home.database)
+        return free > 2 * (wal.stat().st_size if wal.exists() else 0) + 4 * 1024 * 1024
+
+    def _rows(self, name: str, filters: str = "", **parameters: Any) -> list[tuple[Any, ...]]:  # any SQL value
+        """All rows of a named statement, from whichever thread; a database found invalid is reopened once."""
+        generation = self._generation
+        try:
+            return self._read(name, filters, parameters)
+        except StoreError:
+            if not self._invalid:
+                raise
+        with self._writing, self._tending, self._reading:
+            if generation == self._generation:
+                self.reopen()
+        return self._read(name, filters, parameters)
+
+    def _read(self, name: str, filters: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        statement = self._sql[name]
+        if filters:
+            statement = statement.replace("{filters}", filters)
+        with self._reading:
+            if self._reader is None:
+                raise self._closed_error()
+            try:
+                return self._reader.execute(statement, parameters).fetchall()
+            except duckdb.Error as cause:
+                raise self._explain(cause) from cause
+
+    def _count(self, name: str, **parameters: Any) -> bool:
+        return bool(self._rows(name, **parameters)[0][0])
+
+    def _events(self, after: int) -> Iterator[LogRow]:
+        with self._reading:
+            cursor = self._open_connection().cursor()
+        try:
+            cursor.execute(self._sql["log_after"], {"seq": after})
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from map(LogRow._make, rows)
+        except duckdb.Error as cause:
+            raise self._explain(cause) from cause
+        finally:
+            cursor.close()
+
+    def _closed_error(self) -> StoreError:
+        return StoreError(f"The database {self._where} is closed.")
+
+    def _explain(self, cause: duckdb.Error) -> StoreError:
+        text = str(cause)
+        if isinstance(cause, duckdb.FatalException | duckdb.InternalException) or "has been invalidated" in text:
+            self._invalid = True
+        return opening.explain(cause, self._where)
+
+    @property
+    def _where(self) -> str:
+        return "in memory" if self._home is None else str(self._home.database)

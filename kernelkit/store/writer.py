@@ -1,0 +1,237 @@
+"""The one thread that writes, in group commits.
+
+Whatever gathered while the last commit ran goes into the next; there is no timer. A group that fails stays as it is
+and is tried again until it is on disk: nothing put behind it can overtake it, and its callbacks run once, after its
+commit. `InlineWriter` has the same face and commits in the calling thread, for the virtual-time engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from kernelkit.errors import KernelKitError, StoreError, StoreFullError
+from kernelkit.store.rows import Batch
+from kernelkit.store.store import CHECKPOINT_EVERY, Store
+
+_log = logging.getLogger(__name__)
+
+GROUP_ROWS = 2_000  # event rows of one commit; more only makes the next reply wait longer
+GROUP_BYTES = 16 * 1024 * 1024  # of large values
+RETRY_S = 0.5
+IDLE_CHECKPOINT_S = 5.0
+
+Callback = Callable[[], None]
+Post = Callable[[Callback], None]
+OnProblem = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Group:
+    batch: Batch = field(default_factory=Batch)
+    callbacks: list[Callback] = field(default_factory=list)
+    puts: int = 0
+    tried: bool = False
+
+
+class Writer:
+    """Commits batches in the order in which they were put, on a thread of its own.
+
+    `post` carries a function to the owner's loop (`loop.call_soon_threadsafe`); it gets all callbacks of a commit at
+    once, and `on_problem` whenever `problem` changes. Below `free_gate` bytes of free space nothing is tried.
+    """
+
+    def __init__(self, store: Store, post: Post, free_gate: int, *, on_problem: OnProblem | None = None) -> None:
+        self._store = store
+        self._post = post
+        self._free_gate = free_gate
+        self._on_problem = on_problem
+        self._problem = ""
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Batch, Callback | None]] = deque()
+        self._put = 0
+        self._committed = 0
+        self._nudged = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="kernelkit-store-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be committed at present, in words; empty when all is well."""
+        return self._problem
+
+    def put(self, batch: Batch, committed: Callback | None) -> None:
+        """Have `batch` committed, then `committed` called through `post`. Do not change the batch afterwards."""
+        with self._changed:
+            if self._stopping:
+                raise StoreError("The store is closing; nothing more can be written.")
+            self._waiting.append((batch, committed))
+            self._put += 1
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
+
+    def nudge(self) -> None:
+        """Try a failed commit again now."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything put so far is on disk; False when it is not within `timeout` seconds."""
+        with self._changed:
+            target = self._put
+            return self._changed.wait_for(lambda: self._committed >= target, timeout)
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Commit what is pending if that is possible, end the thread; True when nothing is left behind."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        return not self._thread.is_alive() and self._committed == self._put
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            if not self._commit(group):
+                return
+            with self._changed:
+                self._committed += group.puts
+                self._changed.notify_all()
+            if group.callbacks:
+                self._send(partial(_call_all, group.callbacks))
+            if self._store.transactions >= CHECKPOINT_EVERY:
+                self._checkpoint()
+
+    def _next_group(self) -> _Group | None:
+        """The next group to commit; checkpoints when nothing comes for a while; None at the end."""
+        while True:
+            with self._changed:
+                if not self._waiting and not self._stopping:
+                    idle_s = IDLE_CHECKPOINT_S if self._store.transactions else None
+                    self._changed.wait_for(lambda: self._waiting or self._stopping, idle_s)
+                if self._waiting:
+                    return self._take()
+                if self._stopping:
+                    return None
+            self._checkpoint()
+
+    def _take(self) -> _Group:
+        group = _Group()
+        size = 0
+        while self._waiting:
+            batch, callback = self._waiting[0]
+            size += sum(len(row.text) for row in batch.values)
+            if group.puts and (len(group.batch.events) + len(batch.events) > GROUP_ROWS or size > GROUP_BYTES):
+                break
+            self._waiting.popleft()
+            group.batch.merge(batch)
+            group.puts += 1
+            if callback is not None:
+                group.callbacks.append(callback)
+        return group
+
+    def _commit(self, group: _Group) -> bool:
+        """Try until the group is on disk; False when the writer was stopped before that."""
+        while True:
+            try:
+                self._try(group)
+            except KernelKitError as cause:
+                self._report(str(cause) + " What is not yet stored is kept and tried again until it is.")
+            else:
+                self._report("")
+                return True
+            with self._changed:
+                if self._stopping:
+                    return False
+                self._changed.wait_for(lambda: self._nudged or self._stopping, RETRY_S)
+                self._nudged = False
+
+    def _try(self, group: _Group) -> None:
+        if group.batch.is_empty:
+            return
+        free = self._store.free_bytes()
+        if free is not None and free < self._free_gate:
+            raise StoreFullError(
+                f"The disk of this project is full: {free / 1e6:,.0f} MB are free, {self._free_gate / 1e6:,.0f} MB are "
+                "needed. Free some space."
+            )
+        if self._store.needs_reopen:
+            self._store.reopen()
+        if group.tried and self._store.holds(group.batch):
+            return
+        group.tried = True
+        try:
+            self._store.append(group.batch)
+        except StoreFullError:
+            raise
+        except StoreError:
+            if not self._store.needs_reopen:
+                raise
+            _log.warning("database was invalidated, opening it again", exc_info=True)
+            self._store.reopen()
+            if not self._store.holds(group.batch):
+                self._store.append(group.batch)
+
+    def _checkpoint(self) -> None:
+        try:
+            if not self._store.checkpoint():
+                self._store.transactions = 1  # no room, or someone in the way: not before another idle spell
+        except StoreError:
+            _log.warning("checkpoint failed, opening the database again", exc_info=True)
+            try:
+                self._store.reopen()
+            except KernelKitError as cause:
+                self._report(str(cause))
+
+    def _report(self, problem: str) -> None:
+        before, self._problem = self._problem, problem
+        if bool(before) == bool(problem):
+            return  # a changed number of free megabytes is no news
+        _log.warning("store problem: %s", problem or "gone, it commits again")
+        if self._on_problem is not None:
+            self._send(partial(self._on_problem, problem))
+
+    def _send(self, work: Callback) -> None:
+        try:
+            self._post(work)
+        except RuntimeError:  # the owner's loop is closed; there is nobody left to tell
+            _log.info("callbacks dropped, their loop is closed")
+
+
+class InlineWriter:
+    """Commits each batch in the thread that puts it; errors go to the caller."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.problem = ""
+
+    def put(self, batch: Batch, committed: Callback | None) -> None:
+        self._store.append(batch)
+        if committed is not None:
+            committed()
+
+    def nudge(self) -> None:
+        """Nothing is ever pending here."""
+
+    def flush(self, timeout: float) -> bool:
+        """Always True: everything put is on disk."""
+        del timeout
+        return True
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Always True: everything put is on disk."""
+        del timeout
+        return True
+
+
+def _call_all(callbacks: list[Callback]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:  # one listener's mistake must not keep the others from hearing of their commit
+            _log.exception("callback of a commit failed")

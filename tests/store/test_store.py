@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from kernelkit.config import EngineSettings
+from kernelkit.errors import StoreError
+from kernelkit.models.run import RunStatus
+from kernelkit.store.rows import Batch, HistoryRow, LogRow, ValueRow
+from kernelkit.store.store import Store
+from kernelkit.wire.messages import ListRuns
+from tests.store.samples import (
+    DAY,
+    FAILURE,
+    START,
+    ended,
+    event,
+    events,
+    finished,
+    home_in,
+    line,
+    open_store,
+    run_id,
+)
+
+NOW = int(START.timestamp()) * 1_000_000
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = open_store()
+    yield opened
+    opened.close()
+
+
+def history(*numbers: int) -> Batch:
+    return Batch(history=[ended(finished(number), seq=number) for number in numbers])
+
+
+def test_a_new_store_recovers_to_nothing(store: Store) -> None:
+    recovered = store.recover()
+
+    assert (recovered.snapshot, recovered.seq, recovered.history_seq) == (None, 0, 0)
+    assert list(recovered.events) == []
+    assert store.last_seq == 0
+
+
+def test_what_was_appended_is_there_after_reopening_the_file(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.append(events(1, 2))
+    store.append(events(3))
+    store.close()
+
+    again = open_store(tmp_path)
+
+    assert again.last_seq == 3
+    assert list(again.recover().events) == [event(1), event(2), event(3)]
+    again.close()
+
+
+def test_recovery_reads_only_the_events_after_the_newest_snapshot(store: Store) -> None:
+    store.append(events(1, 2, 3, 4))
+    store.write_snapshot(1, b"one")
+    store.write_snapshot(2, b"two")
+    store.write_snapshot(3, b"three\x00")
+
+    recovered = store.recover()
+
+    assert (recovered.snapshot, recovered.seq) == (b"three\x00", 3)
+    assert [row.seq for row in recovered.events] == [4]
+
+
+def test_a_snapshot_of_events_that_are_not_on_disk_is_refused(store: Store) -> None:
+    store.append(events(1))
+
+    with pytest.raises(ValueError, match="before the event is on disk"):
+        store.write_snapshot(2, b"early")
+
+
+def test_a_batch_with_one_bad_row_leaves_nothing_and_the_next_one_is_clean(store: Store) -> None:
+    bad = Batch(
+        events=[event(1)],
+        values=[ValueRow("r1", "1"), ValueRow("r2", object())],  # type: ignore[arg-type]  # the point of the test
+    )
+
+    with pytest.raises((StoreError, TypeError, RuntimeError)):
+        store.append(bad)
+    store.append(Batch(events=[event(2)], values=[ValueRow("r3", "3")]))
+
+    assert [row.seq for row in store.recover().events] == [2]
+    assert store.values(["r1", "r2", "r3"]) == {"r3": "3"}
+    assert store.last_seq == 2
+
+
+def test_a_finished_run_comes_back_as_it_was(store: Store) -> None:
+    run = finished(
+        7,
+        status=RunStatus.FAILED,
+        error=FAILURE,
+        tags=("a", "it's"),
+        metadata_json='{"x":1}',
+        output_json=None,
+        parent_id=run_id(1),
+        root_id=run_id(1),
+        depth=2,
+        batch_id="batch_1",
+        peak_memory=5_000_000_000,
+        worker="w1",
+        children=3,
+    )
+
+    store.append(Batch(history=[ended(run)]))
+
+    assert store.run(run.id) == run
+    assert store.run("run_unknown") is None
+
+
+def test_large_values_are_joined_to_a_single_run_and_left_out_of_lists(store: Store) -> None:
+    run = finished(1, payload_json=None, payload_size=2000, output_json=None, output_size=3000)
+    store.append(
+        Batch(
+            values=[ValueRow("p", '"payload"'), ValueRow("o", '"output"')],
+            history=[ended(run, payload_ref="p", output_ref="o")],
+        )
+    )
+
+    single = store.run(run.id)
+    listed = store.runs(ListRuns())[0][0]
+
+    assert single is not None
+    assert (single.payload, single.output) == ("payload", "output")
+    assert (listed.payload_json, listed.payload_size, listed.output_json) == (None, 2000, None)
+
+
+def test_a_row_that_replaces_leaves_one_row(store: Store) -> None:
+    store.append(history(1, 2))
+    late = msgspec.structs.replace(finished(1), metadata_json='{"late":true}')
+
+    store.append(Batch(history=[HistoryRow(late, None, None, 9, replaces=True)]))
+
+    assert store.run(run_id(1)) == late
+    assert store.runs(ListRuns())[1] == 2
+    assert store.recover().history_seq == 9
+
+
+def test_pages_follow_each_other_from_the_newest_to_the_oldest(store: Store) -> None:
+    store.append(history(*range(1, 8)))
+
+    first, total = store.runs(ListRuns(limit=3))
+    second, _ = store.runs(ListRuns(limit=3, after=first[-1].id))
+    third, total_then = store.runs(ListRuns(limit=3, after=second[-1].id))
+
+    assert [run.id for run in first + second + third] == [run_id(n) for n in (7, 6, 5, 4, 3, 2, 1)]
+    assert total == total_then == 7
+
+
+def test_filters_of_a_list_hold_together(store: Store) -> None:
+    store.append(
+        Batch(
+            history=[
+                ended(finished(1, tags=("a",))),
+                ended(finished(2, tags=("b", "c"), status=RunStatus.FAILED)),
+                ended(finished(3, tags=("c",), task_id="other", queue="slow", batch_id="batch_1")),
+                ended(finished(4, tags=(), parent_id=run_id(1))),
+            ]
+        )
+    )
+
+    def found(asked: ListRuns, exclude: set[str] | None = None) -> list[int]:
+        runs, total = store.runs(asked, exclude or set())
+        assert total == len(runs)
+        return [int(run.id.removeprefix("run_")) for run in runs]
+
+    assert found(ListRuns(tag=("a", "c"))) == [3, 2, 1]
+    assert found(ListRuns(tag=("c",), status=("FAILED", "CRASHED"))) == [2]
+    assert found(ListRuns(task=("other",))) == [3]
+    assert found(ListRuns(queue="slow")) == [3]
+    assert found(ListRuns(batch="batch_1")) == [3]
+    assert found(ListRuns(parent=run_id(1))) == [4]
+    assert found(ListRuns(), {run_id(4), run_id(1)}) == [3, 2]
+    assert found(ListRuns(tag=("nobody's",))) == []
+
+
+def test_history_is_counted_by_status(store: Store) -> None:
+    store.append(history(1, 2))
+    store.append(Batch(history=[ended(finished(3, status=RunStatus.CRASHED))]))
+
+    assert store.counts() == {"COMPLETED": 2, "CRASHED": 1}
+
+
+def test_the_last_lines_of_a_run_come_oldest_first_with_the_number_of_dropped_ones(store: Store) -> None:
+    store.append(Batch(lines=[line(1, 1, "first"), line(1, 2, "second"), line(1, 10, "last"), line(2, 1, "else")]))
+
+    logs = store.lines(run_id(1), 2)
+
+    assert [(entry.text, entry.level, entry.attempt) for entry in logs.lines] == [
+        ("second", "stdout", 1),
+        ("last", "stdout", 1),
+    ]
+    assert logs.dropped == 7
+    assert store.line_counts([run_id(1), run_id(2), run_id(3)]) == {run_id(1): 10, run_id(2): 1}
+    assert store.lines(run_id(3), 10).lines == ()
+
+
+def test_retention_removes_old_runs_with_everything_of_theirs_and_nothing_else(store: Store) -> None:
+    store.append(
+        Batch(
+            events=[event(1, run_id(1)), event(2, run_id(2)), event(3, run_id(3)), event(4)],
+            values=[ValueRow("old", "1"), ValueRow("new", "2")],
+            lines=[line(1, 1), line(2, 1), line(3, 1)],
+            history=[
+                ended(finished(1, payload_json=None), payload_ref="old", seq=1),
+                ended(finished(2, finished_at=START.replace(month=2), payload_json=None), payload_ref="new", seq=2),
+            ],
+        )
+    )
+    store.write_snapshot(4, b"state")
+
+    removed = store.retain(NOW + 31 * DAY, EngineSettings())
+
+    assert removed == {"runs": 1, "events": 1, "values": 1, "lines": 1}
+    assert [run.id for run in store.runs(ListRuns())[0]] == [run_id(2)]
+    assert store.values(["old", "new"]) == {"new": "2"}
+    assert store.lines(run_id(3), 10).lines, "a run that is not in history keeps its lines"
+
+
+def test_retention_keeps_the_newest_so_many_runs(store: Store) -> None:
+    store.append(history(*range(1, 11)))
+    store.append(events(20))
+    store.write_snapshot(20, b"state")
+
+    removed = store.retain(NOW, EngineSettings(keep_runs=3))
+
+    assert removed["runs"] == 7
+    assert [run.id for run in store.runs(ListRuns())[0]] == [run_id(10), run_id(9), run_id(8)]
+
+
+def test_retention_waits_for_a_snapshot_of_the_runs_it_removes(store: Store) -> None:
+    store.append(Batch(events=[event(1, run_id(1)), event(2, run_id(2)), event(3, run_id(1))]))
+    store.append(history(1, 2))
+
+    without = store.retain(NOW, EngineSettings(keep_runs=0))
+    store.write_snapshot(2, b"state")
+    with_one = store.retain(NOW, EngineSettings(keep_runs=0))
+
+    assert without["runs"] == 0
+    assert with_one["runs"] == 1, "run 1 has a later event, which a recovery would read"
+    assert store.run(run_id(1)) is not None
+
+
+def test_logs_go_by_age_of_their_run_and_by_size_from_the_oldest_run(store: Store) -> None:
+    store.append(history(1, 2, 3))
+    store.append(Batch(lines=[line(n, 1, "x" * 1000) for n in (1, 2, 3, 4)]))
+
+    removed = store.retain(NOW + DAY, EngineSettings(keep_logs_bytes=2500))
+    kept = [n for n in (1, 2, 3, 4) if store.lines(run_id(n), 5).lines]
+    old = store.retain(NOW + 8 * DAY, EngineSettings())
+    at_last = [n for n in (1, 2, 3, 4) if store.lines(run_id(n), 5).lines]
+
+    assert (removed["lines"], kept) == (2, [3, 4])
+    assert (old["lines"], at_last) == (1, [4]), "run 4 is not finished"
+
+
+def test_of_a_long_log_the_first_megabyte_and_the_last_nine_stay(store: Store) -> None:
+    store.append(Batch(lines=[line(1, n, f"{n:05}" + "x" * 99_995) for n in range(1, 121)]))  # 12 MB
+
+    removed = store.retain(NOW, EngineSettings())
+    logs = store.lines(run_id(1), 1000)
+    numbers = [int(entry.text[:5]) for entry in logs.lines]
+
+    assert removed["lines"] == logs.dropped == 20
+    assert numbers == [*range(1, 11), *range(31, 121)]
+
+
+def test_the_runs_view_speaks_of_moments_and_values(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    run = finished(1, payload_json=None)
+    store.append(Batch(values=[ValueRow("p", '"big"')], history=[ended(run, payload_ref="p")]))
+    store.close()
+
+    with duckdb.connect(str(home_in(tmp_path).database), read_only=True) as connection:
+        found = connection.execute("SELECT task_id, payload, output, created_at, duration, tags FROM runs").fetchall()
+
+    assert found[0][:4] == ("resize", '"big"', "42", run.created_at.replace(tzinfo=None))
+    assert (found[0][4], found[0][5]) == (run.duration, ["photos"])
+
+
+def test_people_s_sql_reaches_no_file_outside(store: Store, tmp_path: Path) -> None:
+    connection = store._open_connection()
+
+    for statement in (
+        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SET enable_external_access = true",
+        "SET threads = 8",
+    ):
+        with pytest.raises(duckdb.Error):
+            connection.execute(statement)
+
+
+def test_a_closed_store_says_so() -> None:
+    store = open_store()
+    store.close()
+    store.close()
+
+    with pytest.raises(StoreError, match="is closed"):
+        store.append(events(1))
+    with pytest.raises(StoreError, match="is closed"):
+        store.counts()
+
+
+def test_recovery_beside_a_hundred_thousand_finished_runs_is_quick(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for start in range(0, 100_000, 20_000):
+        numbers = range(start + 1, start + 20_001)
+        store.append(
+            Batch(
+                events=[LogRow(n, n, "run_finished", run_id(n), '{"output":"42"}') for n in numbers],
+                history=[ended(finished(n), seq=n) for n in numbers],
+            )
+        )
+    store.write_snapshot(99_990, b"state")
+    store.close()
+
+    began = time.perf_counter()
+    again = open_store(tmp_path)
+    recovered = again.recover()
+    tail = [row.seq for row in recovered.events]
+    page, total = again.runs(ListRuns(limit=50))
+    took = time.perf_counter() - began
+
+    assert tail == list(range(99_991, 100_001))
+    assert (recovered.history_seq, total, page[0].id) == (100_000, 100_000, run_id(100_000))
+    assert took < 3
+    again.close()
