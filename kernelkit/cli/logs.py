@@ -1,0 +1,97 @@
+"""`kernelkit logs`: the engine's own log, or that of a run.
+
+The engine's is read from its file, so that it can be seen when no engine answers; a run's comes from the engine.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from kernelkit.cli.link import Link
+from kernelkit.cli.options import home_option, json_option
+from kernelkit.cli.output import print_json
+from kernelkit.config import Home
+from kernelkit.models.run import LogLine, Logs
+from kernelkit.ui import words
+from kernelkit.wire.messages import GetLogs, LogsReply
+
+LOOK_EVERY_S = 0.2
+
+
+@click.command()
+@click.argument("run_id", required=False)
+@click.option(
+    "-n", "--lines", "count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="The last so many."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what the engine adds, until interrupted.")
+@home_option
+@json_option
+def logs(run_id: str | None, count: int, follow: bool, home: Home, as_json: bool) -> None:
+    """Print the engine's log, or with RUN_ID what that run wrote."""
+    if run_id is not None:
+        if follow:
+            raise click.UsageError("--follow is for the engine's log only.")
+        with Link(home) as link:
+            _print_run_logs(link.ask(GetLogs(run_id, limit=count), LogsReply).logs, as_json)
+        return
+    if as_json:
+        print_json({"path": home.engine_log, "lines": last_lines(home.engine_log, count)})
+        return
+    if not home.engine_log.exists() and not follow:
+        click.echo(f"There is no engine log in {home.path} yet.", err=True)
+        sys.exit(1)
+    for line in last_lines(home.engine_log, count):
+        click.echo(line)
+    if follow:
+        with suppress(KeyboardInterrupt):
+            for line in new_lines(home.engine_log):
+                click.echo(line)
+
+
+def _print_run_logs(found: Logs, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    if not found.lines:
+        click.echo("The run has written nothing, or its log is no longer kept.", err=True)
+    for line in found.lines:
+        click.echo(_run_line(line))
+    if found.dropped:
+        click.echo(f"{words.number(found.dropped)} lines in the middle were not kept.", err=True)
+
+
+def _run_line(line: LogLine) -> str:
+    at = line.at.astimezone(words.local_zone()).strftime("%H:%M:%S")
+    return f"{at} {line.level:<6} {words.clean(line.text)}"
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last `count` lines of a file, none when it is missing."""
+    try:
+        with path.open(errors="replace") as file:
+            return [line.rstrip("\n") for line in deque(file, maxlen=count)]
+    except FileNotFoundError:
+        return []
+
+
+def new_lines(path: Path) -> Iterator[str]:
+    """Lines added to a file from now on, for ever; follows the name when the file is rotated away."""
+    position = path.stat().st_size if path.exists() else 0
+    inode = path.stat().st_ino if path.exists() else 0
+    while True:
+        if path.exists():
+            if path.stat().st_ino != inode or path.stat().st_size < position:
+                position, inode = 0, path.stat().st_ino
+            with path.open(errors="replace") as file:
+                file.seek(position)
+                while (line := file.readline()).endswith("\n"):
+                    position = file.tell()
+                    yield line.rstrip("\n")
+        time.sleep(LOOK_EVERY_S)
