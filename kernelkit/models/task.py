@@ -51,6 +51,7 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     json_schema: str = ""  # JSON Schema of the payload, as text
     where: str = ""  # "cell [8] of thumbs.ipynb" or "jobs.py line 12", for screens
     explicit_id: bool = False
+    takes_signal: bool = False  # the body asks for the cancel signal, and gets 30 s to heed it
 
     @property
     def queue_name(self) -> str:

@@ -1,0 +1,297 @@
+"""The engine's program: `python -m kernelkit.daemon --home DIR [--keep]`.
+
+An edge: it takes the lock, opens the store, puts core, fleet and server together and runs the loop until it is told to
+stop, is idle long enough, or its home disappears. People's code never runs here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import SystemRandom
+from typing import TypeVar
+
+from kernelkit.clock import WallClock
+from kernelkit.config import EngineSettings, Home, load_engine_settings
+from kernelkit.engine import commands as c
+from kernelkit.engine.core import Core
+from kernelkit.engine.decide import next_due, seconds_until
+from kernelkit.engine.fleet import Fleet
+from kernelkit.engine.keepers import Keepers
+from kernelkit.engine.logbook import Logbook
+from kernelkit.engine.notices import Notices
+from kernelkit.engine.server import Server
+from kernelkit.errors import HomeLockedError, KernelKitError
+from kernelkit.ids import make_id
+from kernelkit.store.reader import Reader
+from kernelkit.store.store import Store
+from kernelkit.store.writer import Writer
+from kernelkit.version import __version__
+from kernelkit.wire import messages as m
+from kernelkit.wire.channel import serve
+from kernelkit.wire.discovery import bind, lock_home, mark_down, socket_path_of
+
+logger = logging.getLogger("kernelkit.engine")
+
+T = TypeVar("T")
+
+TEND_S = 1.0
+LONGEST_TIMER_S = 10.0  # a wall clock may jump, so no timer sleeps longer without another look
+QUIET_HISTORY_S = 0.5
+RETENTION_EVERY_S = 600.0
+STOP_WITHIN_S = 600.0
+
+
+class Chance:
+    """The daemon's roll: fences and ids nobody can guess, jitter from the system."""
+
+    def __init__(self) -> None:
+        self._random = SystemRandom()
+
+    def fence(self) -> str:
+        return secrets.token_hex(8)
+
+    def worker_id(self) -> str:
+        return make_id("w")
+
+    def jitter(self) -> float:
+        return self._random.random()
+
+
+class Daemon:
+    """One engine on one home, from open to close."""
+
+    def __init__(self, home: Home, settings: EngineSettings, *, keep: bool) -> None:
+        self._home = home
+        self._settings = settings
+        self._keep = keep
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._leave = False
+        self._busy_at = time.monotonic()
+        self._retained_at = 0.0
+        self._store = Store.open(home, settings)
+        self._reader = Reader()
+        self._writer = Writer(
+            self._store, self._loop.call_soon_threadsafe, settings.min_free_bytes, on_problem=self._store_problem
+        )
+        self._core = Core(
+            self._store,
+            self._writer,
+            WallClock(),
+            c.Capacity(settings.concurrency_limit, settings.exclusive_workers, settings.shared_workers),
+            Chance(),
+            soon=self._loop.call_soon,
+            min_free_bytes=settings.min_free_bytes,
+        )
+        self._core.read = self._read
+        self._core.on_timer = self._set_timer
+        self._keepers = Keepers(home)
+        self._fleet = Fleet(self._core, home, settings, self._keepers, time.monotonic)
+        logbook = Logbook()
+        notices = Notices(self._core, logbook, self._loop.call_later)
+        self._server = Server(
+            self._core,
+            self._fleet,
+            notices,
+            logbook,
+            home,
+            pid=os.getpid(),
+            started_at=WallClock().now(),
+            monotonic=time.monotonic,
+            stop=self._stop_asked,
+        )
+
+    async def run(self) -> None:
+        """Serve until stopped; the caller holds the home's lock."""
+        path = socket_path_of(self._home)
+        listener = bind(path)
+        server = await serve(listener, self._server.first_message, _ignore, on_channel=self._server.opened)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop_now)
+        logger.info("engine up: pid %d, home %s, version %s", os.getpid(), self._home.path, __version__)
+        try:
+            self._core.take(c.Tick())  # what fell due, and who may start, while no engine ran
+            await self._tend_until_stopped()
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
+            self._close()
+            logger.info("engine stopped")
+
+    # ---- time --------------------------------------------------------------------------------------------------------
+
+    async def _tend_until_stopped(self) -> None:
+        while not self._stopped.is_set():
+            self._tend()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TEND_S):
+                    await self._stopped.wait()
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        self._fleet.tend()
+        self._server.tend()
+        self._keepers.reap()
+        if not self._home.path.exists():
+            logger.error("the home has disappeared; stopping")
+            self._leave = False
+            self._stopped.set()
+            return
+        if self._core.ledger.waiting and not self._writer.problem:
+            self._core.flush_history()
+        if self._core.snapshot_due(self._settings.snapshot_every) and not self._writer.problem:
+            self._core.snapshot()
+        if now - self._retained_at > RETENTION_EVERY_S:
+            self._retained_at = now
+            self._read(self._retain, _ignore)
+        if self._server.clients or self._core.state.runs:
+            self._busy_at = now
+        elif not self._keep and now - self._busy_at > self._settings.idle_stop:
+            logger.info("idle for %.0f s; stopping", self._settings.idle_stop)
+            self._stopped.set()
+
+    def _retain(self) -> None:
+        removed = self._store.retain(WallClock().now(), self._settings)
+        if any(removed.values()):
+            logger.info("retention removed %s", removed)
+
+    def _set_timer(self, at: int | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            delay = min(seconds_until(at, WallClock().now()), LONGEST_TIMER_S)
+            self._timer = self._loop.call_later(delay, self._timer_rang)
+
+    def _timer_rang(self) -> None:
+        self._timer = None
+        due = next_due(self._core.state)
+        if due is not None and due <= WallClock().now() and not self._writer.problem:
+            self._core.take(c.Tick())
+        elif due is not None:
+            self._set_timer(max(due, WallClock().now() + 100_000) if self._writer.problem else due)
+
+    # ---- ports -------------------------------------------------------------------------------------------------------
+
+    def _read(self, fn: Callable[[], T], then: Callable[[T], None]) -> None:
+        future = self._reader.submit(fn)
+
+        def done() -> None:
+            error = future.exception()
+            if error is None:
+                then(future.result())
+            else:
+                logger.error("a read of the store failed", exc_info=error)
+
+        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(done))
+
+    def _store_problem(self, problem: str) -> None:
+        if problem:
+            logger.error("the store cannot commit: %s; trying again", problem)
+        else:
+            logger.info("the store commits again")
+            self._fleet.store_recovered()
+
+    # ---- stopping ----------------------------------------------------------------------------------------------------
+
+    def _stop_asked(self, asked: m.StopEngine) -> None:
+        if asked.mark:
+            mark_down(self._home)
+        self._leave = asked.leave
+        self._core.capacity = c.Capacity(0, 0, 1)  # nothing new starts
+        if asked.leave:
+            self._stopped.set()
+        else:
+            self._drain_task = self._loop.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        """Let executing attempts finish, for ten minutes at most; those left then belong to their keepers."""
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while any(run.fence for run in self._core.state.runs.values()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        self._leave = any(run.fence for run in self._core.state.runs.values())
+        self._stopped.set()
+
+    def _stop_now(self) -> None:
+        """SIGTERM: what executes is left to the keepers, who start an engine again when it is needed."""
+        self._leave = True
+        self._stopped.set()
+
+    def _close(self) -> None:
+        self._fleet.shut_down(leave=self._leave)
+        self._core.flush_history()
+        self._core.flush()
+        if not self._writer.flush(10.0):
+            logger.error("closing with uncommitted events: %s", self._writer.problem)
+        else:
+            rows = self._core.ledger.rows()
+            seq, body = self._core.state.seq, self._core.state.dump()
+            self._core.ledger.written(rows)
+            self._store.write_snapshot(seq, body)
+        self._writer.stop()
+        self._reader.stop()
+        self._store.close()
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+def _log_to(home: Home) -> None:
+    handler = logging.handlers.RotatingFileHandler(home.engine_log, maxBytes=10 * 2**20, backupCount=4)
+    handler.setFormatter(_Facts("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class _Facts(logging.Formatter):
+    """Appends the `extra` facts of a record to its line."""
+
+    _KNOWN = frozenset(vars(logging.makeLogRecord({})))
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {key: value for key, value in vars(record).items() if key not in self._KNOWN and key != "message"}
+        facts.pop("asctime", None)
+        return super().format(record) + (f" {facts}" if facts else "")
+
+
+async def _serve(home: Home, *, keep: bool) -> None:
+    await Daemon(home, load_engine_settings(home), keep=keep).run()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run an engine until it stops; 0 also when another engine already has the home."""
+    parser = argparse.ArgumentParser(prog="kernelkit.daemon")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--keep", action="store_true", help="do not stop when idle")
+    options = parser.parse_args(argv)
+    home = Home(options.home).create()
+    try:
+        lock = lock_home(home, version=__version__)
+    except HomeLockedError:
+        return 0  # whoever started us meets the engine that was quicker
+    try:
+        _log_to(home)
+        asyncio.run(_serve(home, keep=options.keep))
+    except KernelKitError as problem:
+        logger.error("engine did not start: %s", problem)
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    finally:
+        lock.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

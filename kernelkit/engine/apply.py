@@ -1,0 +1,268 @@
+"""The only code that changes state: one event, one change.
+
+Total and unconditional: an event was decided once and is never judged again, so folding a log always succeeds. What a
+status may become is checked here all the same, as a bug in `decide` must not reach the disk unseen.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from kernelkit.engine.state import LiveRun, PastAttempt, State, Worker
+from kernelkit.models import event as ev
+from kernelkit.models.error import Error
+from kernelkit.models.run import AttemptStatus, RunStatus
+from kernelkit.models.task import TaskVersion
+from kernelkit.rules.lifecycle import allows
+
+
+def apply(state: State, event: ev.AnyEvent) -> LiveRun | None:
+    """Change `state` by `event`, and return the run it was about, also when that run has just left the live set."""
+    state.seq += 1
+    handler = _HANDLERS[type(event)]
+    return handler(state, event)
+
+
+def _task_defined(state: State, event: ev.TaskDefined) -> None:
+    spec = event.version.spec
+    numbers = state.numbers.setdefault(spec.id, [])
+    if not numbers or numbers[-1] != event.version.number:
+        numbers.append(event.version.number)
+    _keep(state, event.version)
+    if spec.concurrency_limit is not None:
+        state.limits[spec.queue_name] = spec.concurrency_limit
+    elif not spec.queue:
+        state.limits.pop(spec.queue_name, None)
+
+
+def _bundle_captured(state: State, event: ev.BundleCaptured) -> None:
+    known = state.tasks[event.task_id]
+    _keep(state, replace(known, spec=replace(known.spec, bundle=event.bundle, env_id=event.env_id)))
+
+
+_KEPT_BUNDLES = 64
+
+
+def _keep(state: State, version: TaskVersion) -> None:
+    """Make `version` the latest; now and then drop bundles that neither a live run nor a latest version needs."""
+    state.tasks[version.spec.id] = version
+    state.bundles[version.spec.bundle] = version
+    if len(state.bundles) % _KEPT_BUNDLES == 0:
+        needed = {run.bundle for run in state.runs.values()} | {latest.spec.bundle for latest in state.tasks.values()}
+        recent = set(list(state.bundles)[-_KEPT_BUNDLES // 2 :])  # their Task objects are likely still in use
+        state.bundles = {key: kept for key, kept in state.bundles.items() if key in needed or key in recent}
+
+
+def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
+    run = LiveRun(
+        id=event.run_id,
+        task_id=event.task_id,
+        queue=event.queue,
+        isolation=event.isolation,
+        created_at=event.at,
+        queued_at=event.at,
+        order=state.seq,
+        payload=event.payload,
+        bundle=event.bundle,
+        tags=event.tags,
+        metadata=event.metadata,
+        max_attempts=event.max_attempts,
+        parent_id=event.parent_id,
+        root_id=event.root_id,
+        depth=event.depth,
+        batch_id=event.batch_id,
+    )
+    state.runs[run.id] = run
+    if run.parent_id:
+        state.by_parent.setdefault(run.parent_id, set()).add(run.id)
+        parent = state.runs.get(run.parent_id)
+        if parent is not None:
+            parent.children += 1
+    state.line_up(run)
+    return run
+
+
+def _op_done(state: State, event: ev.OpDone) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.ops = {**run.ops, event.op: None}
+    return run
+
+
+def _worker_planned(state: State, event: ev.WorkerPlanned) -> None:
+    state.workers[event.worker_id] = Worker(id=event.worker_id, env_id=event.env_id, isolation=event.isolation)
+    state.by_env.setdefault(event.env_id, set()).add(event.worker_id)
+
+
+def _worker_running(state: State, event: ev.WorkerRunning) -> None:
+    worker = state.workers[event.worker_id]
+    worker.pid, worker.started_at, worker.boot_id = event.pid, event.started_at, event.boot_id
+
+
+def _worker_retired(state: State, event: ev.WorkerRetired) -> None:
+    state.workers[event.worker_id].retired = True
+
+
+def _worker_gone(state: State, event: ev.WorkerGone) -> None:
+    worker = state.workers.pop(event.worker_id)
+    members = state.by_env[worker.env_id]
+    members.discard(worker.id)
+    if not members:
+        del state.by_env[worker.env_id]
+
+
+def _run_dispatched(state: State, event: ev.RunDispatched) -> LiveRun:
+    run = state.runs[event.run_id]
+    _move(run, RunStatus.DEQUEUED)
+    run.fence = event.fence
+    run.worker_id = event.worker_id
+    run.attempt = event.attempt
+    run.version = event.version
+    run.bundle = event.bundle
+    run.env_id = event.env_id
+    run.max_attempts = event.max_attempts
+    run.retry = event.retry
+    run.attempt_started_at = 0
+    run.retry_at = 0
+    run.keeps_slot = False
+    state.kept.pop(run.id, None)
+    run.started_at = run.started_at or event.at
+    state.hold(run)
+    return run
+
+
+def _dispatch_undone(state: State, event: ev.DispatchUndone) -> LiveRun:
+    run = state.runs[event.run_id]
+    state.release(run)
+    _move(run, RunStatus.QUEUED)
+    run.fence = ""
+    run.attempt -= 1
+    run.start_failures += event.blames_worker
+    if not run.past:
+        run.started_at = 0
+    state.line_up(run)
+    return run
+
+
+def _attempt_started(state: State, event: ev.AttemptStarted) -> LiveRun:
+    run = state.runs[event.run_id]
+    if run.status is RunStatus.DEQUEUED:  # a canceled run stays canceled
+        _move(run, RunStatus.EXECUTING)
+    run.start_failures = 0
+    run.attempt_started_at = event.started_at
+    return run
+
+
+def _attempt_failed(state: State, event: ev.AttemptFailed) -> LiveRun:
+    run = state.runs[event.run_id]
+    state.release(run)
+    status: AttemptStatus = "CRASHED" if event.crashed else "FAILED"
+    _end_attempt(run, status, event.at, event.started_at, event.error, event.peak_memory)
+    _move(run, RunStatus.EXECUTING if event.keeps_slot else RunStatus.QUEUED)
+    run.retry_at = event.retry_at
+    run.keeps_slot = event.keeps_slot
+    if run.keeps_slot:
+        state.hold(run)
+    heapq.heappush(state.due, (run.retry_at, run.id))
+    return run
+
+
+def _retry_due(state: State, event: ev.RetryDue) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.retry_at = 0
+    if run.keeps_slot:
+        state.kept[run.id] = None
+    else:
+        state.line_up(run)
+    return run
+
+
+def _run_finished(state: State, event: ev.RunFinished) -> LiveRun:
+    run = state.runs[event.run_id]
+    state.release(run)
+    _move(run, event.status)
+    if run.fence:
+        _end_attempt(run, _ATTEMPT[event.status], event.at, event.started_at, event.error, event.peak_memory)
+    state.forget(run)
+    return run
+
+
+def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
+    run = state.runs[event.run_id]
+    _move(run, RunStatus.CANCELED)
+    run.canceled_reason = event.reason
+    run.retry_at = 0
+    if not run.fence:  # no code of it runs: it is over
+        run.keeps_slot = False
+        state.release(run)
+        state.forget(run)
+    return run
+
+
+def _attempt_stopped(state: State, event: ev.AttemptStopped) -> LiveRun:
+    run = state.runs[event.run_id]
+    state.release(run)
+    _end_attempt(run, "CANCELED", event.at, event.started_at, None, None)
+    state.forget(run)
+    return run
+
+
+def _tags_added(state: State, event: ev.TagsAdded) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.tags = (*run.tags, *(tag for tag in event.tags if tag not in run.tags))
+    return run
+
+
+def _metadata_changed(state: State, event: ev.MetadataChanged) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.metadata = event.metadata
+    return run
+
+
+def _move(run: LiveRun, status: RunStatus) -> None:
+    assert allows(run.status, status), f"{run.id}: {run.status} may not become {status}"
+    run.status = status
+
+
+def _end_attempt(
+    run: LiveRun, status: AttemptStatus, at: int, started_at: int, error: Error | None, peak_memory: int | None
+) -> None:
+    began = started_at or run.attempt_started_at or at
+    run.past = (*run.past, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory))
+    run.fence = ""
+    run.ops = {}
+
+
+_ATTEMPT: dict[RunStatus, AttemptStatus] = {
+    RunStatus.COMPLETED: "COMPLETED",
+    RunStatus.FAILED: "FAILED",
+    RunStatus.CRASHED: "CRASHED",
+    RunStatus.SYSTEM_FAILURE: "CRASHED",
+    RunStatus.TIMED_OUT: "TIMED_OUT",
+    RunStatus.CANCELED: "CANCELED",
+}
+
+# Each handler takes the one event class it stands under; a dict cannot say that in types.
+_HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
+    ev.TaskDefined: _task_defined,
+    ev.BundleCaptured: _bundle_captured,
+    ev.RunTriggered: _run_triggered,
+    ev.OpDone: _op_done,
+    ev.WorkerPlanned: _worker_planned,
+    ev.WorkerRunning: _worker_running,
+    ev.WorkerRetired: _worker_retired,
+    ev.WorkerGone: _worker_gone,
+    ev.RunDispatched: _run_dispatched,
+    ev.DispatchUndone: _dispatch_undone,
+    ev.AttemptStarted: _attempt_started,
+    ev.AttemptFailed: _attempt_failed,
+    ev.RetryDue: _retry_due,
+    ev.RunFinished: _run_finished,
+    ev.RunCanceled: _run_canceled,
+    ev.AttemptStopped: _attempt_stopped,
+    ev.TagsAdded: _tags_added,
+    ev.MetadataChanged: _metadata_changed,
+}

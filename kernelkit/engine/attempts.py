@@ -1,0 +1,202 @@
+"""What follows from news of an attempt: its reports, and the end of the worker that ran it.
+
+Every report stands under a fence. A report under a fence that is no longer current is refused (`StaleFence`); the
+server then tells that worker to stop, and nothing changes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from kernelkit import jsonvalues
+from kernelkit.clock import MICROS
+from kernelkit.engine import commands as c
+from kernelkit.engine.state import LiveRun, State
+from kernelkit.errors import InvalidOptionError, KernelKitError, WorkerLostError
+from kernelkit.models import event as ev
+from kernelkit.models.error import Error
+from kernelkit.models.run import RunStatus
+from kernelkit.models.value import MAX_METADATA_BYTES
+from kernelkit.rules.backoff import KEEPS_SLOT_BELOW_S, retry_delay_s
+from kernelkit.rules.limits import check_tags
+from kernelkit.rules.metadata import apply_ops
+from kernelkit.wire import messages as m
+
+MAX_START_FAILURES = 3
+
+
+class StaleFence(KernelKitError):
+    """A report of an attempt that is no longer the run's."""
+
+    code = "stale_fence"
+
+
+def run_of(state: State, command: c.TakeReport) -> LiveRun:
+    """The run a report is about; raises `StaleFence` unless its fence is the current one."""
+    run = state.runs.get(command.run_id)
+    if run is None or run.fence != command.fence or not command.fence:
+        raise StaleFence(
+            f"The attempt of {command.run_id} that reports here is no longer the run's current one.",
+            run_id=command.run_id,
+        )
+    return run
+
+
+def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
+    """The events of one report of an attempt, all kinds but `ChildTrigger`."""
+    run = run_of(state, command)
+    body = command.body
+    match body:
+        case m.Started():
+            return () if run.attempt_started_at else (ev.AttemptStarted(now, run.id, run.fence, body.at),)
+        case m.Succeeded():
+            if run.status is RunStatus.CANCELED:
+                return (ev.AttemptStopped(now, run.id, run.fence, body.started_at),)
+            return (
+                ev.RunFinished(
+                    now, run.id, RunStatus.COMPLETED, body.started_at, body.output, peak_memory=body.peak_memory
+                ),
+            )
+        case m.Failed():
+            return _failed(
+                run,
+                body.error,
+                now,
+                roll,
+                started_at=body.started_at,
+                may_retry=body.retry and not body.out_of_memory,
+                crashed=body.out_of_memory,
+                peak_memory=body.peak_memory,
+            )
+        case m.Stopped():
+            if run.status is not RunStatus.CANCELED:
+                raise StaleFence(f"{run.id} was not asked to stop.", run_id=run.id)
+            return (ev.AttemptStopped(now, run.id, run.fence, body.started_at),)
+        case m.AddTags():
+            return _once(run, body.op, now, _tags(run, body, now))
+        case m.ChangeMetadata():
+            return _once(run, body.op, now, _metadata(run, body, now))
+        case m.ChildTrigger():
+            raise AssertionError("taken by decide.py")
+        case _:
+            assert_never(body)
+
+
+def _once(run: LiveRun, op: str, now: int, events: Iterator[ev.AnyEvent]) -> Sequence[ev.AnyEvent]:
+    if op in run.ops:
+        return ()
+    return [*events, ev.OpDone(now, run.id, op)]
+
+
+def _tags(run: LiveRun, body: m.AddTags, now: int) -> Iterator[ev.AnyEvent]:
+    fresh = tuple(dict.fromkeys(tag for tag in body.tags if tag not in run.tags))
+    check_tags((*run.tags, *fresh))
+    if fresh:
+        yield ev.TagsAdded(now, run.id, fresh)
+
+
+def _metadata(run: LiveRun, body: m.ChangeMetadata, now: int) -> Iterator[ev.AnyEvent]:
+    text = jsonvalues.encode(apply_ops(jsonvalues.decode(run.metadata), body.ops), what="the metadata")
+    if len(text.encode()) > MAX_METADATA_BYTES:
+        raise InvalidOptionError(f"The metadata of {run.id} would be over {MAX_METADATA_BYTES:,} bytes of JSON.")
+    if text != run.metadata:
+        yield ev.MetadataChanged(now, run.id, text)
+
+
+def _failed(
+    run: LiveRun,
+    error: Error,
+    now: int,
+    roll: c.Roll,
+    *,
+    started_at: int = 0,
+    may_retry: bool = True,
+    crashed: bool = False,
+    through_queue: bool = False,
+    peak_memory: int | None = None,
+) -> Sequence[ev.AnyEvent]:
+    if run.status is RunStatus.CANCELED:
+        return (ev.AttemptStopped(now, run.id, run.fence, started_at),)
+    assert run.retry is not None and run.max_attempts is not None, "set at dispatch"
+    delay = retry_delay_s(
+        run.retry, attempt=run.attempt, max_attempts=run.max_attempts, may_retry=may_retry, jitter=roll.jitter()
+    )
+    if delay is None:
+        status = RunStatus.CRASHED if crashed else RunStatus.FAILED
+        return (ev.RunFinished(now, run.id, status, started_at, error=error, peak_memory=peak_memory),)
+    return (
+        ev.AttemptFailed(
+            now,
+            run.id,
+            run.fence,
+            error,
+            started_at,
+            retry_at=now + round(delay * MICROS),
+            keeps_slot=delay < KEEPS_SLOT_BELOW_S and not through_queue,
+            crashed=crashed,
+            peak_memory=peak_memory,
+        ),
+    )
+
+
+# ---- workers -----------------------------------------------------------------------------------------------------
+
+
+def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
+    """The worker's attempts fail; a crash always goes back through the queue."""
+    if command.worker_id not in state.workers:
+        return ()
+    events: list[ev.AnyEvent] = []
+    for run_id in sorted(state.by_worker.get(command.worker_id, ())):
+        events.extend(
+            _failed(
+                state.runs[run_id],
+                command.error,
+                now,
+                roll,
+                may_retry=not command.out_of_memory,
+                crashed=True,
+                through_queue=True,
+                peak_memory=command.peak_memory,
+            )
+        )
+    events.append(ev.WorkerGone(now, command.worker_id))
+    return events
+
+
+def decide_unbegun_worker(state: State, command: c.WorkerNeverBegan, now: int) -> Sequence[ev.AnyEvent]:
+    """Attempts that never reached a worker go back to their queue uncounted, three times at most."""
+    if command.worker_id not in state.workers:
+        return ()
+    events: list[ev.AnyEvent] = []
+    for run_id in sorted(state.by_worker.get(command.worker_id, ())):
+        events.append(_undone(state.runs[run_id], command.reason, now, blames_worker=command.blames_worker))
+    events.append(ev.WorkerGone(now, command.worker_id))
+    return events
+
+
+def decide_undelivered(state: State, command: c.AttemptNeverArrived, now: int) -> Sequence[ev.AnyEvent]:
+    """A dispatch that no worker knows of is taken back."""
+    run = state.runs.get(command.run_id)
+    if run is None or run.fence != command.fence:
+        return ()
+    return (_undone(run, "its dispatch was lost", now, blames_worker=False),)
+
+
+def _undone(run: LiveRun, reason: str, now: int, *, blames_worker: bool) -> ev.AnyEvent:
+    if run.status is RunStatus.CANCELED:
+        return ev.AttemptStopped(now, run.id, run.fence)
+    if blames_worker and run.start_failures + 1 >= MAX_START_FAILURES:
+        error = Error(
+            name="WorkerNotStarted",
+            message=f"No worker could be started for this run, {MAX_START_FAILURES} times: {reason}",
+            code="could_not_start",
+        )
+        return ev.RunFinished(now, run.id, RunStatus.SYSTEM_FAILURE, error=error)
+    return ev.DispatchUndone(now, run.id, run.fence, blames_worker)
+
+
+def lost_worker_error(words: str) -> Error:
+    """What the attempts of a lost worker fail with."""
+    return Error(name=WorkerLostError.__name__, message=words, code=WorkerLostError.code)

@@ -1,0 +1,120 @@
+"""What the engine can be asked to do, with the facts of history that the decision needs.
+
+Inside the engine only: the server makes these of wire messages, the supervisor of what it sees of processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernelkit.models.error import Error
+from kernelkit.models.task import TaskSpec
+from kernelkit.wire.messages import ReportBody, TriggerItem
+
+
+@dataclass(frozen=True, slots=True)
+class DefineTask:
+    spec: TaskSpec
+    replace: bool = False
+    connected: frozenset[str] = frozenset()  # owners whose client is connected now
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRuns:
+    items: tuple[TriggerItem, ...]
+    batch_id: str = ""
+    known: frozenset[str] = frozenset()  # ids among the items that history already has: a resend
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeReport:
+    run_id: str
+    fence: str
+    body: ReportBody
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAppeared:
+    worker_id: str
+    pid: int
+    started_at: float
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnded:
+    """The worker's process is gone. `error` is what its attempts failed with."""
+
+    worker_id: str
+    error: Error
+    out_of_memory: bool = False
+    peak_memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNeverBegan:
+    """The worker could not be started, or its attempts never reached it."""
+
+    worker_id: str
+    reason: str
+    blames_worker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptNeverArrived:
+    """The dispatch got lost with the engine that made it: the worker lives and does not know of it."""
+
+    run_id: str
+    fence: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetireWorker:
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Command = (
+    DefineTask
+    | TriggerRuns
+    | CancelRun
+    | TakeReport
+    | WorkerAppeared
+    | WorkerEnded
+    | WorkerNeverBegan
+    | AttemptNeverArrived
+    | RetireWorker
+    | Tick
+)
+
+
+class Roll(Protocol):
+    """Everything random a decision may need, handed in so that a simulation can choose it."""
+
+    def fence(self) -> str: ...
+
+    def worker_id(self) -> str: ...
+
+    def jitter(self) -> float:
+        """Uniform in [0, 1)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The limits that hold for the whole project."""
+
+    attempts: int = 100
+    exclusive: int = 4
+    shared_workers: int = 1  # per environment

@@ -1,0 +1,386 @@
+"""Takes commands one by one, and lets nothing out before it is on disk.
+
+    take: decide → apply → the events go to the writer            (now, on the loop)
+    commit → replies, dispatches, notices, in the order taken     (later, on the loop)
+
+Everything that touches sockets, processes or clocks is a port handed in, so the daemon and the virtual-time test engine
+share this file. Not thread-safe: all calls come on one loop.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from kernelkit.clock import Clock
+from kernelkit.engine import commands as c
+from kernelkit.engine.apply import apply
+from kernelkit.engine.decide import Change, next_due, step
+from kernelkit.engine.ledger import Ledger, canceled_error, history_row
+from kernelkit.engine.placement import locked_version
+from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.views import run_view
+from kernelkit.errors import StoreFullError, UnknownRunError
+from kernelkit.models import event as ev
+from kernelkit.models.run import Run
+from kernelkit.models.value import INLINE_BYTES, Value
+from kernelkit.store.rows import Batch, LineRow, LogRow, ValueRow
+from kernelkit.store.store import Store
+from kernelkit.wire import messages as m
+
+SIGNAL_S = 30.0  # how long a body that takes the cancel signal may go on by itself
+_TEXTS_BYTES = 32 * 1024 * 1024
+_HISTORY_ROWS = 1_000  # that many finished runs are appended at once, or whatever there is when it has been quiet
+
+Then = Callable[[], None]
+T = TypeVar("T")
+
+
+class WriterPort(Protocol):
+    """Commits batches in the order given and then calls `committed` on the loop."""
+
+    @property
+    def problem(self) -> str: ...
+
+    def put(self, batch: Batch, committed: Then | None) -> None: ...
+
+
+class WorkersPort(Protocol):
+    """Whoever gets attempts to workers; called only after the commit."""
+
+    def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None: ...
+
+    def stop(self, worker_id: str, attempt: m.StopAttempt) -> None: ...
+
+
+class NoticesPort(Protocol):
+    """Whoever tells clients what became of runs; called only after the commit."""
+
+    def changed(self, run_id: str, *, status_changed: bool) -> None: ...
+
+    def ended(self, run: Run) -> None: ...
+
+
+class ReadPort(Protocol):
+    """Runs a blocking read off the loop and then calls back on it."""
+
+    def __call__(self, fn: Callable[[], T], then: Callable[[T], None]) -> None: ...
+
+
+class Core:
+    """The engine without its loops."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: WriterPort,
+        clock: Clock,
+        capacity: c.Capacity,
+        roll: c.Roll,
+        *,
+        soon: Callable[[Then], object],
+        min_free_bytes: int = 0,
+    ) -> None:
+        self.store = store
+        self.writer = writer
+        self.clock = clock
+        self.capacity = capacity
+        self.roll = roll
+        self.ledger = Ledger()
+        self.state = State()
+        self.workers: WorkersPort
+        self.notices: NoticesPort
+        self.read: ReadPort = _read_here
+        self.on_timer: Callable[[int | None], None] = lambda at: None
+        self._soon = soon
+        self._min_free = min_free_bytes
+        self._free_checked = 0
+        self._free = True
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts_bytes = 0
+        self._batch = Batch()
+        self._after: list[Then] = []
+        self._flush_due = False
+        self._uncommitted = 0  # batches handed to the writer that it has not committed
+        self._snapshot_seq = 0
+        self._recover()
+
+    # ---- taking commands ---------------------------------------------------------------------------------------
+
+    def take(self, command: c.Command, then: Then | None = None) -> list[Change]:
+        """Carry out `command`; `then` is called once its events are on disk. A refusal raises and changes nothing."""
+        command, values = self._set_values_aside(command)
+        now = self.clock.now()
+        changes = step(self.state, command, self.capacity, now, self.roll)
+        self._batch.values.extend(values)
+        for change in changes:
+            self._batch.events.append(_log_row(change))
+            self._follow(change)
+        if then is not None:
+            self._after.append(then)
+        self._schedule_flush()
+        if changes:
+            self.on_timer(next_due(self.state))
+        return changes
+
+    def refuse_if_full(self) -> None:
+        """Raise `StoreFullError` while the store cannot take more."""
+        problem = self.writer.problem or ("" if self._has_space() else self._no_space())
+        if problem:
+            raise StoreFullError(
+                f"KernelKit cannot store anything now: {problem}. Nothing of this call was stored. Free some space and "
+                "call again; runs that are executing go on, and the engine resumes by itself."
+            )
+
+    def after_commit(self, then: Then) -> None:
+        """Call `then` once everything taken so far is on disk."""
+        self._after.append(then)
+        self._schedule_flush()
+
+    def add_lines(self, lines: Iterable[LineRow]) -> None:
+        """Captured log lines: they ride in the next commit, best effort."""
+        self._batch.lines.extend(lines)
+        self._schedule_flush()
+
+    # ---- reading -----------------------------------------------------------------------------------------------
+
+    def view(self, run_id: str) -> Run | None:
+        """The run as it is now if it is live or has just ended; large values are left out. None: ask history."""
+        run = self.state.runs.get(run_id)
+        if run is not None:
+            error = canceled_error(run.canceled_reason) if run.canceled_reason is not None else None
+            return run_view(run, self.state, self.capacity, error=error)
+        row = self.ledger.get(run_id)
+        return row.run if row else None
+
+    def read_run(self, run_id: str) -> Callable[[], Run]:
+        """A function that gives the run with all its values, wherever it is now; it reads the store, on any thread.
+
+        It raises `UnknownRunError` for a run that is not kept.
+        """
+        view = self.view(run_id)
+        if view is None:
+            return lambda: _kept(self.store.run(run_id), run_id)
+        run, row = self.state.runs.get(run_id), self.ledger.get(run_id)
+        payload_ref = run.payload.ref if run else row.payload_ref if row else None
+        output_ref = None if run or row is None else row.output_ref
+        found = {ref: self._texts[ref] for ref in (payload_ref, output_ref) if ref and ref in self._texts}
+
+        def fill() -> Run:
+            missing = [ref for ref in (payload_ref, output_ref) if ref and ref not in found]
+            texts = found | (self.store.values(missing) if missing else {})
+            return replace(
+                view,
+                payload_json=texts[payload_ref] if payload_ref else view.payload_json,
+                output_json=texts[output_ref] if output_ref else view.output_json,
+            )
+
+        return fill
+
+    def text_of(self, value: Value, then: Callable[[str], None]) -> None:
+        """Call `then` with the text of `value`, at once where it is at hand."""
+        text = value.text if value.ref is None else self._texts.get(value.ref)
+        if text is not None:
+            then(text)
+            return
+        ref = value.ref
+        assert ref is not None, "a value has a text or a reference"
+        self.read(lambda: self.store.values([ref])[ref], then)
+
+    # ---- history and snapshots ---------------------------------------------------------------------------------
+
+    def flush_history(self, then: Then | None = None) -> None:
+        """Append every finished run to history; `then` once that is on disk."""
+        rows = self.ledger.take()
+        self._batch.history.extend(rows)
+
+        def written() -> None:
+            self.ledger.written(rows)
+            if then is not None:
+                then()
+
+        self.after_commit(written)
+
+    def snapshot_due(self, every: int) -> bool:
+        return self.state.seq - self._snapshot_seq >= every
+
+    def snapshot(self) -> None:
+        """Write the state down as it is now, so that recovery starts from here."""
+        seq, body = self.state.seq, self.state.dump()
+        self._snapshot_seq = seq
+        # Finished runs before `seq` must be in history first: recovery looks for them only behind the snapshot.
+        self.flush_history(lambda: self.read(lambda: self.store.write_snapshot(seq, body), lambda _: None))
+
+    # ---- inside ------------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        recovered = self.store.recover()
+        if recovered.snapshot is not None:
+            self.state = State.load(recovered.snapshot)
+        self._snapshot_seq = self.state.seq
+        for row in recovered.events:
+            event = ev.from_json(row.body)
+            change = Change(row.seq, event, apply(self.state, event))
+            assert self.state.seq == row.seq, f"event {row.seq} follows {self.state.seq - 1}: the log has a gap"
+            ended = history_row(change, self.state, self.capacity) if row.seq > recovered.history_seq else None
+            if ended is not None:
+                self.ledger.add(ended)
+
+    def _follow(self, change: Change) -> None:
+        """Note what must leave the engine after the commit of `change`."""
+        event, run = change.event, change.run
+        if run is None:
+            return
+        ended = history_row(change, self.state, self.capacity)
+        if ended is not None:
+            self.ledger.add(ended)
+        match event:
+            case ev.RunDispatched():
+                self._after.append(lambda: self._start(run, event))
+            case ev.RunFinished():
+                assert ended is not None, "a finished run has left the state"
+                self._after.append(lambda: self._ended(ended.run, event.output))
+            case ev.RunCanceled():
+                view = ended.run if ended else self.view(run.id)
+                assert view is not None, "it is live, or has just ended"
+                self._after.append(lambda: self._ended(view, None))
+                if run.fence:
+                    takes_signal = locked_version(self.state, run).spec.takes_signal
+                    stop = m.StopAttempt(run.id, run.fence, event.reason, signal_s=SIGNAL_S if takes_signal else 0.0)
+                    self._after.append(lambda: self.workers.stop(run.worker_id, stop))
+            case ev.AttemptStarted() | ev.AttemptFailed() | ev.RunTriggered() | ev.RetryDue() | ev.AttemptStopped():
+                self._after.append(lambda: self.notices.changed(run.id, status_changed=True))
+            case _:
+                self._after.append(lambda: self.notices.changed(run.id, status_changed=False))
+
+    def _start(self, run: LiveRun, event: ev.RunDispatched) -> None:
+        self.text_of(run.payload, lambda text: self._start_with(run, event, text))
+
+    def _start_with(self, run: LiveRun, event: ev.RunDispatched, payload: str) -> None:
+        self.workers.start(
+            event.worker_id,
+            event.env_id,
+            m.StartAttempt(
+                run_id=run.id,
+                task_id=run.task_id,
+                fence=event.fence,
+                attempt=event.attempt,
+                max_attempts=event.max_attempts,
+                bundle=event.bundle,
+                payload=Value(text=payload, size=run.payload.size),
+                version=event.version,
+                queue=run.queue,
+                created_at=run.created_at,
+                tags=run.tags,
+                metadata=run.metadata,
+                parent_id=run.parent_id,
+                root_id=run.root_id,
+                depth=run.depth,
+                batch_id=run.batch_id,
+            ),
+        )
+        self.notices.changed(run.id, status_changed=True)
+
+    def _ended(self, run: Run, output: Value | None) -> None:
+        if output is None or output.ref is None:
+            self.notices.ended(run)
+        else:
+            self.text_of(output, lambda text: self.notices.ended(replace(run, output_json=text)))
+
+    def _set_values_aside(self, command: c.Command) -> tuple[c.Command, list[ValueRow]]:
+        """Texts over 1 KiB go to the store beside the events, which hold a reference only."""
+        match command:
+            case c.TriggerRuns():
+                items, values = self._items_aside(command.items)
+                return c.TriggerRuns(items, command.batch_id, command.known), values
+            case c.TakeReport(body=m.ChildTrigger() as body):
+                items, values = self._items_aside(body.items)
+                return c.TakeReport(command.run_id, command.fence, replace(body, items=items)), values
+            case c.TakeReport(body=m.Succeeded() as body):
+                output, values = self._aside(body.output, f"{command.run_id}:output")
+                return c.TakeReport(command.run_id, command.fence, replace(body, output=output)), values
+            case _:
+                return command, []
+
+    def _items_aside(self, items: tuple[m.TriggerItem, ...]) -> tuple[tuple[m.TriggerItem, ...], list[ValueRow]]:
+        if all(item.payload.size <= INLINE_BYTES for item in items):
+            return items, []
+        kept, values = [], []
+        for item in items:
+            payload, rows = self._aside(item.payload, f"{item.run_id}:payload")
+            kept.append(replace(item, payload=payload))
+            values.extend(rows)
+        return tuple(kept), values
+
+    def _aside(self, value: Value, ref: str) -> tuple[Value, list[ValueRow]]:
+        if value.size <= INLINE_BYTES or value.text is None:
+            return value, []
+        self._texts[ref] = value.text
+        self._texts_bytes += value.size
+        while self._texts_bytes > _TEXTS_BYTES and len(self._texts) > 1:
+            _, old = self._texts.popitem(last=False)
+            self._texts_bytes -= len(old)
+        return Value(ref=ref, size=value.size), [ValueRow(ref, value.text)]
+
+    def _schedule_flush(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand what has gathered to the writer; called once a loop tick."""
+        self._flush_due = False
+        batch, after = self._batch, self._after
+        self._batch, self._after = Batch(), []
+        if batch.is_empty and not self._uncommitted:
+            _run(after)
+            return
+        self._uncommitted += 1
+
+        def committed() -> None:
+            self._uncommitted -= 1
+            _run(after)
+            if self.ledger.waiting >= _HISTORY_ROWS:
+                self.flush_history()
+
+        self.writer.put(batch, committed)
+
+    def _has_space(self) -> bool:
+        """Whether the disk has room, looked up at most once a second."""
+        now = self.clock.now()
+        if self._min_free and now - self._free_checked > 1_000_000:
+            self._free_checked = now
+            free = self.store.free_bytes()
+            self._free = free is None or free >= self._min_free
+        return self._free
+
+    def _no_space(self) -> str:
+        return f"the disk of the home has less than {self._min_free // 2**20} MiB free"
+
+
+def _read_here(fn: Callable[[], T], then: Callable[[T], None]) -> None:
+    then(fn())
+
+
+def _kept(run: Run | None, run_id: str) -> Run:
+    if run is None:
+        raise UnknownRunError(
+            f"No run {run_id!r} is kept in this home. kk.runs.list() shows the latest ones; "
+            "finished runs are removed after the retention time.",
+            run_id=run_id,
+        )
+    return run
+
+
+def _run(calls: list[Then]) -> None:
+    for call in calls:
+        call()
+
+
+def _log_row(change: Change) -> LogRow:
+    event = change.event
+    run_id = getattr(event, "run_id", "")
+    return LogRow(change.seq, event.at, type(event).__name__, run_id, ev.to_json(event))

@@ -1,0 +1,244 @@
+"""What follows from a command: events, or a refusal. Pure: state, command, `now` and a roll in; events out.
+
+`decide` answers one command. `step` is how every driver (daemon, test engine, simulation) uses it: decide, apply, then
+start whoever may start now, so that a finish and the dispatch it allows are events of one commit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from kernelkit.clock import MICROS, to_datetime
+from kernelkit.engine import commands as c
+from kernelkit.engine.apply import apply
+from kernelkit.engine.attempts import (
+    decide_ended_worker,
+    decide_report,
+    decide_unbegun_worker,
+    decide_undelivered,
+    run_of,
+)
+from kernelkit.engine.placement import next_dispatch
+from kernelkit.engine.state import LiveRun, State
+from kernelkit.errors import DuplicateTaskError, InvalidOptionError, PayloadTooLargeError, UnknownTaskError
+from kernelkit.models import event as ev
+from kernelkit.models.run import RunStatus
+from kernelkit.models.task import MAX_ATTEMPTS, TaskSpec, TaskVersion
+from kernelkit.models.value import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
+from kernelkit.rules.limits import check_tags
+from kernelkit.wire.messages import ChildTrigger, TriggerItem
+
+MAX_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One applied event, its place in the log, and the run it was about."""
+
+    seq: int
+    event: ev.AnyEvent
+    run: LiveRun | None
+
+
+def step(state: State, command: c.Command, capacity: c.Capacity, now: int, roll: c.Roll) -> list[Change]:
+    """Carry out `command` on `state`: the changes made, in order. A refusal raises and changes nothing."""
+    changes = [_change(state, event) for event in decide(state, command, now, roll)]
+    while events := next_dispatch(state, capacity, now, roll):
+        changes.extend(_change(state, event) for event in events)
+    return changes
+
+
+def _change(state: State, event: ev.AnyEvent) -> Change:
+    run = apply(state, event)
+    return Change(state.seq, event, run)
+
+
+def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
+    """The events of `command`; raises a `KernelKitError` when it is refused."""
+    match command:
+        case c.TriggerRuns():
+            return _trigger(state, command, now)
+        case c.TakeReport():
+            if isinstance(command.body, ChildTrigger):
+                return _child_trigger(state, command, command.body, now)
+            return decide_report(state, command, now, roll)
+        case c.CancelRun():
+            return list(_cancel(state, command.run_id, command.reason, now))
+        case c.DefineTask():
+            return _define(state, command, now)
+        case c.WorkerAppeared():
+            if command.worker_id not in state.workers:
+                return ()
+            return (ev.WorkerRunning(now, command.worker_id, command.pid, command.started_at, command.boot_id),)
+        case c.WorkerEnded():
+            return decide_ended_worker(state, command, now, roll)
+        case c.WorkerNeverBegan():
+            return decide_unbegun_worker(state, command, now)
+        case c.AttemptNeverArrived():
+            return decide_undelivered(state, command, now)
+        case c.RetireWorker():
+            worker = state.workers.get(command.worker_id)
+            return () if worker is None or worker.retired else (ev.WorkerRetired(now, command.worker_id),)
+        case c.Tick():
+            return list(_due(state, now))
+        case _:
+            assert_never(command)
+
+
+# ---- tasks -------------------------------------------------------------------------------------------------------
+
+
+def _define(state: State, command: c.DefineTask, now: int) -> Sequence[ev.AnyEvent]:
+    spec = command.spec
+    known = state.tasks.get(spec.id)
+    if known is not None and not command.replace:
+        _refuse_clash(known.spec, spec, command.connected)
+    if known is not None and known.spec == spec:
+        return ()
+    if known is not None and known.spec.fingerprint == spec.fingerprint:
+        return (ev.TaskDefined(now, TaskVersion(known.number, spec, now)),)
+    return (ev.TaskDefined(now, TaskVersion(_next_number(state, spec.id, now), spec, now)),)
+
+
+def _refuse_clash(known: TaskSpec, spec: TaskSpec, connected: frozenset[str]) -> None:
+    if known.owner == spec.owner:
+        if known.function != spec.function:
+            raise DuplicateTaskError(
+                f"The id {spec.id!r} already belongs to the function {known.function!r} ({known.where or known.owner}); "
+                f"{spec.function!r} cannot take it. Give one of them another id=, or pass replace=True.",
+                task_id=spec.id,
+            )
+    elif str(known.owner) in connected:
+        raise DuplicateTaskError(
+            f"The id {spec.id!r} is owned by {known.owner}, which is connected; {spec.owner} defines it too. "
+            "Give one of them another id=, or pass replace=True to take it over.",
+            task_id=spec.id,
+        )
+
+
+def _next_number(state: State, task_id: str, now: int) -> str:
+    day = to_datetime(now).strftime("%Y%m%d")
+    numbers = state.numbers.get(task_id, ())
+    today = sum(1 for number in numbers if number.startswith(day + "."))
+    return f"{day}.{today + 1}"
+
+
+# ---- runs --------------------------------------------------------------------------------------------------------
+
+
+def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
+    if len(command.items) > MAX_BATCH:
+        raise InvalidOptionError(f"A batch has at most {MAX_BATCH:,} items; this one has {len(command.items):,}.")
+    fresh = [item for item in command.items if item.run_id not in state.runs and item.run_id not in command.known]
+    return [_triggered(state, item, now, batch_id=command.batch_id or None) for item in fresh]
+
+
+def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now: int) -> Sequence[ev.AnyEvent]:
+    parent = run_of(state, command)
+    if body.op in parent.ops:
+        return ()
+    events: list[ev.AnyEvent] = [
+        _triggered(state, item, now, batch_id=body.batch_id or None, parent=parent) for item in body.items
+    ]
+    events.append(ev.OpDone(now, parent.id, body.op))
+    return events
+
+
+def _triggered(
+    state: State, item: TriggerItem, now: int, *, batch_id: str | None, parent: LiveRun | None = None
+) -> ev.RunTriggered:
+    version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
+    if version is None:
+        raise _unknown_task(state, item)
+    if item.payload.size > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLargeError(
+            f"The payload of {item.task_id!r} has {item.payload.size:,} bytes of JSON; "
+            f"the limit is {MAX_PAYLOAD_BYTES:,}. Write the data to a file and pass its path.",
+            size=item.payload.size,
+            limit=MAX_PAYLOAD_BYTES,
+        )
+    check_tags(item.tags)
+    if len(item.metadata.encode()) > MAX_METADATA_BYTES:
+        raise InvalidOptionError(f"metadata is over {MAX_METADATA_BYTES:,} bytes of JSON.")
+    if item.max_attempts is not None and not 1 <= item.max_attempts <= MAX_ATTEMPTS:
+        raise InvalidOptionError(f"max_attempts={item.max_attempts} is not between 1 and {MAX_ATTEMPTS}.")
+    spec = version.spec
+    return ev.RunTriggered(
+        at=now,
+        run_id=item.run_id,
+        task_id=item.task_id,
+        queue=spec.queue_name,
+        isolation=spec.isolation,
+        payload=item.payload,
+        bundle=item.bundle,
+        tags=item.tags or spec.tags,
+        max_attempts=item.max_attempts,
+        metadata=item.metadata,
+        parent_id=parent.id if parent else None,
+        root_id=(parent.root_id or parent.id) if parent else None,
+        depth=parent.depth + 1 if parent else 0,
+        batch_id=batch_id,
+    )
+
+
+def _unknown_task(state: State, item: TriggerItem) -> UnknownTaskError:
+    if item.bundle and item.task_id in state.tasks:
+        return UnknownTaskError(
+            f"The engine no longer keeps this older code of {item.task_id!r}. Run the cell that defines it again.",
+            task_id=item.task_id,
+            near=[],
+        )
+    near = difflib.get_close_matches(item.task_id, state.tasks, n=3)
+    if near:
+        hint = f"Did you mean {' or '.join(repr(name) for name in near)}?"
+    elif state.tasks:
+        hint = "kk.tasks.list() shows the tasks of this project."
+    else:
+        hint = "No task is defined yet: run the cell or import the module that defines it."
+    return UnknownTaskError(
+        f"There is no task {item.task_id!r} in this project. {hint}", task_id=item.task_id, near=near
+    )
+
+
+def _cancel(state: State, run_id: str, reason: str, now: int) -> Iterator[ev.AnyEvent]:
+    """Cancel the run and every live run below it; what is already canceled stays as it is."""
+    run = state.runs.get(run_id)
+    if run is None:
+        return
+    if run.status is not RunStatus.CANCELED:
+        yield ev.RunCanceled(now, run_id, reason)
+    for child in sorted(state.by_parent.get(run_id, ())):
+        yield from _cancel(state, child, f"Parent {run_id} was canceled", now)
+
+
+# ---- time --------------------------------------------------------------------------------------------------------
+
+
+def next_due(state: State) -> int | None:
+    """The next moment at which `Tick` has something to do; drops timers that no longer matter."""
+    while state.due:
+        at, run_id = state.due[0]
+        run = state.runs.get(run_id)
+        if run is not None and run.retry_at == at:
+            return at
+        heapq.heappop(state.due)
+    return None
+
+
+def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:
+    seen: set[str] = set()
+    for at, run_id in sorted(state.due):
+        if at > now:
+            return
+        run = state.runs.get(run_id)
+        if run is not None and run.retry_at == at and run_id not in seen:
+            seen.add(run_id)
+            yield ev.RetryDue(now, run_id)
+
+
+def seconds_until(at: int, now: int) -> float:
+    return max(0.0, (at - now) / MICROS)

@@ -1,0 +1,398 @@
+"""Gets attempts to workers, and knows what became of workers and keepers.
+
+A worker is *connected*, *silent* (its process may live and dial in again) or *gone*; only `gone` ends its attempts. The
+state machine holds which attempt is on which worker; here are only the connections, so all of this is made anew after a
+crash from the Hellos that come in. All calls come on the engine's loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from kernelkit.config import EngineSettings, Home
+from kernelkit.engine import commands as c
+from kernelkit.engine.attempts import StaleFence, lost_worker_error
+from kernelkit.engine.core import Core
+from kernelkit.engine.exits import ended_worker
+from kernelkit.errors import KernelKitError, to_wire
+from kernelkit.wire import messages as m
+from kernelkit.wire.channel import Channel
+from kernelkit.wire.discovery import boot_id, is_alive
+
+logger = logging.getLogger(__name__)
+
+SPAWN_WITHIN_S = 30.0
+IDLE_EXCLUSIVE_S = 60.0
+SILENT_AFTER_S = 2.0
+
+
+class KeeperLauncher(Protocol):
+    """Starts keeper programs; `engine/keepers.py` does it with processes."""
+
+    def launch(self, env_id: str) -> None:
+        """Start a keeper; raises `KernelKitError` in words when that is impossible."""
+        ...
+
+    def failure(self, env_id: str) -> str | None:
+        """Why the launched keeper has ended, or None while it runs."""
+        ...
+
+
+@dataclass
+class Keeper:
+    """One environment's keeper, as far as it is known."""
+
+    env_id: str
+    channel: Channel | None = None
+    asked: dict[str, float] = field(default_factory=dict)  # workers to be spawned, and by when they must have dialled
+    since: float = 0.0  # of the loss of its connection, or of its launch
+
+
+@dataclass
+class WorkerLink:
+    """One worker's connection."""
+
+    id: str
+    env_id: str
+    channel: Channel | None = None
+    waiting: dict[str, m.StartAttempt] = field(default_factory=dict)  # not sent yet, by run id
+    exited: m.WorkerExited | None = None  # the keeper's word; the channel may still hold reports
+    silent_since: float = 0.0  # no connection
+    idle_since: float = 0.0
+    pinged_at: float = 0.0
+    ponged_at: float = 0.0
+    kills: dict[str, float] = field(default_factory=dict)  # run ids of stopped attempts: kill the process by then
+    kill_sent: bool = False
+
+
+class Fleet:
+    """All keepers and workers of the home."""
+
+    def __init__(
+        self, core: Core, home: Home, settings: EngineSettings, launcher: KeeperLauncher, monotonic: Callable[[], float]
+    ) -> None:
+        self._core = core
+        self._home = home
+        self._settings = settings
+        self._launcher = launcher
+        self._time = monotonic
+        self.keepers: dict[str, Keeper] = {}
+        self.workers: dict[str, WorkerLink] = {}
+        self.stopping = False
+        self._held: list[tuple[str, Channel, m.Report]] = []  # reports that wait for the store to commit again
+        core.workers = self
+        for worker in core.state.workers.values():  # a former engine's: they dial in, or are found dead
+            self.workers[worker.id] = WorkerLink(worker.id, worker.env_id, silent_since=self._time())
+            self.keepers.setdefault(worker.env_id, Keeper(worker.env_id, since=self._time()))
+
+    # ---- what the core asks for ----------------------------------------------------------------------------------
+
+    def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None:
+        run = self._core.state.runs.get(attempt.run_id)
+        if run is None or run.fence != attempt.fence:
+            return  # overtaken: the worker is gone already
+        link = self.workers.get(worker_id)
+        if link is None:
+            link = self.workers[worker_id] = WorkerLink(worker_id, env_id, silent_since=self._time())
+            self._spawn(link)
+        if link.channel is not None:
+            link.channel.send(attempt)
+        else:
+            link.waiting[attempt.run_id] = attempt
+
+    def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
+        link = self.workers.get(worker_id)
+        if link is None:
+            return
+        if attempt.run_id in link.waiting:
+            del link.waiting[attempt.run_id]
+            now = self._core.clock.now()
+            self._take(c.TakeReport(attempt.run_id, attempt.fence, m.Stopped(finished_at=now)))
+            return
+        link.kills[attempt.run_id] = self._time() + attempt.signal_s + self._settings.cancel_grace
+        if link.channel is not None:
+            link.channel.send(attempt)
+
+    # ---- keepers ---------------------------------------------------------------------------------------------------
+
+    def keeper_hello(self, channel: Channel, hello: m.Hello) -> None:
+        keeper = self.keepers.setdefault(hello.env_id, Keeper(hello.env_id))
+        if keeper.channel is not None:
+            keeper.channel.close()
+        keeper.channel = channel
+        held = set(hello.workers)
+        for link in [link for link in self.workers.values() if link.env_id == hello.env_id]:
+            if link.id in held or link.channel is not None:
+                continue
+            known = self._core.state.workers.get(link.id)
+            if known is not None and known.pid and not is_alive(known.pid, known.started_at):
+                self._gone(link, "its process had ended")
+            elif known is None or not known.pid:  # planned, and this keeper has not spawned it
+                self._ask_spawn(keeper, link)
+        for worker_id in held - self.workers.keys():
+            channel.send(m.KillWorker(worker_id))  # no engine knows it
+
+    def keeper_message(self, env_id: str, message: m.AnyMessage) -> None:
+        match message:
+            case m.WorkerSpawned():
+                self._take(c.WorkerAppeared(message.worker_id, message.pid, message.started_at, boot_id()))
+            case m.SpawnFailed():
+                self._never_began(message.worker_id, message.reason)
+            case m.WorkerExited():
+                link = self.workers.get(message.worker_id)
+                if link is None:
+                    return
+                link.exited = message
+                if link.channel is None:  # else its last reports may still be under way: wait for the end of the stream
+                    self._exited(link, message)
+            case _:
+                logger.warning("unexpected from keeper", extra={"env_id": env_id, "message": type(message).__name__})
+
+    def keeper_closed(self, env_id: str, channel: Channel) -> None:
+        keeper = self.keepers.get(env_id)
+        if keeper is not None and keeper.channel is channel:
+            keeper.channel = None
+            keeper.since = self._time()
+
+    def _spawn(self, link: WorkerLink) -> None:
+        keeper = self.keepers.get(link.env_id)
+        if keeper is None:
+            keeper = self.keepers[link.env_id] = Keeper(link.env_id, since=self._time())
+        if keeper.channel is not None:
+            self._ask_spawn(keeper, link)
+            return
+        keeper.asked[link.id] = self._time() + SPAWN_WITHIN_S
+        self._launch(keeper)
+
+    def _ask_spawn(self, keeper: Keeper, link: WorkerLink) -> None:
+        assert keeper.channel is not None, "asked of a connected keeper"
+        worker = self._core.state.workers.get(link.id)
+        if worker is None:
+            return
+        keeper.asked[link.id] = self._time() + SPAWN_WITHIN_S
+        keeper.channel.send(m.SpawnWorker(link.id, worker.isolation))
+
+    def _launch(self, keeper: Keeper) -> None:
+        if self.stopping:
+            return
+        try:
+            self._launcher.launch(keeper.env_id)
+        except KernelKitError as error:
+            for worker_id in list(keeper.asked):
+                self._never_began(worker_id, str(error))
+
+    # ---- workers ---------------------------------------------------------------------------------------------------
+
+    def worker_hello(self, channel: Channel, hello: m.Hello) -> None:
+        worker = self._core.state.workers.get(hello.name)
+        if worker is None:
+            channel.send(m.Retire())  # nobody expects it any more
+            for attempt in hello.live:
+                channel.send(m.StopAttempt(attempt.run_id, attempt.fence, "this run is no longer here", signal_s=0))
+            return
+        link = self.workers.setdefault(worker.id, WorkerLink(worker.id, worker.env_id))
+        if link.channel is not None:
+            link.channel.close()
+        link.channel = channel
+        link.silent_since = 0.0
+        link.pinged_at = link.ponged_at = 0.0
+        link.idle_since = self._time()
+        if worker.pid != hello.pid:
+            self._take(c.WorkerAppeared(worker.id, hello.pid, hello.started_at, hello.boot_id))
+        keeper = self.keepers.get(link.env_id)
+        if keeper is not None:
+            keeper.asked.pop(worker.id, None)
+        self._reconcile(link, hello)
+        for start in link.waiting.values():
+            channel.send(start)
+        link.waiting.clear()
+
+    def _reconcile(self, link: WorkerLink, hello: m.Hello) -> None:
+        """Attempts the worker has and we do not are stopped; those we have and it never got go back to their queue."""
+        assert link.channel is not None, "it has just said hello"
+        state = self._core.state
+        held = {attempt.run_id: attempt.fence for attempt in hello.live}
+        for run_id, fence in held.items():
+            run = state.runs.get(run_id)
+            if run is None or run.fence != fence:
+                link.channel.send(m.StopAttempt(run_id, fence, "another attempt took its place", signal_s=0))
+            elif run.canceled_reason is not None:
+                self.stop(link.id, m.StopAttempt(run_id, fence, run.canceled_reason, signal_s=0))
+        for run_id in list(state.by_worker.get(link.id, ())):
+            if run_id not in held and run_id not in link.waiting:
+                self._take(c.AttemptNeverArrived(run_id, state.runs[run_id].fence))
+
+    def worker_message(self, worker_id: str, channel: Channel, message: m.AnyMessage) -> None:
+        link = self.workers.get(worker_id)
+        match message:
+            case m.Report():
+                self._report(worker_id, channel, message)
+            case m.Pong():
+                if link is not None:
+                    link.ponged_at = self._time()
+            case _:
+                logger.warning("unexpected from worker", extra={"worker": worker_id, "got": type(message).__name__})
+
+    def store_recovered(self) -> None:
+        """The store commits again: take the reports that came meanwhile, in order."""
+        held, self._held = self._held, []
+        for worker_id, channel, report in held:
+            self._report(worker_id, channel, report)
+
+    def _report(self, worker_id: str, channel: Channel, report: m.Report) -> None:
+        if self._core.writer.problem or self._held:  # nothing new is taken meanwhile; the worker keeps its copy
+            self._held.append((worker_id, channel, report))
+            return
+        link = self.workers.get(worker_id)
+        final = isinstance(report.body, m.Succeeded | m.Failed | m.Stopped)
+        if final and link is not None:
+            link.kills.pop(report.run_id, None)
+            link.idle_since = self._time()
+        try:
+            self._core.take(
+                c.TakeReport(report.run_id, report.fence, report.body), lambda: channel.send(m.Ack(report.seq))
+            )
+        except StaleFence as stale:
+            channel.send(m.Refused(report.seq, to_wire(stale)))
+            if not final:
+                channel.send(m.StopAttempt(report.run_id, report.fence, str(stale), signal_s=0))
+            self._core.after_commit(lambda: channel.send(m.Ack(report.seq)))
+        except KernelKitError as refusal:
+            channel.send(m.Refused(report.seq, to_wire(refusal)))
+            self._core.after_commit(lambda: channel.send(m.Ack(report.seq)))
+
+    def worker_closed(self, worker_id: str, channel: Channel) -> None:
+        link = self.workers.get(worker_id)
+        if link is None or link.channel is not channel:
+            return
+        link.channel = None
+        link.silent_since = self._time()
+        if link.exited is not None:
+            self._exited(link, link.exited)
+
+    # ---- ends ------------------------------------------------------------------------------------------------------
+
+    def _exited(self, link: WorkerLink, exited: m.WorkerExited) -> None:
+        self._take_orphans(link.id)
+        self._forget(link)
+        self._take(ended_worker(exited, blocked=link.kill_sent))
+
+    def _gone(self, link: WorkerLink, why: str) -> None:
+        self._take_orphans(link.id)
+        self._forget(link)
+        words = f"The worker {link.id} that ran this attempt was lost: {why}."
+        self._take(c.WorkerEnded(link.id, lost_worker_error(words)))
+
+    def _never_began(self, worker_id: str, reason: str) -> None:
+        link = self.workers.get(worker_id)
+        if link is not None:
+            self._forget(link)
+        logger.warning("worker did not start", extra={"worker": worker_id, "reason": reason})
+        self._take(c.WorkerNeverBegan(worker_id, reason))
+
+    def _forget(self, link: WorkerLink) -> None:
+        self.workers.pop(link.id, None)
+        keeper = self.keepers.get(link.env_id)
+        if keeper is not None:
+            keeper.asked.pop(link.id, None)
+
+    def _take_orphans(self, worker_id: str) -> None:
+        """Results a worker wrote down when it found no engine are taken before its attempts are given up."""
+        path = self._home.orphans / f"{worker_id}.jsonl"
+        try:
+            lines = path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                report = msgspec.json.decode(line, type=m.Report)
+                self._core.take(c.TakeReport(report.run_id, report.fence, report.body))
+            except (msgspec.DecodeError, KernelKitError) as problem:
+                logger.info("orphan not taken", extra={"worker": worker_id, "reason": str(problem)})
+        self._core.after_commit(lambda: path.unlink(missing_ok=True))
+
+    def _take(self, command: c.Command) -> None:
+        try:
+            self._core.take(command)
+        except KernelKitError as refusal:
+            logger.info("not taken", extra={"command": type(command).__name__, "reason": str(refusal)})
+
+    # ---- the passing of time ---------------------------------------------------------------------------------------
+
+    def tend(self) -> None:
+        """Called about once a second: lost workers, overdue starts, deaf bodies, idle processes, blocked loops."""
+        now = self._time()
+        for keeper in list(self.keepers.values()):
+            self._tend_keeper(keeper, now)
+        for link in list(self.workers.values()):
+            if link.channel is None:
+                self._tend_silent(link, now)
+            else:
+                self._tend_connected(link, link.channel, now)
+
+    def _tend_keeper(self, keeper: Keeper, now: float) -> None:
+        if keeper.channel is None and keeper.asked:
+            reason = self._launcher.failure(keeper.env_id)
+            if reason is not None:
+                for worker_id in list(keeper.asked):
+                    self._never_began(worker_id, reason)
+        for worker_id, deadline in list(keeper.asked.items()):
+            if now > deadline:
+                self._never_began(worker_id, f"it did not dial in within {SPAWN_WITHIN_S:.0f} s")
+
+    def _tend_silent(self, link: WorkerLink, now: float) -> None:
+        worker = self._core.state.workers.get(link.id)
+        if worker is None:
+            self._forget(link)
+            return
+        keeper = self.keepers.get(link.env_id)
+        connected = keeper is not None and keeper.channel is not None
+        if not worker.pid:
+            overdue = now - link.silent_since > self._settings.adopt_within
+            if not connected and (keeper is None or link.id not in keeper.asked) and overdue:
+                self._forget(link)
+                self._take(c.WorkerNeverBegan(link.id, "its keeper was lost", blames_worker=False))
+            return
+        if worker.boot_id != boot_id() or not is_alive(worker.pid, worker.started_at):
+            if not connected or now - link.silent_since > SPAWN_WITHIN_S:  # else the keeper will say how it ended
+                self._gone(link, "its process ended")
+        elif now - link.silent_since > self._settings.adopt_within and connected and not link.kill_sent:
+            assert keeper is not None and keeper.channel is not None
+            link.kill_sent = True
+            keeper.channel.send(m.KillWorker(link.id))
+
+    def _tend_connected(self, link: WorkerLink, channel: Channel, now: float) -> None:
+        attempts = self._core.state.by_worker.get(link.id, ())
+        worker = self._core.state.workers.get(link.id)
+        keeper = self.keepers.get(link.env_id)
+        if attempts:
+            if link.ponged_at >= link.pinged_at:
+                link.pinged_at = now
+                channel.send(m.Ping())
+        elif worker is not None and not worker.retired:
+            limit = IDLE_EXCLUSIVE_S if worker.isolation == "process" else self._settings.idle_stop
+            if now - link.idle_since > limit:
+                self._take(c.RetireWorker(link.id))
+                channel.send(m.Retire())
+        overdue = any(now > deadline and run_id in attempts for run_id, deadline in link.kills.items())
+        if overdue and not link.kill_sent and keeper is not None and keeper.channel is not None:
+            link.kill_sent = True
+            keeper.channel.send(m.KillWorker(link.id))
+
+    def silent_for(self, link: WorkerLink) -> float:
+        """How long a connected worker's loop has not answered: over 2 s it is blocked by a body."""
+        waiting = link.channel is not None and link.pinged_at > link.ponged_at
+        return self._time() - link.pinged_at if waiting else 0.0
+
+    def shut_down(self, *, leave: bool) -> None:
+        """The engine is stopping: keepers end their workers, unless attempts are left to them."""
+        self.stopping = True
+        if not leave:
+            for keeper in self.keepers.values():
+                if keeper.channel is not None:
+                    keeper.channel.send(m.KeeperShutdown())

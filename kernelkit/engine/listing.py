@@ -1,0 +1,47 @@
+"""Lists of runs, newest first, over the live ones and history alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from kernelkit.engine.core import Core
+from kernelkit.models.run import Run
+from kernelkit.wire.messages import ListRuns, RunPage
+
+COUNTED_TO = 100_000
+
+
+def list_runs(core: Core, asked: ListRuns) -> Callable[[], RunPage]:
+    """A function that gives the page; it reads the store, on any thread. Finished runs must be in history."""
+    limit = max(1, min(asked.limit, 1_000))
+    live_ids = sorted((run.id for run in core.state.runs.values() if _matches(core, run.id, asked)), reverse=True)
+    total_live = len(live_ids)
+    page_ids = [run_id for run_id in live_ids if not asked.after or run_id < asked.after][: limit + 1]
+    live = [view for run_id in page_ids if (view := core.view(run_id)) is not None]
+    everyone = set(core.state.runs)
+
+    def page() -> RunPage:
+        kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=everyone)
+        merged = sorted([*live, *kept], key=_id, reverse=True)
+        return RunPage(tuple(merged[:limit]), len(merged) > limit, min(total + total_live, COUNTED_TO))
+
+    return page
+
+
+def _matches(core: Core, run_id: str, asked: ListRuns) -> bool:
+    """Whether a live run is among those asked for."""
+    run = core.state.runs[run_id]
+    return (
+        (not asked.status or run.status in asked.status)
+        and (not asked.task or run.task_id in asked.task)
+        and (not asked.tag or any(tag in run.tags for tag in asked.tag))
+        and (not asked.batch or run.batch_id == asked.batch)
+        and (not asked.parent or run.parent_id == asked.parent)
+        and (not asked.queue or run.queue == asked.queue)
+    )
+
+
+def _id(run: Run) -> str:
+    return run.id

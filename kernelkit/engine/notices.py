@@ -1,0 +1,138 @@
+"""Tells clients what became of runs, each no more often than it can use.
+
+A follower is told once, when the run is final. A watcher is told of each status change at once and of anything else
+five times a second at most. Nothing here is durable: a client that dials in again says again what it follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kernelkit.engine.core import Core
+from kernelkit.engine.logbook import Logbook
+from kernelkit.models.run import Logs, Run
+from kernelkit.wire import messages as m
+from kernelkit.wire.channel import Channel
+
+PACE_S = 0.2
+
+Later = Callable[[float, Callable[[], None]], object]
+
+
+class Notices:
+    """Who wants to hear of which run."""
+
+    def __init__(self, core: Core, logbook: Logbook, later: Later) -> None:
+        self._core = core
+        self._logbook = logbook
+        self._later = later
+        self._followers: dict[str, set[Channel]] = {}
+        self._watchers: dict[str, set[Channel]] = {}
+        self._due: set[str] = set()  # watched runs with a notice under way
+        core.notices = self
+
+    # ---- what the core tells -------------------------------------------------------------------------------------
+
+    def changed(self, run_id: str, *, status_changed: bool) -> None:
+        if run_id not in self._watchers:
+            return
+        if status_changed:
+            self._tell_watchers(run_id)
+        elif run_id not in self._due:
+            self._due.add(run_id)
+            self._later(PACE_S, lambda: self._pace_over(run_id))
+
+    def ended(self, run: Run) -> None:
+        followers = self._followers.pop(run.id, None)
+        if followers:
+            notice = m.RunEnded(run)
+            for channel in followers:
+                channel.send(notice)
+        if run.id in self._watchers:
+            self._tell_watchers(run.id, run)
+
+    def lines_came(self, run_id: str) -> None:
+        """Captured lines have come in."""
+        self.changed(run_id, status_changed=False)
+
+    # ---- what clients ask for ------------------------------------------------------------------------------------
+
+    def follow(self, channel: Channel, run_ids: tuple[str, ...], unknown: Callable[[Exception], None]) -> None:
+        """Have `channel` told when each run is final, at once where it is."""
+        for run_id in run_ids:
+            view = self._core.view(run_id)
+            if view is not None and not view.is_completed:
+                self._followers.setdefault(run_id, set()).add(channel)
+            else:
+                self._tell_ended(channel, run_id, unknown)
+
+    def _tell_ended(self, channel: Channel, run_id: str, unknown: Callable[[Exception], None]) -> None:
+        read = self._core.read_run(run_id)
+
+        def safely() -> Run | Exception:
+            try:
+                return read()
+            except Exception as problem:  # any failure of the read belongs to whoever asked
+                return problem
+
+        def tell(found: Run | Exception) -> None:
+            if isinstance(found, Exception):
+                unknown(found)
+            else:
+                channel.send(m.RunEnded(found))
+
+        self._core.read(safely, tell)
+
+    def watch(self, channel: Channel, run_id: str) -> None:
+        """Have `channel` told of changes, beginning with how the run is now."""
+        self._watchers.setdefault(run_id, set()).add(channel)
+        if self._logbook.is_kept(run_id):
+            self._tell(channel, run_id)
+            return
+
+        def lines_read(logs: Logs) -> None:
+            if run_id in self._watchers:
+                self._logbook.begin(run_id, logs.lines)
+                self._tell(channel, run_id)
+
+        self._core.read(lambda: self._core.store.lines(run_id, 50), lines_read)
+
+    def unwatch(self, channel: Channel, run_id: str) -> None:
+        watchers = self._watchers.get(run_id)
+        if watchers is not None:
+            watchers.discard(channel)
+            if not watchers:
+                del self._watchers[run_id]
+                self._logbook.end(run_id)
+
+    def forget(self, channel: Channel) -> None:
+        """The client has gone."""
+        for run_id in [run_id for run_id, channels in self._watchers.items() if channel in channels]:
+            self.unwatch(channel, run_id)
+        for run_id in [run_id for run_id, channels in self._followers.items() if channel in channels]:
+            self._followers[run_id].discard(channel)
+            if not self._followers[run_id]:
+                del self._followers[run_id]
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _pace_over(self, run_id: str) -> None:
+        self._due.discard(run_id)
+        if run_id in self._watchers:
+            self._tell_watchers(run_id)
+
+    def _tell_watchers(self, run_id: str, run: Run | None = None) -> None:
+        for channel in tuple(self._watchers.get(run_id, ())):
+            self._tell(channel, run_id, run)
+
+    def _tell(self, channel: Channel, run_id: str, run: Run | None = None) -> None:
+        run = run or self._core.view(run_id)
+        if run is not None:
+            channel.send(m.RunChanged(run, self._logbook.tail(run_id)))
+            return
+
+        def tell(found: Run | None) -> None:
+            if found is not None:
+                channel.send(m.RunChanged(found, self._logbook.tail(run_id)))
+
+        self._core.read(lambda: self._core.store.run(run_id), tell)

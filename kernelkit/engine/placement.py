@@ -1,0 +1,114 @@
+"""Who may start next, on which worker, and why the others may not.
+
+Pure: `next_dispatch` returns the events of one dispatch; the caller applies them and asks again. Runs of one queue that
+need one kind of worker form a lane; among the heads of all lanes that are not held up, the oldest goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kernelkit.engine.commands import Capacity, Roll
+from kernelkit.engine.state import Lane, LiveRun, State, Worker
+from kernelkit.models import event as ev
+from kernelkit.models.run import RunStatus
+from kernelkit.models.task import Isolation, TaskVersion
+
+
+def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Sequence[ev.AnyEvent]:
+    """The events that start the next run, or none when nobody may start."""
+    for run_id in state.kept:  # these hold their slots already
+        return dispatch(state, state.runs[run_id], capacity, now, roll)
+    if len(state.holders) >= capacity.attempts:
+        return ()
+    first: LiveRun | None = None
+    for lane in list(state.lanes):
+        if _lane_is_held(state, lane, capacity):
+            continue
+        run = state.head(lane)
+        if run is not None and (first is None or run.order < first.order):
+            first = run
+    return () if first is None else dispatch(state, first, capacity, now, roll)
+
+
+def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Roll) -> Sequence[ev.AnyEvent]:
+    """The events that give `run` to a worker, planning one where none is free."""
+    locked = bool(run.version)
+    version = locked_version(state, run)
+    spec = version.spec
+    env_id = run.env_id if locked else spec.env_id
+    events: list[ev.AnyEvent] = []
+    worker_id = _free_worker(state, env_id, run.isolation, capacity)
+    if worker_id is None:
+        worker_id = roll.worker_id()
+        events.append(ev.WorkerPlanned(at=now, worker_id=worker_id, env_id=env_id, isolation=run.isolation))
+    events.append(
+        ev.RunDispatched(
+            at=now,
+            run_id=run.id,
+            fence=roll.fence(),
+            worker_id=worker_id,
+            attempt=run.attempt + 1,
+            version=run.version if locked else version.number,
+            bundle=run.bundle if locked else spec.bundle,
+            env_id=env_id,
+            max_attempts=run.max_attempts or spec.retry.max_attempts,
+            retry=run.retry or spec.retry,
+        )
+    )
+    return events
+
+
+def locked_version(state: State, run: LiveRun) -> TaskVersion:
+    """The version `run` is, or would be, executed as: its pinned bundle's, else the latest."""
+    return state.bundles.get(run.bundle) or state.tasks[run.task_id]
+
+
+def _lane_is_held(state: State, lane: Lane, capacity: Capacity) -> bool:
+    queue, isolation = lane
+    limit = state.limits.get(queue)
+    if limit is not None and state.holding(queue) >= limit:
+        return True
+    return isolation == "process" and state.executing_exclusive() >= capacity.exclusive
+
+
+def _free_worker(state: State, env_id: str, isolation: Isolation, capacity: Capacity) -> str | None:
+    """An exclusive worker that does nothing, or the least busy shared one once enough are planned."""
+    usable = [
+        worker
+        for worker_id in sorted(state.by_env.get(env_id, ()))
+        if (worker := state.workers[worker_id]).isolation == isolation and not worker.retired
+    ]
+    if isolation == "process":
+        return next((worker.id for worker in usable if worker.id not in state.by_worker), None)
+    if len(usable) < capacity.shared_workers:
+        return None
+
+    def load(worker: Worker) -> int:
+        return len(state.by_worker.get(worker.id, ()))
+
+    return min(usable, key=load).id
+
+
+def queued_reason(state: State, run: LiveRun, capacity: Capacity) -> str | None:
+    """Why a queued run is not running, in words for a person; None when it is not queued."""
+    if run.status is not RunStatus.QUEUED:
+        return None
+    if run.retry_at:
+        return f"attempt {run.attempt + 1} of {run.max_attempts} waits out its backoff; the slot was given back"
+    limit = state.limits.get(run.queue)
+    used = state.holding(run.queue)
+    if limit is not None and used >= limit:
+        return f"queue {run.queue}: {used} of {limit} in use{_ahead(state, run)}"
+    if len(state.holders) >= capacity.attempts:
+        return f"project limit: {len(state.holders)} of {capacity.attempts} executing{_ahead(state, run)}"
+    exclusive = state.executing_exclusive()
+    if run.isolation == "process" and exclusive >= capacity.exclusive:
+        return f"no exclusive worker free: {exclusive} of {capacity.exclusive} in use{_ahead(state, run)}"
+    return "about to start"
+
+
+def _ahead(state: State, run: LiveRun) -> str:
+    lane = state.lanes.get((run.queue, run.isolation), ())
+    count = sum(1 for order, other in lane if order < run.order and other in state.runs)
+    return f", {count} {'run' if count == 1 else 'runs'} ahead" if count else ""

@@ -1,0 +1,219 @@
+"""Everything the engine knows about what is not yet over. Held in memory; `engine/apply.py` alone changes it.
+
+The fields of `State` are the fold of the log. What starts with `by_` or is called a lane is an index over them, made
+again by `State.reindex` when a snapshot is loaded; limits are always read off the sets of holders, never a counter.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+from kernelkit.models.error import Error
+from kernelkit.models.run import AttemptStatus, RunStatus
+from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
+from kernelkit.models.value import NULL, Value
+
+Lane = tuple[str, Isolation]
+"""Runs of one queue that need one kind of worker; first in, first out."""
+
+
+class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    number: int
+    status: AttemptStatus
+    started_at: int
+    finished_at: int
+    worker_id: str
+    error: Error | None = None
+    peak_memory: int | None = None
+
+
+class LiveRun(msgspec.Struct, omit_defaults=True):
+    """A run that is not over, or is canceled while its code still runs."""
+
+    id: str
+    task_id: str
+    queue: str
+    isolation: Isolation
+    created_at: int
+    queued_at: int
+    order: int  # place in the queue: events are numbered, and this is the number of the one that made the run
+    status: RunStatus = RunStatus.QUEUED
+    payload: Value = NULL
+    bundle: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: str = "{}"
+    max_attempts: int | None = None
+    retry: RetryPolicy | None = None
+    version: str = ""
+    env_id: str = ""
+    attempt: int = 0
+    fence: str = ""  # of the live attempt; "" when no code of the run is running
+    worker_id: str = ""
+    attempt_started_at: int = 0
+    started_at: int = 0
+    past: tuple[PastAttempt, ...] = ()
+    retry_at: int = 0
+    keeps_slot: bool = False
+    ops: dict[str, None] = {}
+    start_failures: int = 0
+    canceled_reason: str | None = None
+    parent_id: str | None = None
+    root_id: str | None = None
+    depth: int = 0
+    batch_id: str | None = None
+    children: int = 0
+
+    @property
+    def holds_slot(self) -> bool:
+        return bool(self.fence) or self.keeps_slot
+
+    @property
+    def is_ready(self) -> bool:
+        """Waiting for nothing but a slot."""
+        return self.status is RunStatus.QUEUED and not self.retry_at
+
+
+class Worker(msgspec.Struct, omit_defaults=True):
+    """A worker process, from the plan to spawn it until it is known to have ended."""
+
+    id: str
+    env_id: str
+    isolation: Isolation
+    pid: int = 0
+    started_at: float = 0.0
+    boot_id: str = ""
+    retired: bool = False
+
+
+class Snapshot(msgspec.Struct):
+    """The part of state that is written down."""
+
+    seq: int
+    runs: list[LiveRun]
+    tasks: dict[str, TaskVersion]
+    bundles: dict[str, TaskVersion]
+    numbers: dict[str, list[str]]
+    workers: list[Worker]
+    limits: dict[str, int]
+
+
+class State:
+    """The live runs, the tasks, the workers, and indexes over them."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.runs: dict[str, LiveRun] = {}
+        self.tasks: dict[str, TaskVersion] = {}  # the latest of each id
+        self.bundles: dict[str, TaskVersion] = {}  # what each bundle that may still be asked for belongs to
+        self.numbers: dict[str, list[str]] = {}  # version numbers of each task, oldest first
+        self.workers: dict[str, Worker] = {}
+        self.limits: dict[str, int] = {}  # concurrency limit of each queue that has one
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Make every index anew from the fields above."""
+        self.holders: set[str] = set()
+        self.by_queue: dict[str, set[str]] = {}
+        self.by_worker: dict[str, set[str]] = {}
+        self.by_parent: dict[str, set[str]] = {}
+        self.by_env: dict[str, set[str]] = {}
+        self.lanes: dict[Lane, list[tuple[int, str]]] = {}
+        self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
+        self.due: list[tuple[int, str]] = []
+        for worker in self.workers.values():
+            self.by_env.setdefault(worker.env_id, set()).add(worker.id)
+        for run in self.runs.values():
+            if run.parent_id:
+                self.by_parent.setdefault(run.parent_id, set()).add(run.id)
+            if run.holds_slot:
+                self.hold(run)
+            if run.is_ready:
+                self.line_up(run)
+            if run.keeps_slot and not run.retry_at:
+                self.kept[run.id] = None
+            if run.retry_at:
+                heapq.heappush(self.due, (run.retry_at, run.id))
+
+    # ---- indexes, kept by apply --------------------------------------------------------------------------------
+
+    def line_up(self, run: LiveRun) -> None:
+        heapq.heappush(self.lanes.setdefault((run.queue, run.isolation), []), (run.order, run.id))
+
+    def hold(self, run: LiveRun) -> None:
+        self.holders.add(run.id)
+        self.by_queue.setdefault(run.queue, set()).add(run.id)
+        if run.fence:
+            self.by_worker.setdefault(run.worker_id, set()).add(run.id)
+
+    def release(self, run: LiveRun) -> None:
+        self.holders.discard(run.id)
+        self.kept.pop(run.id, None)
+        _drop(self.by_queue, run.queue, run.id)
+        _drop(self.by_worker, run.worker_id, run.id)
+
+    def forget(self, run: LiveRun) -> None:
+        del self.runs[run.id]
+        if run.parent_id:
+            _drop(self.by_parent, run.parent_id, run.id)
+
+    # ---- what limits are read off ------------------------------------------------------------------------------
+
+    def holding(self, queue: str) -> int:
+        """Slots of `queue` in use."""
+        return len(self.by_queue.get(queue, ()))
+
+    def executing_exclusive(self) -> int:
+        """Exclusive attempts that hold a slot, over all environments."""
+        return sum(1 for run_id in self.holders if self.runs[run_id].isolation == "process")
+
+    def head(self, lane: Lane) -> LiveRun | None:
+        """The first run of a lane that is still ready; entries that no longer are get dropped on the way."""
+        heap = self.lanes[lane]
+        while heap:
+            order, run_id = heap[0]
+            run = self.runs.get(run_id)
+            if run is not None and run.is_ready and run.order == order:
+                return run
+            heapq.heappop(heap)
+        del self.lanes[lane]
+        return None
+
+    # ---- snapshots ---------------------------------------------------------------------------------------------
+
+    def dump(self) -> bytes:
+        """The state as bytes; `State.load` gives an equal one."""
+        return msgspec.msgpack.encode(
+            Snapshot(
+                seq=self.seq,
+                runs=list(self.runs.values()),
+                tasks=self.tasks,
+                bundles=self.bundles,
+                numbers=self.numbers,
+                workers=list(self.workers.values()),
+                limits=self.limits,
+            )
+        )
+
+    @classmethod
+    def load(cls, data: bytes) -> State:
+        snapshot = msgspec.msgpack.decode(data, type=Snapshot)
+        state = cls()
+        state.seq = snapshot.seq
+        state.runs = {run.id: run for run in snapshot.runs}
+        state.tasks = snapshot.tasks
+        state.bundles = snapshot.bundles
+        state.numbers = snapshot.numbers
+        state.workers = {worker.id: worker for worker in snapshot.workers}
+        state.limits = snapshot.limits
+        state.reindex()
+        return state
+
+
+def _drop(index: dict[str, set[str]], key: str, member: str) -> None:
+    members = index.get(key)
+    if members is not None:
+        members.discard(member)
+        if not members:
+            del index[key]

@@ -1,0 +1,87 @@
+"""The engine's live runs as the `Run` snapshots that everyone else sees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kernelkit.clock import to_datetime
+from kernelkit.engine.commands import Capacity
+from kernelkit.engine.placement import queued_reason
+from kernelkit.engine.state import LiveRun, State
+from kernelkit.models.error import Error
+from kernelkit.models.run import Attempt, Run
+from kernelkit.models.value import Value
+
+
+def run_view(
+    run: LiveRun,
+    state: State,
+    capacity: Capacity,
+    *,
+    finished_at: int = 0,
+    output: Value | None = None,
+    error: Error | None = None,
+) -> Run:
+    """`run` as it is now. Payload and output are given as text only where they are small."""
+    last = run.past[-1] if run.past else None
+    return Run(
+        id=run.id,
+        task_id=run.task_id,
+        status=run.status,
+        payload_json=run.payload.text,
+        payload_size=run.payload.size,
+        output_json=output.text if output else None,
+        output_size=output.size if output else 0,
+        error=error or (last.error if last and run.retry_at else None),
+        tags=tuple(sorted(run.tags)),
+        metadata_json=run.metadata,
+        attempts=_attempts(run),
+        attempt_number=run.attempt,
+        max_attempts=run.max_attempts or _max_attempts(run, state),
+        created_at=to_datetime(run.created_at),
+        queued_at=to_datetime(run.queued_at),
+        started_at=_moment(run.started_at),
+        finished_at=_moment(finished_at),
+        retry_at=_moment(run.retry_at),
+        queue=run.queue,
+        version=run.version or None,
+        parent_id=run.parent_id,
+        root_id=run.root_id,
+        depth=run.depth,
+        batch_id=run.batch_id,
+        queued_reason=queued_reason(state, run, capacity),
+        canceled_reason=run.canceled_reason,
+        children=run.children,
+        worker=run.worker_id or None,
+        peak_memory=last.peak_memory if last else None,
+    )
+
+
+def _max_attempts(run: LiveRun, state: State) -> int:
+    version = state.bundles.get(run.bundle) or state.tasks.get(run.task_id)
+    return version.spec.retry.max_attempts if version else 1
+
+
+def _attempts(run: LiveRun) -> tuple[Attempt, ...]:
+    past = tuple(
+        Attempt(
+            number=attempt.number,
+            status=attempt.status,
+            started_at=to_datetime(attempt.started_at),
+            finished_at=to_datetime(attempt.finished_at),
+            error=attempt.error,
+            worker=attempt.worker_id,
+            peak_memory=attempt.peak_memory,
+        )
+        for attempt in run.past
+    )
+    if not run.fence:
+        return past
+    live = Attempt(
+        number=run.attempt, status="EXECUTING", started_at=_moment(run.attempt_started_at), worker=run.worker_id
+    )
+    return (*past, live)
+
+
+def _moment(micros: int) -> datetime | None:
+    return to_datetime(micros) if micros else None

@@ -1,0 +1,206 @@
+"""What happened, in the order it happened: the log is a list of these, and state is their fold.
+
+An event is a fact, not a wish: it carries everything `engine/apply.py` needs, so that folding the log again gives the
+same state. Never change the meaning of an event that is out in the world; add another.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from kernelkit.models.error import Error
+from kernelkit.models.run import RunStatus
+from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
+from kernelkit.models.value import NULL, Value
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
+    """Base of all events; `at` is UTC microseconds."""
+
+    at: int
+
+
+class TaskDefined(Event, frozen=True):
+    version: TaskVersion
+
+
+class BundleCaptured(Event, frozen=True):
+    """The same version of a task with other captured globals."""
+
+    task_id: str
+    bundle: str
+    env_id: str
+
+
+class RunTriggered(Event, frozen=True):
+    """A run exists and is queued."""
+
+    run_id: str
+    task_id: str
+    queue: str
+    isolation: Isolation
+    payload: Value = NULL
+    bundle: str = ""
+    tags: tuple[str, ...] = ()
+    max_attempts: int | None = None
+    metadata: str = "{}"
+    parent_id: str | None = None
+    root_id: str | None = None
+    depth: int = 0
+    batch_id: str | None = None
+
+
+class OpDone(Event, frozen=True):
+    """A state-changing call of an attempt has been carried out; the same op key again changes nothing."""
+
+    run_id: str
+    op: str
+
+
+class WorkerPlanned(Event, frozen=True):
+    """A worker of this id is to be spawned in environment `env_id`."""
+
+    worker_id: str
+    env_id: str
+    isolation: Isolation
+
+
+class WorkerRunning(Event, frozen=True):
+    """The worker's process is known: enough to tell after a crash of the engine whether it still lives."""
+
+    worker_id: str
+    pid: int
+    started_at: float
+    boot_id: str
+
+
+class WorkerRetired(Event, frozen=True):
+    """The worker takes no further attempts."""
+
+    worker_id: str
+
+
+class WorkerGone(Event, frozen=True):
+    """The worker's process has ended."""
+
+    worker_id: str
+
+
+class RunDispatched(Event, frozen=True):
+    """An attempt is given to a worker, under a fence. What the run is locked to is frozen here the first time."""
+
+    run_id: str
+    fence: str
+    worker_id: str
+    attempt: int
+    version: str
+    bundle: str
+    env_id: str
+    max_attempts: int
+    retry: RetryPolicy
+
+
+class DispatchUndone(Event, frozen=True):
+    """The attempt never began (its worker could not be started): back to the queue, not counted.
+
+    `blames_worker` is False when the dispatch got lost with a crashed engine rather than at a worker's start."""
+
+    run_id: str
+    fence: str
+    blames_worker: bool = True
+
+
+class AttemptStarted(Event, frozen=True):
+    run_id: str
+    fence: str
+    started_at: int
+
+
+class AttemptFailed(Event, frozen=True):
+    """The attempt failed and the run will try again at `retry_at`; under 5 s it keeps its slot."""
+
+    run_id: str
+    fence: str
+    error: Error
+    started_at: int
+    retry_at: int
+    keeps_slot: bool
+    crashed: bool = False
+    peak_memory: int | None = None
+
+
+class RetryDue(Event, frozen=True):
+    """The moment for the next attempt has come: the run stands in its queue again."""
+
+    run_id: str
+
+
+class RunFinished(Event, frozen=True):
+    """The run has reached a final status and no code of it runs."""
+
+    run_id: str
+    status: RunStatus
+    started_at: int = 0
+    output: Value | None = None
+    error: Error | None = None
+    peak_memory: int | None = None
+
+
+class RunCanceled(Event, frozen=True):
+    """The run is CANCELED. If an attempt is live it stays so, under its fence, until its code has stopped."""
+
+    run_id: str
+    reason: str
+
+
+class AttemptStopped(Event, frozen=True):
+    """The code of a canceled run has stopped; the run leaves the live set."""
+
+    run_id: str
+    fence: str
+    started_at: int = 0
+
+
+class TagsAdded(Event, frozen=True):
+    run_id: str
+    tags: tuple[str, ...]
+
+
+class MetadataChanged(Event, frozen=True):
+    """The run's metadata as it is now (the fold of its operations), JSON text."""
+
+    run_id: str
+    metadata: str
+
+
+AnyEvent = (
+    TaskDefined
+    | BundleCaptured
+    | RunTriggered
+    | OpDone
+    | WorkerPlanned
+    | WorkerRunning
+    | WorkerRetired
+    | WorkerGone
+    | RunDispatched
+    | DispatchUndone
+    | AttemptStarted
+    | AttemptFailed
+    | RetryDue
+    | RunFinished
+    | RunCanceled
+    | AttemptStopped
+    | TagsAdded
+    | MetadataChanged
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def to_json(event: AnyEvent) -> str:
+    return _encoder.encode(event).decode()
+
+
+def from_json(text: str) -> AnyEvent:
+    return _decoder.decode(text)
