@@ -61,6 +61,7 @@ def open_database(home: Home | None) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as cause:
         raise _opening_error(cause, database) from cause
     try:
+        _refuse_cut(connection, database)
         _migrate(connection, str(database))
     except (duckdb.Error, StoreError) as cause:
         connection.close()
@@ -79,6 +80,8 @@ def _connect(path: str, home: Home | None) -> duckdb.DuckDBPyConnection:
             "memory_limit": f"{memory // 1024**2}MB",
         },
     )
+    # Closing must not write: a damaged file would take its log along. `Store.close` checkpoints by itself.
+    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
     # In this order: folders can only be allowed while access is on, and nothing can be changed after the last line.
     if home is not None:
         archive = str(home.path / "archive").replace("'", "''")
@@ -104,13 +107,12 @@ def _make(database: Path, home: Home) -> None:
 
 def _migrate(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     sql = statements()
-    tables = connection.execute(sql["tables"]).fetchone()
-    version = 0
-    if tables and tables[0]:
-        found = connection.execute(sql["schema_version"]).fetchone()
-        if found is None:
-            raise StoreError(f"{where} is a DuckDB database, but not one of KernelKit. Move it elsewhere.")
-        version = int(found[0])
+    tables, ours = connection.execute(sql["tables"]).fetchall()[0]
+    if tables and not ours:
+        raise StoreError(
+            f"{where} is a DuckDB database, but not one of KernelKit. Nothing was changed. Move it elsewhere."
+        )
+    version = int(connection.execute(sql["schema_version"]).fetchall()[0][0]) if tables else 0
     if version > SCHEMA:
         raise _newer(where, f"schema {version}; this KernelKit knows up to {SCHEMA}")
     for number, script in migrations().items():
@@ -167,6 +169,18 @@ def _refuse_broken(database: Path) -> None:
                 f"The log {wal} beside the database is damaged: it does not begin as a DuckDB log. Nothing was "
                 f"changed. Restore both files from a backup if you have one; else {_ASIDE}."
             )
+
+
+def _refuse_cut(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """DuckDB reads blocks when it needs them, so a file cut short may open and fail days later; its size tells now."""
+    block_size, blocks = connection.execute(statements()["blocks"]).fetchall()[0]
+    expected, size = block_size * blocks, database.stat().st_size
+    if size < expected:
+        raise StoreError(
+            f"The database {database} is cut short: it has {size:,} of at least {expected:,} bytes. Nothing was "
+            f"changed. Restore it with its .wal from a backup if you have one; else {_ASIDE}.",
+            path=str(database),
+        )
 
 
 def _opening_error(cause: duckdb.Error, database: Path) -> KernelKitError:

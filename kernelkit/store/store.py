@@ -282,7 +282,7 @@ class Store:
         self._connection = connection
         self._invalid = False
         self._generation += 1
-        self.transactions = 0
+        self.transactions = 1 if self._log_bytes() else 0
 
     def _disconnect(self) -> None:
         # DuckDB hands out the same, perhaps invalid, database as long as anything of it is alive in this process.
@@ -318,10 +318,14 @@ class Store:
 
     def _room_for_checkpoint(self) -> bool:
         free = self.free_bytes()
-        if free is None or self._home is None:
-            return True
+        return free is None or free > 2 * self._log_bytes() + 4 * 1024 * 1024
+
+    def _log_bytes(self) -> int:
+        """Size of the write-ahead log: what a checkpoint would fold in, and a crash would make us replay."""
+        if self._home is None:
+            return 0
         wal = quarantine.wal_of(self._home.database)
-        return free > 2 * (wal.stat().st_size if wal.exists() else 0) + 4 * 1024 * 1024
+        return wal.stat().st_size if wal.exists() else 0
 
     def _rows(self, name: str, filters: str = "", **parameters: Any) -> list[tuple[Any, ...]]:  # any SQL value
         """All rows of a named statement, from whichever thread; a database found invalid is reopened once."""

@@ -26,7 +26,7 @@ RETRY_S = 0.5
 IDLE_CHECKPOINT_S = 5.0
 
 Callback = Callable[[], None]
-Post = Callable[[Callback], None]
+Post = Callable[[Callback], object]
 OnProblem = Callable[[str], None]
 
 

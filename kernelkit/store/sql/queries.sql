@@ -1,7 +1,12 @@
 -- Every statement of the store but the migrations, by name. Filters (filter_*) are joined with AND by `history.py`.
 
 -- name: tables
-SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database();
+SELECT count(*), count(*) FILTER (table_name = 'meta')
+FROM duckdb_tables()
+WHERE database_name = current_database();
+
+-- name: blocks
+SELECT block_size, total_blocks FROM pragma_database_size();
 
 -- name: schema_version
 SELECT value FROM meta WHERE key = 'schema';
