@@ -54,6 +54,7 @@ class Signature:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.name: str = getattr(function, "__name__", type(function).__name__)
+        self.qualname: str = getattr(function, "__qualname__", self.name)
         try:
             parameters = inspect.signature(function).parameters
         except (TypeError, ValueError) as cause:

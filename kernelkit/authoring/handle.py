@@ -1,0 +1,357 @@
+"""Handles of runs that were triggered: like futures, but the run does not depend on them.
+
+A handle has its run's id at once and may be awaited, asked, dropped, or made again in another process; interrupting a
+wait leaves the run alone. What a newcomer would get wrong: a property such as `.status` asks the engine each time,
+until the run is final; from then on everything is answered from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+from kernelkit import ids
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring import display
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.result import Result
+from kernelkit.authoring.signature import Signature
+from kernelkit.durations import Duration, to_seconds
+from kernelkit.errors import KernelKitError, UnknownRunError
+from kernelkit.models.error import Error
+from kernelkit.models.run import Logs, Run, RunStatus
+from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Retrieve, RunPage, RunReply
+
+T = TypeVar("T")
+
+PAGE = 100
+
+
+class RunHandle(display.Shown, Generic[T]):
+    """A run that was triggered.
+
+    run = resize.trigger(url="https://…")
+    run.id, run.status
+    result = await run            # in a notebook cell or an async function
+    result = run.result(timeout="5m")
+    run.cancel()
+    """
+
+    __slots__ = ("_caller", "_run", "_signature", "id", "task_id")
+
+    def __init__(
+        self,
+        run_id: str,
+        task_id: str,
+        *,
+        caller: Caller | None = None,
+        signature: Signature | None = None,
+        run: Run | None = None,
+    ) -> None:
+        self.id = run_id
+        self.task_id = task_id
+        self._caller = caller
+        self._signature = signature
+        self._run = run if run is not None and run.is_completed else None
+
+    # ---- waiting ---------------------------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, Result[T]]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Result[T]:
+        if self._run is None:
+            run = await asyncio.wrap_future(self._end())
+            if _lacks_output(run):
+                run = await asyncio.to_thread(self._retrieve)
+            self._run = run
+        return self._result(self._run)
+
+    def result(self, timeout: Duration | None = None) -> Result[T]:
+        """Wait until the run is final and return its `Result`, however it ended.
+
+        Raises the built-in `TimeoutError` after `timeout`; that and an interrupt leave the run alone.
+        """
+        if self._run is None:
+            refuse_blocking(self._caller_now())
+            self._keep(_blocking(self._end(), timeout, f"Run {self.id} of {self.task_id}"))
+        return self._result(self._final())
+
+    def _end(self) -> Future[Run]:
+        return self._caller_now().outcome(self.id)
+
+    def _result(self, run: Run) -> Result[T]:
+        return Result(run, None if self._signature is None else self._signature.revive_output)
+
+    def _keep(self, run: Run) -> Run:
+        if run.is_completed:
+            self._run = self._retrieve() if _lacks_output(run) else run
+        return run
+
+    def _final(self) -> Run:
+        assert self._run is not None
+        return self._run
+
+    def _retrieve(self) -> Run:
+        return retrieve_run(self._caller_now(), self.id)
+
+    # ---- asking ----------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> Run:
+        """The run as it is now, payload and output included."""
+        run = self._retrieve()
+        if run.is_completed:
+            self._run = run
+        return run
+
+    def _now(self) -> Run:
+        return self._run or self.refresh()
+
+    @property
+    def status(self) -> RunStatus:
+        """One of the thirteen statuses, as it is now."""
+        return self._now().status
+
+    @property
+    def is_completed(self) -> bool:
+        """True once the run is final, however it ended."""
+        return self._now().is_completed
+
+    @property
+    def output(self) -> T | None:
+        """What the task returned, or None while there is nothing."""
+        run = self._now()
+        return self._result(run).output if run.is_completed else None
+
+    @property
+    def error(self) -> Error | None:
+        """What went wrong, or None."""
+        run = self._now()
+        return self._result(run).error if run.is_completed else run.error
+
+    @property
+    def metadata(self) -> dict[str, Any]:  # any JSON object
+        """The run's metadata as it is now."""
+        return self._now().metadata
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self._now().tags
+
+    def logs(self, limit: int = 1000) -> Logs:
+        """The last `limit` captured lines."""
+        reply = self._caller_now().call(GetLogs(self.id, limit=limit))
+        assert isinstance(reply, LogsReply)
+        return reply.logs
+
+    def cancel(self, reason: str = "Canceled by user") -> Run:
+        """Cancel the run and the runs below it; returns it as it is then. A run that has ended stays as it is."""
+        return self._keep(cancel_run(self._caller_now(), self.id, reason))
+
+    # ---- the rest --------------------------------------------------------------------------------------------------
+
+    def _caller_now(self) -> Caller:
+        if self._caller is None:
+            self._caller = callers.current()
+        return self._caller
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunHandle) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (RunHandle, (self.id, self.task_id))
+
+    def __repr__(self) -> str:
+        known = f": {self._run.status}" if self._run is not None else ""
+        return f"<RunHandle {self.id} of {self.task_id}{known}>"
+
+
+class BatchHandle(display.Shown, Generic[T]):
+    """Runs that were triggered together, in the order of their items.
+
+    batch = resize.batch_trigger([{"url": a}, {"url": b}])
+    results = await batch         # a list of Results, in order
+    batch.counts                  # {'COMPLETED': 1, 'EXECUTING': 1}
+    """
+
+    __slots__ = ("_caller", "id", "runs")
+
+    def __init__(self, batch_id: str, runs: Sequence[RunHandle[T]], *, caller: Caller | None = None) -> None:
+        self.id = batch_id
+        self.runs: tuple[RunHandle[T], ...] = tuple(runs)
+        self._caller = caller
+
+    def __await__(self) -> Generator[Any, None, list[Result[T]]]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> list[Result[T]]:
+        if any(run._run is None for run in self.runs):
+            await asyncio.wrap_future(self._ends())
+        return [await run for run in self.runs]
+
+    def result(self, timeout: Duration | None = None) -> list[Result[T]]:
+        """Wait until every run is final; raises the built-in `TimeoutError`, which leaves the runs alone."""
+        if any(run._run is None for run in self.runs):
+            refuse_blocking(self._caller_now())
+            _blocking(self._ends(), timeout, f"Batch {self.id}")
+        return [run.result() for run in self.runs]
+
+    def _ends(self) -> Future[None]:
+        """One future for all, so that a thousand runs wake a waiting loop once."""
+        waiting = [run for run in self.runs if run._run is None]
+        done: Future[None] = Future()
+        left = len(waiting)
+        lock = threading.Lock()
+
+        def ended(handle: RunHandle[T], end: Future[Run]) -> None:
+            nonlocal left
+            if end.cancelled():
+                return
+            problem = end.exception()
+            if problem is None and not _lacks_output(end.result()):
+                handle._run = end.result()
+            with lock:
+                left -= 1
+                finished = left == 0
+                if done.done() or not (finished or problem):
+                    return
+                if problem is not None:
+                    done.set_exception(problem)
+                else:
+                    done.set_result(None)
+
+        ends = [(run, run._end()) for run in waiting]
+        for run, end in ends:
+            end.add_done_callback(lambda end, run=run: ended(run, end))  # type: ignore[misc]
+
+        def forget(done: Future[None]) -> None:
+            if done.cancelled():
+                for _, end in ends:
+                    end.cancel()
+
+        done.add_done_callback(forget)
+        return done
+
+    def refresh(self) -> list[Run]:
+        """The runs as they are now, in order, without large payloads and outputs."""
+        if all(run._run is not None for run in self.runs):
+            return [run._final() for run in self.runs]
+        return batch_runs(self._caller_now(), self.id)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs have which status now."""
+        return dict(Counter(str(run.status) for run in self.refresh()))
+
+    @property
+    def status(self) -> str:
+        """`COMPLETED` once every run is final, whether it succeeded or not; `PENDING` before the first starts."""
+        runs = self.refresh()
+        if all(run.is_completed for run in runs):
+            return "COMPLETED"
+        return "PROCESSING" if any(run.attempt_number or run.is_completed for run in runs) else "PENDING"
+
+    def cancel(self, reason: str = "Canceled by user") -> None:
+        """Cancel every run of the batch that has not ended."""
+        for run in self.runs:
+            if run._run is None:
+                run.cancel(reason)
+
+    def _caller_now(self) -> Caller:
+        if self._caller is None:
+            self._caller = callers.current()
+        return self._caller
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (BatchHandle, (self.id, self.runs))
+
+    def __repr__(self) -> str:
+        return f"<BatchHandle {self.id}: {len(self.runs)} runs>"
+
+
+# ---- what handles and the verbs of kk.runs share -----------------------------------------------------------------
+
+
+def retrieve_run(caller: Caller, run_id: str) -> Run:
+    """The run of that id; raises `UnknownRunError`."""
+    reply = caller.call(Retrieve(run_id))
+    assert isinstance(reply, RunReply)
+    return reply.run
+
+
+def cancel_run(caller: Caller, run_id: str, reason: str) -> Run:
+    """Cancel, and the run as it is then; raises `UnknownRunError`."""
+    reply = caller.call(Cancel(run_id, reason=reason))
+    assert isinstance(reply, RunReply)
+    return reply.run
+
+
+def batch_runs(caller: Caller, batch_id: str) -> list[Run]:
+    """All runs of a batch in the order of its items; raises `UnknownRunError` when there are none."""
+    found: list[Run] = []
+    after = ""
+    while True:
+        page = caller.call(ListRuns(batch=batch_id, limit=PAGE, after=after))
+        assert isinstance(page, RunPage)
+        found.extend(page.runs)
+        if not page.has_more or not page.runs:
+            break
+        after = page.runs[-1].id
+    if not found:
+        raise UnknownRunError(f"There is no batch {batch_id!r} in this project.", run_id=batch_id)
+    return sorted(found, key=lambda run: run.id)  # ids of one batch are made in the items' order
+
+
+def ids_in_order(count: int) -> list[str]:
+    """Run ids that sort in the order of the list."""
+    now_ms = time.time_ns() // 1_000_000
+    start = int.from_bytes(os.urandom(6), "big") % (2**45 - count)
+    return [ids.make_id("run", now_ms=now_ms, entropy=start + index) for index in range(count)]
+
+
+def refuse_blocking(caller: Caller) -> None:
+    """Raise where `.result()` would block the loop that brings the answer: in an async task's body."""
+    if not caller.inside_run:
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise KernelKitError("`.result()` would block this worker for good. In an async task write `await run` instead.")
+
+
+def _blocking(end: Future[Any], timeout: Duration | None, what: str) -> Any:
+    seconds = None if timeout is None else to_seconds(timeout, field="timeout")
+    try:
+        return end.result(seconds)
+    except TimeoutError:
+        if end.done() and not end.cancelled():
+            raise
+        end.cancel()
+        raise TimeoutError(
+            f"{what} has not ended after {seconds:g} s. It goes on; ask again whenever you like."
+        ) from None
+    except BaseException:
+        end.cancel()
+        raise
+
+
+def _lacks_output(run: Run) -> bool:
+    return run.output_json is None and run.output_size > 0
+
+
+def runs_of(run_ids: Iterable[str], task_id: str, caller: Caller, signature: Signature | None) -> list[RunHandle[Any]]:
+    """Handles for triggered runs."""
+    return [RunHandle(run_id, task_id, caller=caller, signature=signature) for run_id in run_ids]

@@ -1,0 +1,76 @@
+"""A task known by its id alone: what a `Task` becomes when it is shipped, and what `kk.tasks.trigger` makes.
+
+Here no parameters are known, so payloads are not checked before they are sent; the worker checks them at the first
+attempt, and the run is FAILED if they do not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.options import NO_OPTIONS, RunOptions, check_id, run_options
+from kernelkit.authoring.registration import tell_all
+from kernelkit.authoring.triggering import Order, encode_payload, items_of, numbered, send_batch, send_one
+from kernelkit.errors import PayloadValidationError
+
+
+class TaskReference:
+    """A task of the project by its id; it triggers the task's latest code.
+
+    kk.tasks.trigger("resize", {"url": "a.png"})
+    """
+
+    __slots__ = ("_options", "id")
+
+    def __init__(self, id: str, options: RunOptions = NO_OPTIONS) -> None:
+        self.id = check_id(id)
+        self._options = options
+
+    def trigger(self, *args: Any, **kwargs: Any) -> RunHandle[Any]:
+        """Make a run; one positional argument is the whole payload, keywords are its fields.
+
+        Raises `UnknownTaskError` with near matches.
+        """
+        if len(args) > 1 or (args and kwargs):
+            raise PayloadValidationError(
+                f"{self.id}: one positional argument is the whole payload, keywords are its fields. Give one.",
+                errors=[],
+            )
+        payload = args[0] if args else kwargs or None
+        caller = self._caller()
+        return send_one(caller, self.order(payload, self._options, ""))
+
+    def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[Any]:
+        """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
+        caller = self._caller()
+        return send_batch(
+            caller, numbered(list(items_of(items)), lambda item: self.order(item[0], self._options.merged(item[1]), ""))
+        )
+
+    def options(self, **options: Any) -> TaskReference:
+        """The same with options for its runs: `tags`, `max_attempts`, `metadata`."""
+        return TaskReference(self.id, self._options.merged(run_options(**options)))
+
+    def order(self, payload: Any, options: RunOptions, bundle: str) -> Order:
+        """One run of this task to ask for."""
+        return Order(self.id, encode_payload(self.id, payload, None), options, bundle, None)
+
+    def pin(self, caller: Caller) -> str:
+        """No bundle: the task's latest at the run's first start."""
+        tell_all(caller)
+        return ""
+
+    def _caller(self) -> Caller:
+        caller = callers.current()
+        tell_all(caller)
+        return caller
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TaskReference, (self.id,))
+
+    def __repr__(self) -> str:
+        return f"<TaskReference {self.id}>"

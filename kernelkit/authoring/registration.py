@@ -1,0 +1,163 @@
+"""Telling an engine about the tasks of this process: their options, and which bundle is their code.
+
+In plain modules tasks are registered together at the process's first call to an engine, so that an import starts
+nothing; a notebook with the extension loaded registers each at once. What a newcomer would get wrong: a task is
+registered per caller, and again whenever a trigger finds that its captured globals changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kernelkit.authoring import notebook
+from kernelkit.authoring.bundle import Bundle, TaskCode, code_fingerprint
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.captures import CaptureReport
+from kernelkit.authoring.options import TaskOptions
+from kernelkit.authoring.signature import Signature
+from kernelkit.authoring.surroundings import Surroundings, detect_owner
+from kernelkit.errors import KernelKitError
+from kernelkit.models.task import Owner, TaskSpec
+from kernelkit.wire.messages import Defined, DefineTask, ListTasks, TaskList
+
+logger = logging.getLogger(__name__)
+
+_surroundings = Surroundings()
+_newest: dict[str, weakref.ref[Registration]] = {}  # task id → the task last defined under it in this process
+_all_told: weakref.WeakSet[Any] = weakref.WeakSet()  # callers that know every task in `_newest`
+
+
+@dataclass(frozen=True)
+class Known:
+    """What one engine was told of a task."""
+
+    bundle: str
+    version: str
+    notice: str = ""
+
+
+@dataclass
+class Registration:
+    """One task's dealings with engines."""
+
+    function: Callable[..., Any]
+    options: TaskOptions
+    signature: Signature
+    owner: Owner | None = None  # None: whoever this process is
+    report: CaptureReport | None = None
+    """What the latest bundle captured, and what of it cannot be sent."""
+    latest: Known | None = None
+    _code: TaskCode = field(init=False)
+    _known: weakref.WeakKeyDictionary[Caller, Known] = field(init=False)
+
+    __hash__ = object.__hash__
+
+    def __post_init__(self) -> None:
+        self._code = TaskCode(self.function, task_id=self.options.id)
+        self._known = weakref.WeakKeyDictionary()
+        _newest[self.options.id] = weakref.ref(self)
+        _all_told.clear()
+
+    def register(self, caller: Caller) -> Known | None:
+        """Tell the engine now. None when something captured cannot be sent: the trigger will say so, `report` knows.
+
+        Raises `DuplicateTaskError` when the id is another's, and `TaskDefinitionError`.
+        """
+        bundle = self._code.at_definition(caller.home)
+        self.report = bundle.report
+        return self._define(caller, bundle) if bundle.hash else None
+
+    def pin(self, caller: Caller) -> str:
+        """The bundle for a trigger: the task as it is now, which the engine knows when this returns.
+
+        Inside a run it is "", the task's latest. Raises `TaskNotPicklableError` besides what `register` raises.
+        """
+        if caller.inside_run:
+            return ""
+        bundle = self._code.at_trigger(caller.home)
+        self.report = bundle.report
+        known = self._known.get(caller)
+        if known is None or known.bundle != bundle.hash:
+            known = self._define(caller, bundle)
+        return known.bundle
+
+    def forget(self, caller: Caller) -> bool:
+        """Drop what was told if the engine has never heard of the id (another home, or an emptied one)."""
+        reply = caller.call(ListTasks())
+        assert isinstance(reply, TaskList)
+        if any(task.spec.id == self.options.id for task in reply.tasks):
+            return False
+        self._known.pop(caller, None)
+        _all_told.discard(caller)
+        return True
+
+    def _define(self, caller: Caller, bundle: Bundle) -> Known:
+        reply = caller.call(DefineTask(self._spec(caller, bundle.hash), replace=self.options.replace))
+        assert isinstance(reply, Defined)
+        known = Known(bundle.hash, reply.version, reply.notice)
+        if reply.notice:
+            logger.info(reply.notice, extra={"task_id": reply.task_id})
+        self._known[caller] = known
+        self.latest = known
+        return known
+
+    def _spec(self, caller: Caller, bundle: str) -> TaskSpec:
+        options = self.options
+        return TaskSpec(
+            id=options.id,
+            function=self.signature.qualname,
+            owner=self.owner or detect_owner(self.function),
+            env_id=_surroundings.write(caller.home),
+            bundle=bundle,
+            fingerprint=code_fingerprint(self.function, msgspec.json.encode(options).decode()),
+            isolation=self.isolation,
+            queue=options.queue,
+            concurrency_limit=options.concurrency_limit,
+            retry=options.retry,
+            tags=options.tags,
+            description=options.description,
+            json_schema=self.signature.json_schema(),
+            where=self.where,
+            explicit_id=options.explicit_id,
+            takes_signal=self.signature.takes_signal,
+        )
+
+    @property
+    def isolation(self) -> Any:  # an `Isolation`
+        return self.options.isolation or ("shared" if self.signature.is_async else "process")
+
+    @property
+    def where(self) -> str:
+        """The cell, or the file and line, for screens."""
+        code = getattr(self.function, "__code__", None)
+        if code is None:
+            return ""
+        if not notebook.is_cell_file(code.co_filename):
+            return f"{os.path.basename(code.co_filename)} line {code.co_firstlineno}"
+        number, session = notebook.cell_number(code.co_filename), notebook.session_name()
+        cell = f"cell [{number}]" if number else "a cell"
+        return f"{cell} of {os.path.basename(session)}" if session else cell
+
+
+def tell_all(caller: Caller) -> None:
+    """Register every task of this process that `caller`'s engine was not told of.
+
+    One that cannot be defined is left for its own trigger to say why.
+    """
+    if caller.inside_run or caller in _all_told:
+        return
+    _all_told.add(caller)
+    for reference in list(_newest.values()):
+        registration = reference()
+        if registration is not None and caller not in registration._known:
+            try:
+                registration.register(caller)
+            except KernelKitError as problem:
+                logger.info("task not registered: %s", problem.message, extra={"task_id": registration.options.id})

@@ -1,0 +1,302 @@
+"""`Task`, what a function becomes under `@kk.task`.
+
+Calling a task calls the plain function, here and now; `trigger` makes a run of it, which an engine keeps and a worker
+executes. What a newcomer would get wrong: the run gets the notebook's globals as they are at the trigger, and what it
+does to them stays in the worker.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring import display
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.captures import CaptureReport
+from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.options import (
+    NO_OPTIONS,
+    Queue,
+    Retry,
+    RunOptions,
+    run_options,
+    task_options,
+)
+from kernelkit.authoring.reference import TaskReference
+from kernelkit.authoring.registration import Registration, tell_all
+from kernelkit.authoring.signature import Signature
+from kernelkit.authoring.triggering import Order, encode_payload, items_of, numbered, send_batch, send_one
+from kernelkit.errors import TaskDefinitionError, UnknownTaskError
+from kernelkit.models.task import Isolation, Owner, RetryPolicy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+_defined: list[Callable[[Task[..., Any]], None]] = []
+
+
+class Task(display.Shown, Generic[P, R]):
+    """A function that an engine runs. Made by `@kk.task` or a `%%task` cell.
+
+    run = resize.trigger(url="a.png", width=256)
+    batch = resize.batch_trigger([{"url": "a.png"}, {"url": "b.png"}])
+    resize(url="a.png")           # the plain function, in this process, without an engine
+    """
+
+    def __init__(
+        self, function: Callable[P, Any], options: Mapping[str, Any] | None = None, *, owner: Owner | None = None
+    ) -> None:
+        if not callable(function) or isinstance(function, type) or not hasattr(function, "__name__"):
+            raise TaskDefinitionError(f"{function!r} is not a function. A task is made of `def` or `async def`.")
+        self.function = function
+        """The plain function."""
+        checked = task_options(function.__name__, options or {})
+        self._registration = Registration(function, checked, Signature.of(function), owner)
+        functools.update_wrapper(self, function, updated=())
+
+    # ---- facts -----------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The name under which the project knows the task."""
+        return self._registration.options.id
+
+    @property
+    def version(self) -> str | None:
+        """`YYYYMMDD.N` once an engine was told of the task; a new one with each change of code or options."""
+        known = self._registration.latest
+        return None if known is None else known.version
+
+    @property
+    def notice(self) -> str:
+        """What the engine had to say about the definition, for instance that the id was taken over."""
+        known = self._registration.latest
+        return "" if known is None else known.notice
+
+    @property
+    def description(self) -> str:
+        return self._registration.options.description
+
+    @property
+    def queue(self) -> str:
+        """The queue's name; a task that names none has its own, `task/<id>`."""
+        return self._registration.options.queue or f"task/{self.id}"
+
+    @property
+    def concurrency_limit(self) -> int | None:
+        return self._registration.options.concurrency_limit
+
+    @property
+    def retry(self) -> RetryPolicy:
+        return self._registration.options.retry
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self._registration.options.tags
+
+    @property
+    def isolation(self) -> Isolation:
+        """`shared` worker processes for `async def`, a `process` of its own for `def`, unless the option says."""
+        return cast(Isolation, self._registration.isolation)
+
+    @property
+    def signature(self) -> Signature:
+        """The payload's fields."""
+        return self._registration.signature
+
+    @property
+    def json_schema(self) -> str:
+        """JSON Schema of the payload, as text."""
+        return self.signature.json_schema()
+
+    @property
+    def where(self) -> str:
+        """The cell, or the file and line, in which it is defined."""
+        return self._registration.where
+
+    @property
+    def captures(self) -> CaptureReport | None:
+        """Which globals travel with the code, and which cannot; None before the task was registered or triggered."""
+        return self._registration.report
+
+    # ---- running ---------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Call the plain function in this process; nothing is stored or retried."""
+        return self.function(*args, **kwargs)
+
+    def trigger(self, *args: Any, **kwargs: Any) -> RunHandle[R]:
+        """Make a run; returns its handle once the engine has it on disk.
+
+        One positional argument is the whole payload; keywords are its fields. Raises `PayloadValidationError`,
+        `PayloadTooLargeError`, `TaskNotPicklableError` (a captured global cannot be sent) and
+        `EngineUnavailableError`; nothing is stored then.
+        """
+        return self._trigger(args, kwargs, NO_OPTIONS)
+
+    def options(self, **options: Any) -> BoundTask[R]:
+        """The task with options for the runs triggered through it: `tags`, `max_attempts`, `metadata`.
+
+        resize.options(tags=["user_1"], max_attempts=1).trigger(url="a.png")
+        """
+        return BoundTask(self, run_options(**options))
+
+    def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[R]:
+        """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
+        return self._batch_trigger(items, NO_OPTIONS)
+
+    def register(self) -> CaptureReport | None:
+        """Tell the current engine of the task now, instead of at its first use; returns what it captures.
+
+        Raises `DuplicateTaskError` when the id is another's.
+        """
+        self._registration.register(callers.current())
+        return self._registration.report
+
+    def order(self, payload: Any, options: RunOptions, bundle: str) -> Order:
+        """One run of this task to ask for, with its payload checked."""
+        return Order(self.id, encode_payload(self.id, payload, self.signature), options, bundle, self.signature)
+
+    def pin(self, caller: Caller) -> str:
+        """The bundle of now; the engine knows it, and all other tasks of this process, when this returns."""
+        bundle = self._registration.pin(caller)
+        tell_all(caller)
+        return bundle
+
+    def _trigger(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions) -> RunHandle[R]:
+        caller = callers.current()
+        order = self.order(self.signature.bind(args, kwargs), options, "")
+
+        def send() -> RunHandle[R]:
+            order.bundle = self.pin(caller)
+            return send_one(caller, order)
+
+        return self._once_more(caller, send)
+
+    def _batch_trigger(self, items: Iterable[Any], options: RunOptions) -> BatchHandle[R]:
+        caller = callers.current()
+        orders = numbered(
+            list(items_of(items)), lambda item: self.order(item[0], options.merged(cast(RunOptions, item[1])), "")
+        )
+
+        def send() -> BatchHandle[R]:
+            bundle = self.pin(caller) if orders else ""
+            for order in orders:
+                order.bundle = bundle
+            return send_batch(caller, orders)
+
+        return self._once_more(caller, send)
+
+    def _once_more(self, caller: Caller, send: Callable[[], T]) -> T:
+        try:
+            return send()
+        except UnknownTaskError:
+            if caller.inside_run or not self._registration.forget(caller):
+                raise
+        return send()  # the home was emptied since: tell the engine again
+
+    # ---- the rest --------------------------------------------------------------------------------------------------
+
+    def __get__(self, instance: object, owner: type | None = None) -> Task[P, R]:
+        if instance is not None:
+            raise TaskDefinitionError(
+                f"{self.id!r} is a method, and a payload has no place for `self`. Make the task a plain function."
+            )
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TaskReference, (self.id,))
+
+    def __repr__(self) -> str:
+        version = f" version {self.version}" if self.version else ""
+        return f"<Task {self.id}{self.signature.text}{version}>"
+
+
+class BoundTask(Generic[R]):
+    """A task with options for its next runs, made by `task.options(…)`."""
+
+    __slots__ = ("_options", "_task")
+
+    def __init__(self, task: Task[..., R], options: RunOptions) -> None:
+        self._task = task
+        self._options = options
+
+    def trigger(self, *args: Any, **kwargs: Any) -> RunHandle[R]:
+        """As `Task.trigger`, with these options."""
+        return self._task._trigger(args, kwargs, self._options)
+
+    def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[R]:
+        """As `Task.batch_trigger`; options of a `kk.Item` go before these."""
+        return self._task._batch_trigger(items, self._options)
+
+    def options(self, **options: Any) -> BoundTask[R]:
+        """With further options, which go before these."""
+        return BoundTask(self._task, self._options.merged(run_options(**options)))
+
+    def __repr__(self) -> str:
+        return f"<{self._task!r} with {self._options!r}>"
+
+
+class Decorator(Protocol):
+    """`@kk.task(…)`: a function in, a `Task` out."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Task[P, T]: ...
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, T]: ...
+@overload
+def task(function: Callable[P, T], /) -> Task[P, T]: ...
+@overload
+def task(
+    *,
+    id: str | None = None,
+    description: str | None = None,
+    queue: str | Queue | None = None,
+    concurrency_limit: int | None = None,
+    retry: Retry | None = ...,
+    retries: int | None = None,
+    tags: str | Iterable[str] = (),
+    isolation: Isolation | None = None,
+    replace: bool = False,
+) -> Decorator: ...
+
+
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of a function.
+
+        @kk.task
+        async def ping() -> str:
+            return "pong"
+
+        @kk.task(queue="images", retry=kk.Retry(max_attempts=5))
+        def resize(url: str, width: int = 512) -> dict: ...
+
+    Options: `id` (else the function's name with `_` as `-`), `description`, `queue` (a name or `kk.Queue`),
+    `concurrency_limit` (of that queue), `retry` (a `kk.Retry`; None means one attempt), `retries` (how many
+    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `replace` (take the id over).
+    Raises `InvalidOptionError` for others, and `TaskDefinitionError` for a function that cannot be a task.
+    """
+    if function is not None:
+        return _define(function, options)
+    task_options("_", {"id": "checked-at-once", **options})
+    return lambda function: _define(function, options)
+
+
+def _define(function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
+    made: Task[..., Any] = Task(function, options)
+    for told in _defined:
+        told(made)
+    return made
+
+
+def on_definition(told: Callable[[Task[..., Any]], None]) -> Callable[[], None]:
+    """Call `told` with each task that `@kk.task` makes from now on; returns the function that ends it."""
+    _defined.append(told)
+    return lambda: _defined.remove(told) if told in _defined else None

@@ -1,0 +1,76 @@
+"""`kk.tasks`: the tasks of a project by their ids, from any of its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring import display
+from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.options import run_options
+from kernelkit.authoring.reference import TaskReference
+from kernelkit.authoring.registration import tell_all
+from kernelkit.wire.messages import ListTasks, TaskInfo, TaskList
+
+
+class TaskTable(display.Shown, Sequence[TaskInfo]):
+    """The project's tasks, each with `spec`, `version` and `versions`."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self, tasks: Sequence[TaskInfo]) -> None:
+        self._tasks = tuple(tasks)
+
+    @overload
+    def __getitem__(self, index: int) -> TaskInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[TaskInfo, ...]: ...
+    def __getitem__(self, index: int | slice) -> TaskInfo | tuple[TaskInfo, ...]:
+        return self._tasks[index]
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[TaskInfo]:
+        return iter(self._tasks)
+
+    def __repr__(self) -> str:
+        if not self._tasks:
+            return "No tasks are defined in this project."
+        width = max(len(task.spec.id) for task in self._tasks)
+        return "\n".join(f"{task.spec.id:<{width}}  {task.version}  {task.spec.where}" for task in self._tasks)
+
+
+class Tasks:
+    """The tasks of the project.
+
+    kk.tasks.trigger("resize", {"url": "a.png"}, tags=["user_1"])
+    kk.tasks.list()
+    """
+
+    def trigger(self, id: str, payload: Any = None, **options: Any) -> RunHandle[Any]:
+        """Make a run of the task's latest code; returns its handle once the engine has it on disk.
+
+        The payload is stored as it is and checked by the worker: one that does not fit makes a FAILED run. Raises
+        `UnknownTaskError` with near matches, and `InvalidOptionError`.
+        """
+        return TaskReference(id, run_options(**options)).trigger(payload)
+
+    def batch_trigger(self, id: str, items: Iterable[Any], **options: Any) -> BatchHandle[Any]:
+        """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
+        return TaskReference(id, run_options(**options)).batch_trigger(items)
+
+    def list(self) -> TaskTable:
+        """Every task of the project, by id, with its versions."""
+        caller = callers.current()
+        tell_all(caller)
+        reply = caller.call(ListTasks())
+        assert isinstance(reply, TaskList)
+        return TaskTable(sorted(reply.tasks, key=lambda task: task.spec.id))
+
+    def __repr__(self) -> str:
+        return "<kk.tasks: list(), trigger(id, payload), batch_trigger(id, items)>"
+
+
+tasks = Tasks()
