@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +22,15 @@ from kernelkit.config import Home
 from kernelkit.models.environment import Environment
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel, serve
-from kernelkit.wire.discovery import bind, is_alive, lock_home, socket_path_of
+from kernelkit.wire.discovery import (
+    LockOwner,
+    bind,
+    clear_down_mark,
+    is_alive,
+    lock_home,
+    mark_down,
+    socket_path_of,
+)
 from kernelkit.wire.launch import with_import_path
 
 # Started in place of the environment's Python; what it does is in its worker id. It says what it started in a file.
@@ -291,6 +301,31 @@ def test_workers_survive_an_engine_crash_and_ends_in_between_are_told_to_the_nex
         assert hello.started_at and hello.boot_id and hello.pid == play.process.pid
         assert exited.worker_id == "ending"
         assert is_alive(living.pid, living.started_at)
+
+    on_stage(story)
+
+
+def test_a_keeper_with_live_work_starts_an_engine_unless_it_was_stopped_on_purpose(on_stage: Play) -> None:
+    async def story(play: Stage) -> None:
+        started = play.home.path / "started"
+        python = play.home.path / "engine-python"
+        python.write_text(f"#!/bin/sh\necho $@ > {started}.new && mv {started}.new {started}\n")
+        python.chmod(0o755)
+        await play.spawn("w1")
+        mark_down(play.home)
+        await play.end_engine()
+        # as an engine that crashed leaves it: the next one is run by the same interpreter
+        owner = LockOwner(1, datetime.now(UTC), "test", "", str(python))
+        play.home.lock.write_bytes(msgspec.json.encode(owner))
+
+        lost = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await until(started.exists, seconds=6)
+        clear_down_mark(play.home)
+        await until(started.exists, seconds=6)
+
+        assert time.monotonic() - lost > 5
+        assert started.read_text() == f"-P -m kernelkit.daemon --home {play.home.path}\n"
 
     on_stage(story)
 
