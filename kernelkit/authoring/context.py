@@ -184,6 +184,7 @@ class Scope:
         "_signal",
         "emit",
         "in_body",
+        "interrupted",
         "later",
         "metadata_state",
         "now",
@@ -213,6 +214,7 @@ class Scope:
         self.emit = emit
         self.later = later
         self.in_body = False
+        self.interrupted = False  # a plain body is to be interrupted
         self.takes_signal = False
         self.stop_reason: str | None = None  # set once the attempt was asked to stop
         self.refusal: tuple[KernelKitError, Site | None] | None = None

@@ -58,7 +58,7 @@ async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
     token = current.set(scope)
     try:
         begun = _begin(loaded, scope)
-        if isinstance(begun, Failed):
+        if isinstance(begun, Failed | Stopped):
             return begun
         args, kwargs = begun
         try:
@@ -83,7 +83,7 @@ def run_sync_attempt(loaded: Loaded, scope: Scope) -> Outcome:
     token = current.set(scope)
     try:
         begun = _begin(loaded, scope)
-        if isinstance(begun, Failed):
+        if isinstance(begun, Failed | Stopped):
             return begun
         try:
             value, error = _call(loaded.function, begun, scope)
@@ -107,7 +107,8 @@ async def stop_body(task: asyncio.Task[Any], scope: Scope, reason: str, *, signa
     scope.signal.set(reason)
     if scope.takes_signal and signal_s > 0:
         await asyncio.wait([task], timeout=signal_s)
-    if scope.in_body and not task.done():
+    if scope.in_body and not scope.interrupted and not task.done():
+        scope.interrupted = True
         task.cancel()
 
 
@@ -116,6 +117,8 @@ def _call(function: Callable[..., Any], arguments: Arguments, scope: Scope) -> t
     args, kwargs = arguments
     try:
         scope.in_body = True
+        if scope.interrupted:  # asked for before there was anything to interrupt
+            raise BodyInterrupted
         value = function(*args, **kwargs)
         scope.in_body = False
     except BaseException as error:
@@ -124,8 +127,10 @@ def _call(function: Callable[..., Any], arguments: Arguments, scope: Scope) -> t
     return value, None
 
 
-def _begin(loaded: Loaded, scope: Scope) -> Arguments | Failed:
-    """The arguments of the body, else the failure of a payload that does not fit."""
+def _begin(loaded: Loaded, scope: Scope) -> Arguments | Failed | Stopped:
+    """The arguments of the body, else the failure of a payload that does not fit, or the end before the beginning."""
+    if scope.stopping:
+        return _stopped(scope)
     signature = loaded.signature
     try:
         args, kwargs = signature.parse(scope.start.payload.text or "null")

@@ -1,0 +1,466 @@
+"""Catches what runs print and log, and sends it on in small batches.
+
+Two ways in. A *shared* worker's `sys.stdout` and `sys.stderr` look at each write for the run it belongs to (a context
+variable). An *exclusive* worker's file descriptors 1 and 2 are pipes, which catches C code and child processes too.
+Either way text lands in the attempt's `RunLog`, and one `LogPump` per worker drains them all.
+
+What a newcomer would get wrong: nothing here may block or grow with what a run prints. The first 1 MB passes freely;
+after that a log holds its last 9 MB and leaves at a bounded rate, so that 50 MB of prints become a count of dropped
+lines rather than a stalled engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import secrets
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context as EmptyContext
+from contextvars import copy_context
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple, TextIO
+
+from kernelkit.authoring.context import scope
+from kernelkit.models.run import LogLine
+from kernelkit.wire.messages import WorkerLogs
+
+MAX_LINE = 64 * 1024
+FREE_BYTES = 1_000_000
+RING_BYTES = 9_000_000
+TICK_S = 0.05
+RUN_BYTES_PER_TICK = 128 * 1024
+ALL_BYTES_PER_TICK = 1024 * 1024
+BATCH_LINES = 200
+BATCH_BYTES = 256 * 1024
+CROWDED_BYTES = 4 * 1024 * 1024  # waiting in the channel: then a tick sends nothing
+ENDED_BYTES = 32_000_000  # of ended runs, kept while no engine is there
+
+_STREAMS = ("stdout", "stderr")
+
+
+class _Chunk(NamedTuple):
+    """Whole lines of one level, without the last newline."""
+
+    at: datetime
+    level: str
+    text: str
+    lines: int
+
+
+class RunLog:
+    """The captured text of one attempt. `write` may be called from any thread and never blocks."""
+
+    __slots__ = ("_chunks", "_dropped", "_held", "_lock", "_partial", "_taken", "_wake", "attempt", "ended", "run_id")
+
+    def __init__(self, run_id: str, attempt: int, wake: Callable[[RunLog], None]) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.ended = False
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._chunks: deque[_Chunk] = deque()
+        self._held = 0  # characters in _chunks
+        self._taken = 0  # characters that left
+        self._dropped = 0  # lines
+        self._partial: dict[str, str] = {}
+
+    def write(self, level: str, text: str) -> None:
+        """Add text. At the levels stdout and stderr it may be part of a line; else it is lines by itself."""
+        with self._lock:
+            if level in _STREAMS:
+                text = self._whole_lines(level, text)
+                if not text:
+                    return
+                text = text[:-1]
+            was_empty = not self._chunks
+            self._add(level, text)
+        if was_empty:
+            self._wake(self)
+
+    def end(self) -> None:
+        """Nothing more comes: what has no newline yet is a line now."""
+        with self._lock:
+            self.ended = True
+            for level, text in self._partial.items():
+                if text:
+                    self._add(level, _rewritten(text))
+            self._partial.clear()
+
+    @property
+    def held(self) -> int:
+        return self._held
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._chunks and not self._dropped
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it has not had its first megabyte yet, which is sent without regard to rates."""
+        return self._taken < FREE_BYTES
+
+    def take(self, limit: int) -> WorkerLogs | None:
+        """A batch of the oldest lines, at most 200 and about `limit` characters, or None when there are none."""
+        lines: list[LogLine] = []
+        size = 0
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+            while self._chunks and len(lines) < BATCH_LINES and size < limit:
+                chunk = self._chunks.popleft()
+                self._held -= len(chunk.text)
+                parts = chunk.text.split("\n")
+                for place, part in enumerate(parts):
+                    if len(lines) >= BATCH_LINES or size >= limit:
+                        rest = chunk._replace(text="\n".join(parts[place:]), lines=len(parts) - place)
+                        self._chunks.appendleft(rest)
+                        self._held += len(rest.text)
+                        break
+                    lines += [
+                        LogLine(at=chunk.at, level=chunk.level, text=piece, attempt=self.attempt)
+                        for piece in _pieces(_rewritten(part))
+                    ]
+                    size += len(part) + 1
+            self._taken += size
+        if not lines and not dropped:
+            return None
+        return WorkerLogs(run_id=self.run_id, attempt=self.attempt, lines=tuple(lines), dropped=dropped)
+
+    def _add(self, level: str, text: str) -> None:
+        self._chunks.append(_Chunk(datetime.now(UTC), level, text, text.count("\n") + 1))
+        self._held += len(text)
+        while self._held > RING_BYTES:
+            oldest = self._chunks.popleft()
+            self._held -= len(oldest.text)
+            self._dropped += oldest.lines
+
+    def _whole_lines(self, level: str, text: str) -> str:
+        """What of `text`, after the part kept before, ends with a newline; the rest is kept."""
+        if text.endswith("\n") and level not in self._partial:
+            return text
+        text = self._partial.pop(level, "") + text
+        cut = text.rfind("\n") + 1
+        rest = text[cut:]
+        if len(rest) > MAX_LINE:
+            rest = _rewritten(rest)
+            if len(rest) > MAX_LINE:
+                return text + "\n"
+        if rest:
+            self._partial[level] = rest
+        return text[:cut]
+
+
+def _rewritten(line: str) -> str:
+    """A line as a terminal would leave it: what follows the last carriage return stays."""
+    if "\r" not in line:
+        return line
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _pieces(line: str) -> Iterable[str]:
+    if not line.isascii():
+        line = line.encode("utf-8", "replace").decode()  # lone surrogates cannot travel
+        if len(line) * 4 > MAX_LINE:
+            return _pieces_of_bytes(line)
+    if len(line) <= MAX_LINE:
+        return (line,)
+    return [line[start : start + MAX_LINE] for start in range(0, len(line), MAX_LINE)]
+
+
+def _pieces_of_bytes(line: str) -> list[str]:
+    return [line[start : start + MAX_LINE // 4] for start in range(0, len(line), MAX_LINE // 4)]
+
+
+class LogPump:
+    """Drains all logs of a worker, on the loop of its link.
+
+    `send` hands a batch to the engine, or says False where there is none now. `crowded` tells whether it lags behind.
+    `later` calls a function on the loop after some seconds, from any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[WorkerLogs], bool],
+        crowded: Callable[[], bool],
+        later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
+        self._send = send
+        self._crowded = crowded
+        self._later = later
+        self._lock = threading.Lock()
+        self._dirty: dict[int, RunLog] = {}
+        self._due = False
+
+    def open(self, run_id: str, attempt: int) -> RunLog:
+        return RunLog(run_id, attempt, self._wake)
+
+    def finish(self, log: RunLog) -> None:
+        """End a log and send what it holds; call it on the loop, before the attempt's last report."""
+        log.end()
+        if log.is_empty:
+            return
+        while (batch := log.take(BATCH_BYTES)) is not None:
+            if not self._send(batch):
+                self._keep(log, batch)
+                return
+        with self._lock:
+            self._dirty.pop(id(log), None)
+
+    def _keep(self, log: RunLog, batch: WorkerLogs) -> None:
+        for line in reversed(batch.lines):
+            log._chunks.appendleft(_Chunk(line.at, line.level, line.text, 1))
+            log._held += len(line.text)
+        log._dropped += batch.dropped
+        self._wake(log)
+
+    def _wake(self, log: RunLog) -> None:
+        with self._lock:
+            self._dirty[id(log)] = log
+            if self._due:
+                return
+            self._due = True
+        self._later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        with self._lock:
+            logs, self._dirty = self._dirty, {}
+            self._due = False
+        waiting = list(logs.values())
+        left = waiting if self._crowded() else self._drain(waiting)
+        ended = 0
+        for log in left:
+            ended += log.held if log.ended else 0
+            if not log.is_empty and ended <= ENDED_BYTES:
+                self._wake(log)
+
+    def _drain(self, logs: list[RunLog]) -> list[RunLog]:
+        """Send a tick's share of each; returns those that have more."""
+        left = []
+        budget = ALL_BYTES_PER_TICK
+        for log in logs:
+            share = FREE_BYTES if log.is_free else RUN_BYTES_PER_TICK
+            while share > 0 and budget > 0 and (batch := log.take(min(share, BATCH_BYTES))) is not None:
+                if not self._send(batch):
+                    self._keep(log, batch)
+                    break
+                size = sum(len(line.text) + 1 for line in batch.lines) + 1
+                share -= size
+                budget -= size
+            if not log.is_empty:
+                left.append(log)
+        return left
+
+
+# ---- shared workers: one process, many runs -------------------------------------------------------------------------
+
+
+class StreamOfRun(io.TextIOBase):
+    """Stands for `sys.stdout` or `sys.stderr`: what a run writes goes to its log, anything else to the real stream."""
+
+    def __init__(self, level: str, real: TextIO) -> None:
+        self._level = level
+        self._real = real
+
+    def write(self, text: str, /) -> int:
+        found = scope.get()
+        if found is None or found.emit is None:
+            return self._real.write(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        found.emit(self._level, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._real.flush()
+
+    def fileno(self) -> int:
+        return self._real.fileno()
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has a plain attribute
+        return "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]  # typeshed has a plain attribute
+        return "backslashreplace"
+
+    @property
+    def buffer(self) -> _BytesOfRun:
+        """For code that writes bytes to `sys.stdout.buffer`."""
+        return _BytesOfRun(self)
+
+
+class _BytesOfRun(io.RawIOBase):
+    def __init__(self, text: StreamOfRun) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:  # any buffer
+        raw = bytes(data)
+        self._text.write(raw.decode("utf-8", "backslashreplace"))
+        return len(raw)
+
+
+def capture_streams() -> None:
+    """Send prints to the run they belong to, in this process from now on."""
+    sys.stdout = StreamOfRun("stdout", sys.stdout)
+    sys.stderr = StreamOfRun("stderr", sys.stderr)
+
+
+# ---- exclusive workers: one run at a time ---------------------------------------------------------------------------
+
+
+class DescriptorCapture:
+    """Catches file descriptors 1 and 2, for one attempt after the other.
+
+    A pipe cannot say where one attempt's output ends, so `end` writes a mark into it and waits until the reader has
+    seen it: everything before belongs to the attempt.
+    """
+
+    def __init__(self) -> None:
+        self._mark = secrets.token_bytes(24)
+        self._log: RunLog | None = None
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        self.real_stderr = os.dup(2)
+        os.set_inheritable(self.real_stderr, False)
+        self._passed = [threading.Event(), threading.Event()]
+        for place, (descriptor, level) in enumerate(((1, "stdout"), (2, "stderr"))):
+            reading, writing = os.pipe()
+            os.dup2(writing, descriptor)  # inheritable, unlike what pipe made
+            os.close(writing)
+            threading.Thread(
+                target=self._read, args=(reading, level, self._passed[place]), name=f"kernelkit-{level}", daemon=True
+            ).start()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True, errors="backslashreplace", encoding="utf-8")
+
+    def begin(self, log: RunLog) -> None:
+        self._log = log
+
+    def end(self) -> None:
+        """Return once everything written so far is in the log."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError, OSError):  # a body may have closed it
+                stream.flush()
+        for descriptor, passed in zip((1, 2), self._passed, strict=True):
+            passed.clear()
+            with contextlib.suppress(OSError):
+                os.write(descriptor, self._mark)
+                passed.wait(2.0)
+        self._log = None
+
+    def _read(self, reading: int, level: str, passed: threading.Event) -> None:
+        kept = b""  # the beginning of a character, or of the mark
+        while True:
+            try:
+                data = os.read(reading, 256 * 1024)
+            except OSError:
+                return
+            if not data:
+                return
+            data = kept + data
+            while (place := data.find(self._mark)) >= 0:
+                self._take(level, data[:place])
+                data = data[place + len(self._mark) :]
+                passed.set()
+            keep = _tail_to_keep(data, self._mark)
+            kept = data[len(data) - keep :]
+            self._take(level, data[: len(data) - keep])
+
+    def _take(self, level: str, data: bytes) -> None:
+        if not data:
+            return
+        log = self._log
+        if log is None:
+            os.write(self.real_stderr, data)
+        else:
+            log.write(level, data.decode("utf-8", "replace"))
+
+
+def _tail_to_keep(data: bytes, mark: bytes) -> int:
+    """How many bytes at the end may be the beginning of the mark, or of a character."""
+    for size in range(min(len(mark) - 1, len(data)), 0, -1):
+        if data.endswith(mark[:size]):
+            return size
+    for size in range(1, min(3, len(data)) + 1):
+        byte = data[-size]
+        if byte >= 0xC0:
+            width = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return size if width > size else 0
+        if byte < 0x80:
+            return 0
+    return 0
+
+
+# ---- both -----------------------------------------------------------------------------------------------------------
+
+
+class LogHandler(logging.Handler):
+    """Sends records of the `logging` module to the run they were made in."""
+
+    def __init__(self, elsewhere: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._elsewhere = elsewhere
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= 40 else "warn" if record.levelno >= 30 else "info"
+        if record.levelno < logging.INFO:
+            level = "debug"
+        try:
+            text = self.format(record)
+        except Exception:  # a person's own arguments may raise anything while they are put into the message
+            self.handleError(record)
+            return
+        found = scope.get()
+        if found is not None and found.emit is not None:
+            found.emit(level, text)
+        else:
+            self._elsewhere(level, text)
+
+
+def capture_logging(elsewhere: Callable[[str, str], None]) -> None:
+    """Handle all records from `INFO` up; those made outside a run go to `elsewhere` (level, text)."""
+    handler = LogHandler(elsewhere)
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+def follow_threads() -> None:
+    """Let threads that a run starts, by `threading` or a thread pool, count as part of it.
+
+    Python 3.11 starts threads in an empty context. A pool's thread outlives the run that made it, so it stays empty
+    and each submitted call brings its own context.
+    """
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+
+    def started(self: threading.Thread) -> None:
+        if scope.get() is not None:
+            self.run = partial(copy_context().run, self.run)  # type: ignore[method-assign]  # the very point
+        start(self)
+
+    def submitted(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Any:  # as the original
+        if scope.get() is None:
+            return submit(self, fn, *args, **kwargs)
+        return EmptyContext().run(submit, self, partial(copy_context().run, fn), *args, **kwargs)
+
+    threading.Thread.start = started  # type: ignore[method-assign]  # the very point
+    ThreadPoolExecutor.submit = submitted  # type: ignore[assignment,method-assign]  # the very point

@@ -1,0 +1,266 @@
+"""A worker's line to the engine: reports that are kept until they are on disk, through any number of reconnects.
+
+Made on one asyncio loop; `report` and `send` may be called from any thread. What a newcomer would get wrong: after an
+engine crash the new engine asks which attempts live here, and an attempt whose *end* it has not acknowledged counts
+as living. Otherwise it would be started again while its result is on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from kernelkit import errors
+from kernelkit.authoring.context import Scope
+from kernelkit.config import Home
+from kernelkit.errors import KernelKitError
+from kernelkit.wire.channel import Channel
+from kernelkit.wire.launch import dial
+from kernelkit.wire.messages import (
+    Ack,
+    AnyMessage,
+    Failed,
+    Hello,
+    LiveAttempt,
+    Ping,
+    Pong,
+    Refused,
+    Report,
+    ReportBody,
+    Retire,
+    StartAttempt,
+    StopAttempt,
+    Stopped,
+    Succeeded,
+    WorkerLogs,
+)
+
+logger = logging.getLogger(__name__)
+
+ORPHAN_AFTER_S = 60.0
+REDIAL_S = 0.1
+REDIAL_AT_MOST_S = 0.5
+
+_FINAL = (Succeeded, Failed, Stopped)
+
+
+class _Kept(NamedTuple):
+    report: Report
+    attempt: int
+    scope: Scope | None  # told what became of it
+
+
+class Link:
+    """`hello` is the greeting without live attempts; the callbacks come on the loop."""
+
+    def __init__(
+        self,
+        home: Home,
+        hello: Hello,
+        *,
+        on_start: Callable[[StartAttempt], None],
+        on_stop: Callable[[StopAttempt], None],
+        on_retire: Callable[[], None],
+        orphan_after_s: float = ORPHAN_AFTER_S,
+    ) -> None:
+        self._home = home
+        self._hello = hello
+        self._on_start = on_start
+        self._on_stop = on_stop
+        self._on_retire = on_retire
+        self._orphan_after_s = orphan_after_s
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._channel: Channel | None = None
+        self._lock = threading.Lock()
+        self._kept: deque[_Kept] = deque()
+        self._seq = 0
+        self._sent = 0  # the last seq that this connection carried
+        self._live: dict[tuple[str, str], LiveAttempt] = {}
+        self._orphaned = 0  # the last seq that was written down
+        self._lost = asyncio.Event()
+        self._clear = asyncio.Event()  # nothing is kept that is not acknowledged or written down
+        self._clear.set()
+
+    # ---- for the worker --------------------------------------------------------------------------------------------
+
+    @property
+    def orphans_path(self) -> str:
+        return str(self._home.orphans / f"{self._hello.name}.jsonl")
+
+    def report(self, start: StartAttempt, body: ReportBody, scope: Scope | None = None) -> int:
+        """Queue a report and return its number; `scope` is told once it is settled or refused."""
+        final = isinstance(body, _FINAL)
+        with self._lock:
+            self._seq += 1
+            report = Report(seq=self._seq, run_id=start.run_id, fence=start.fence, body=body)
+            self._kept.append(_Kept(report, start.attempt, scope))
+            if final:
+                self._live.pop((start.run_id, start.fence), None)
+        if threading.get_ident() == self._thread:
+            self._send_kept()
+        else:
+            self._loop.call_soon_threadsafe(self._send_kept)
+        return report.seq
+
+    def logs(self, batch: WorkerLogs) -> bool:
+        """Send captured lines, on the loop; False while no engine is there."""
+        if self._channel is None:
+            return False
+        self._channel.send(batch)
+        return True
+
+    @property
+    def pending_bytes(self) -> int:
+        return 0 if self._channel is None else self._channel.pending_bytes
+
+    def later(self, seconds: float, then: Callable[[], None]) -> None:
+        """Call `then` on the loop after `seconds`, from any thread."""
+        if threading.get_ident() == self._thread:
+            self._loop.call_later(seconds, then)
+        else:
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, then)
+
+    async def cleared(self) -> None:
+        """Return once every report is on disk, with the engine or as an orphan."""
+        while self._kept and self._kept[-1].report.seq > self._orphaned:
+            self._clear.clear()
+            await self._clear.wait()
+        if self._channel is not None:
+            await self._channel.drain()
+
+    async def run(self) -> None:
+        """Keep the connection up, for ever."""
+        lost_at = time.monotonic()
+        pause = REDIAL_S
+        while True:
+            try:
+                channel, _ = await dial(
+                    self._home, self._greeting(), on_message=self._take, on_close=self._closed, start=False
+                )
+            except (KernelKitError, OSError) as cause:
+                logger.debug("no engine", extra={"cause": str(cause)})
+                if time.monotonic() - lost_at >= self._orphan_after_s:
+                    self._write_orphans()
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, REDIAL_AT_MOST_S)
+                continue
+            self._connected(channel)
+            await self._lost.wait()
+            self._channel = None
+            lost_at = time.monotonic()
+            pause = REDIAL_S
+
+    # ---- the connection ----------------------------------------------------------------------------------------------
+
+    def _greeting(self) -> Hello:
+        with self._lock:
+            live = dict(self._live)
+            for kept in self._kept:
+                if isinstance(kept.report.body, _FINAL):
+                    key = (kept.report.run_id, kept.report.fence)
+                    live[key] = LiveAttempt(run_id=key[0], fence=key[1], attempt=kept.attempt)
+        return msgspec.structs.replace(self._hello, live=tuple(live.values()))
+
+    def _connected(self, channel: Channel) -> None:
+        self._lost.clear()
+        if channel.closed.is_set():
+            self._lost.set()
+            return
+        self._channel = channel
+        self._sent = 0
+        self._send_kept()
+
+    def _closed(self, channel: Channel) -> None:
+        if self._channel is channel:
+            self._channel = None
+        self._lost.set()
+
+    def _send_kept(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        with self._lock:
+            fresh = []
+            for kept in reversed(self._kept):
+                if kept.report.seq <= self._sent:
+                    break
+                fresh.append(kept.report)
+            if fresh:
+                self._sent = fresh[0].seq
+        for report in reversed(fresh):
+            channel.send(report)
+
+    def _take(self, channel: Channel, message: AnyMessage) -> None:
+        match message:
+            case StartAttempt():
+                with self._lock:
+                    key = (message.run_id, message.fence)
+                    if key in self._live:
+                        return  # sent twice, around a reconnect
+                    self._live[key] = LiveAttempt(message.run_id, message.fence, message.attempt)
+                self._on_start(message)
+            case Ack(seq=seq):
+                self._acknowledged(seq)
+            case Ping():
+                channel.send(Pong())
+            case StopAttempt():
+                self._on_stop(message)
+            case Refused(id=seq, error=error) if seq:
+                self._refused(seq, errors.from_wire(error))
+            case Retire():
+                self._on_retire()
+            case _:
+                logger.warning("a message that is not for workers: %s", type(message).__name__)
+
+    def _acknowledged(self, seq: int) -> None:
+        settled = []
+        with self._lock:
+            while self._kept and self._kept[0].report.seq <= seq:
+                kept = self._kept.popleft()
+                if kept.scope is not None:
+                    settled.append(kept)
+        for kept in settled:
+            assert kept.scope is not None
+            kept.scope.settle(kept.report.seq)
+        if not self._kept:
+            if self._orphaned:
+                self._orphaned = 0
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.orphans_path)
+            self._clear.set()
+
+    def _refused(self, seq: int, error: KernelKitError) -> None:
+        with self._lock:
+            found = next((kept for kept in self._kept if kept.report.seq == seq), None)
+        if found is not None and found.scope is not None:
+            found.scope.refuse(seq, error)
+
+    def _write_orphans(self) -> None:
+        """Put what nobody has taken into the home, for the next engine; once the file is safe, nobody waits for it."""
+        with self._lock:
+            waiting = [kept for kept in self._kept if kept.scope is not None]
+            fresh = [kept.report for kept in self._kept if kept.report.seq > self._orphaned]
+            has_end = any(isinstance(report.body, _FINAL) for report in fresh)
+        for kept in waiting:
+            assert kept.scope is not None
+            kept.scope.abandon()
+        if not has_end:
+            return
+        self._home.orphans.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.orphans_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "ab") as file:
+            file.writelines(msgspec.json.encode(report) + b"\n" for report in fresh)
+            file.flush()
+            os.fsync(file.fileno())
+        self._orphaned = fresh[-1].seq
+        self._clear.set()
