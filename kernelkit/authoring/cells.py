@@ -4,8 +4,8 @@
     %%task --queue images                                          the cell holds one function
 
 Pure: nothing here knows IPython. Line numbers are those of the cell as it is seen, the magic line being the first, and
-the whole cell is kept under a file name such as `<Cell [8] resize>`, so that tracebacks show its lines. Every mistake
-is a `TaskDefinitionError` in words; the cell's code is not run then, except for what stands around a function.
+the whole cell is kept under a file name such as `<Cell [8]>`, so that tracebacks show its lines. Every mistake is a
+`TaskDefinitionError` in words; the cell's code is not run then, except for what stands around a function.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import builtins
 import re
 import traceback
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Never
 
@@ -28,6 +28,33 @@ from kernelkit.errors import TaskDefinitionError
 
 _FUTURES = sum(getattr(futures, name).compiler_flag for name in futures.all_feature_names)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an error is: the cell and its task in words, the file name of its code, and the whole text."""
+
+    name: str
+    number: int | None
+    text: str
+
+    @property
+    def file(self) -> str:
+        return cell_file(self.name, self.number)
+
+    def __str__(self) -> str:
+        cell = f"Cell [{self.number}]" if self.number else "This cell"
+        return f"{cell} {self.name}".rstrip() if self.number or not self.name else f"Task {self.name}"
+
+    def line(self, line: int) -> str:
+        lines = self.text.splitlines()
+        return lines[line - 1] if 0 < line <= len(lines) else ""
+
+    def excerpt(self, line: int, offset: int | None = None) -> str:
+        source = self.line(line)
+        shift = len(source) - len(source.lstrip())
+        marker = "" if offset is None else "\n    " + " " * max(0, offset - 1 - shift) + "^"
+        return f"    {source.strip()}{marker}"
 
 
 @dataclass(frozen=True)
@@ -51,26 +78,23 @@ def task_from_cell(
     8
     """
     head = read_line(line)
-    text = f"{MAGIC} {line}\n{body}"
-    tree = _parse(body, head.name, number, text)
+    place = _Place(head.name, number, f"{MAGIC} {line}\n{body}")
+    tree = _parse(body, place)
     if head.name:
-        return _from_body(head, tree, text, namespace, number, flags)
-    return _from_function(head, tree, text, namespace, number, flags)
+        return _from_body(head, tree, place, namespace, flags)
+    return _from_function(head, tree, place, namespace, flags)
 
 
-def _from_body(
-    head: CellLine, tree: ast.Module, text: str, namespace: dict[str, Any], number: int | None, flags: int
-) -> TaskCell:
-    file = cell_file(head.name, number)
+def _from_body(head: CellLine, tree: ast.Module, place: _Place, namespace: dict[str, Any], flags: int) -> TaskCell:
     body = tree.body
     if not body:
-        raise TaskDefinitionError(f"{shown(file)} has no body. Write what the task does below its magic line.")
+        raise TaskDefinitionError(f"{place} has no body. Write what the task does below its magic line.")
     if len(body) == 1 and isinstance(body[0], _Function) and body[0].name == head.name:
         raise TaskDefinitionError(
-            f"{shown(file)}: the signature stands twice, on the magic line and in the cell. Below "
+            f"{place}: the signature stands twice, on the magic line and in the cell. Below "
             f"`%%task {head.signature}` comes only the body; or keep the function and leave only options behind %%task."
         )
-    function: _Function = _header(head, file, text)
+    function: _Function = _header(head, place)
     if needs_async(body):
         function = ast.AsyncFunctionDef(**{name: getattr(function, name) for name in function._fields})
     names = _parameters(function)
@@ -83,52 +107,49 @@ def _from_body(
     function.lineno = function.end_lineno = 1
     function.col_offset = function.end_col_offset = 0
     ast.fix_missing_locations(function)
-    _check(function, file, text, namespace)
+    _check(function, place, namespace)
     scratch: dict[str, Any] = {}
-    _run(ast.Module([function], []), file, text, namespace, scratch, flags)
-    made: Callable[..., Any] = scratch[head.name]
-    return _finish(made, head, file, text, f"{head.signature}\n{text.partition(chr(10))[2]}")
+    _run(ast.Module([function], []), place, namespace, scratch, flags)
+    return _finish(scratch[head.name], head, place, f"{head.signature}\n{place.text.partition(chr(10))[2]}")
 
 
-def _from_function(
-    head: CellLine, tree: ast.Module, text: str, namespace: dict[str, Any], number: int | None, flags: int
-) -> TaskCell:
+def _from_function(head: CellLine, tree: ast.Module, place: _Place, namespace: dict[str, Any], flags: int) -> TaskCell:
     functions = [statement for statement in tree.body if isinstance(statement, _Function)]
     if len(functions) != 1:
         found = ", ".join(f"`{function.name}`" for function in functions)
         raise TaskDefinitionError(
-            f"{_place(number)}: `%%task` without a signature stands over a cell with one function; this cell has "
+            f"{place}: `%%task` without a signature stands over a cell with one function; this cell has "
             f"{len(functions)}: {found}. Move the others to a cell of their own."
             if functions
-            else f"{_place(number)}: `%%task` needs a signature, as in `%%task name(url: str)` with the body below it, "
+            else f"{place}: `%%task` needs a signature, as in `%%task name(url: str)` with the body below it, "
             "or a cell with one function. This cell has neither."
         )
     name = functions[0].name
-    file = cell_file(name, number)
-    _check(functions[0], file, text, namespace)
-    _run(tree, file, text, namespace, namespace, flags)
+    place = _Place(name, place.number, place.text)
+    _check(functions[0], place, namespace)
+    _run(tree, place, namespace, namespace, flags)
     made = namespace[name]
     if not isinstance(made, types.FunctionType):
         if hasattr(made, "trigger"):
-            raise TaskDefinitionError(f"{shown(file)} has both %%task and a task decorator. Remove one of them.")
+            raise TaskDefinitionError(f"{place} has both %%task and a task decorator. Remove one of them.")
         if not callable(made):
-            raise TaskDefinitionError(f"{shown(file)}: its decorator made a {type(made).__name__}, not a function.")
-    return _finish(made, head, file, text, text.partition("\n")[2])
+            raise TaskDefinitionError(f"{place}: its decorator made a {type(made).__name__}, not a function.")
+    return _finish(made, head, place, place.text.partition("\n")[2])
 
 
-def _finish(function: Any, head: CellLine, file: str, text: str, source: str) -> TaskCell:
-    remember_source(file, text)
+def _finish(function: Any, head: CellLine, place: _Place, source: str) -> TaskCell:
+    remember_source(place.file, place.text)
     function.__kernelkit_source__ = source  # what a version is told by; the magic line's options are counted apart
-    return TaskCell(function, head.options, file)
+    return TaskCell(function, head.options, place.file)
 
 
-def _header(head: CellLine, file: str, text: str) -> ast.FunctionDef:
+def _header(head: CellLine, place: _Place) -> ast.FunctionDef:
     shift = head.column - len("def ")
     try:
         function = ast.parse(f"def {head.signature}: pass").body[0]
     except SyntaxError as cause:
         cause.offset = (cause.offset or 1) + shift
-        _refuse_syntax(cause, file, text, "the signature cannot be read: ")
+        _refuse_syntax(cause, place, "the signature cannot be read: ")
     assert isinstance(function, ast.FunctionDef)  # the text starts with `def name(`
     for node in ast.walk(function):
         if isinstance(node, ast.expr | ast.arg):
@@ -143,14 +164,14 @@ def _parameters(function: _Function) -> set[str]:
     return {argument.arg for argument in every if argument is not None}
 
 
-def _parse(body: str, name: str, number: int | None, text: str) -> ast.Module:
+def _parse(body: str, place: _Place) -> ast.Module:
     try:
         return ast.parse("\n" + body)  # one line in front: the magic line
     except SyntaxError as cause:
-        _refuse_syntax(cause, cell_file(name, number) if name else "", text, place=_place(number))
+        _refuse_syntax(cause, place)
 
 
-def _check(function: _Function, file: str, text: str, namespace: dict[str, Any]) -> None:
+def _check(function: _Function, place: _Place, namespace: dict[str, Any]) -> None:
     """Raise for what compiles, or fails to, with words that only a Python expert would understand."""
     for node in own_nodes(function.body):
         line = getattr(node, "lineno", 1)
@@ -159,21 +180,21 @@ def _check(function: _Function, file: str, text: str, namespace: dict[str, Any])
                 _refuse(
                     "a task returns one value, but `yield` makes it a generator. Collect the values in a list and "
                     "return it; for progress use kk.metadata.set(…) or kk.track(…).",
-                    file,
+                    place,
                     line,
                 )
             case ast.ImportFrom(names=[ast.alias(name="*")]):
                 _refuse(
                     f"`from {node.module} import *` is not possible inside a task. Import the names you need, or do it "
                     "in a cell of its own.",
-                    file,
+                    place,
                     line,
                 )
             case ast.Nonlocal(names=names):
                 _refuse(
                     f"`nonlocal {', '.join(names)}` has nothing to refer to. A task runs in another process: take "
                     "values as parameters and return what is new.",
-                    file,
+                    place,
                     line,
                 )
     outside = {*namespace, *vars(builtins)}
@@ -185,17 +206,18 @@ def _check(function: _Function, file: str, text: str, namespace: dict[str, Any])
         _refuse(
             f"`{name}` is read here but assigned {later}, so inside the task it is a variable without a value and "
             f"{whose} is not seen. Assign to another name (`new_{name.lower()} = …`), or take `{name}` as a parameter.",
-            file,
+            place,
             unbound.line,
         )
 
 
-def _run(tree: ast.Module, file: str, text: str, namespace: dict[str, Any], local: dict[str, Any], flags: int) -> None:
+def _run(tree: ast.Module, place: _Place, namespace: dict[str, Any], local: dict[str, Any], flags: int) -> None:
+    file = place.file
     try:
         code = compile(tree, file, "exec", flags=flags & _FUTURES, dont_inherit=True)
     except SyntaxError as cause:
-        _refuse_syntax(cause, file, text)
-    remember_source(file, text)
+        _refuse_syntax(cause, place)
+    remember_source(file, place.text)
     namespace.setdefault("__builtins__", builtins)
     try:
         exec(code, namespace, local)
@@ -204,34 +226,17 @@ def _run(tree: ast.Module, file: str, text: str, namespace: dict[str, Any], loca
         line = next((frame.lineno or 1 for frame in frames if frame.filename == file), 1)
         hint = " Run the cell that defines it first." if isinstance(cause, NameError) else ""
         raise TaskDefinitionError(
-            f"{shown(file)}, line {line}: {type(cause).__name__}: {cause}.{hint}\n{_excerpt(text, line)}",
-            line=line,
+            f"{place}, line {line}: {type(cause).__name__}: {cause}.{hint}\n{place.excerpt(line)}", line=line
         ) from cause
 
 
-# ---- words -----------------------------------------------------------------------------------------------------------
+def _refuse(problem: str, place: _Place, line: int) -> Never:
+    raise TaskDefinitionError(f"{place}, line {line}: {problem}", line=line)
 
 
-def shown(file: str) -> str:
-    """How a file is named on screens: cells without the angle brackets of their file names.
-
-    >>> shown("<Cell [8] resize>")
-    'Cell [8] resize'
-    """
-    return file[1:-1] if file.startswith("<Cell") and file.endswith(">") else file
-
-
-def _place(number: int | None) -> str:
-    return f"Cell [{number}]" if number else "This cell"
-
-
-def _refuse(problem: str, file: str, line: int) -> Never:
-    raise TaskDefinitionError(f"{shown(file)}, line {line}: {problem}", line=line)
-
-
-def _refuse_syntax(cause: SyntaxError, file: str, text: str, what: str = "", *, place: str = "") -> Never:
+def _refuse_syntax(cause: SyntaxError, place: _Place, what: str = "") -> Never:
     line = cause.lineno or 1
-    source = _line(text, line)
+    source = place.line(line)
     problem = (cause.msg or "invalid syntax").rstrip(".")
     advice = "."
     if re.match(r"\s*([!%]|\?|.*\?\s*$)", source) and line > 1:
@@ -240,19 +245,7 @@ def _refuse_syntax(cause: SyntaxError, file: str, text: str, what: str = "", *, 
     elif "'await' outside" in problem or "outside async function" in problem:
         advice = ": write `async def`, or await inside the task's function."
     raise TaskDefinitionError(
-        f"{shown(file) or place}, line {line}: {what}{problem}{advice}\n{_excerpt(text, line, cause.offset)}",
+        f"{place}, line {line}: {what}{problem}{advice}\n{place.excerpt(line, cause.offset)}",
         line=line,
         column=cause.offset or 0,
     ) from None
-
-
-def _line(text: str, line: int) -> str:
-    lines: Sequence[str] = text.splitlines()
-    return lines[line - 1] if 0 < line <= len(lines) else ""
-
-
-def _excerpt(text: str, line: int, offset: int | None = None) -> str:
-    source = _line(text, line)
-    shift = len(source) - len(source.lstrip())
-    marker = "" if offset is None else "\n    " + " " * max(0, offset - 1 - shift) + "^"
-    return f"    {source.strip()}{marker}"

@@ -12,7 +12,7 @@ import re
 import sys
 from typing import Any
 
-_CELL_FILE = re.compile(r"^<Cell (?:\[\d+\] ?)?(?P<name>.*)>$")
+_CELL_FILE = re.compile(r"^<Cell (\[(?P<number>\d+)\]|of .*)>$")
 
 
 def shell() -> Any:  # an InteractiveShell; its package is optional here
@@ -28,12 +28,12 @@ def session_name() -> str | None:
 
 
 def cell_file(name: str, number: int | None) -> str:
-    """The file name of a task's cell, which reads well in Python's tracebacks and in ours.
+    """The file name of the cell that defines the task `name`: tracebacks and screens add the function's name to it.
 
     >>> cell_file("resize", 8)
-    '<Cell [8] resize>'
+    '<Cell [8]>'
     """
-    return f"<Cell [{number}] {name}>" if number else f"<Cell {name}>"
+    return f"<Cell [{number}]>" if number else f"<Cell of {name}>"
 
 
 def is_cell_file(file: str) -> bool:
@@ -51,9 +51,9 @@ def shown_file(file: str) -> str:
 
 def cell_number(file: str) -> int | None:
     """The `[n]` of the cell that was compiled under `file`."""
-    around = re.match(r"^<Cell \[(\d+)\]", file)
-    if around:
-        return int(around[1])
+    ours = _CELL_FILE.match(file)
+    if ours:
+        return int(ours["number"]) if ours["number"] else None
     numbers: dict[str, int] = getattr(getattr(shell(), "compile", None), "_filename_map", {})
     return numbers.get(file) or None
 
