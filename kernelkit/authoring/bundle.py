@@ -131,7 +131,8 @@ def is_by_reference(function: Callable[..., Any]) -> bool:
 def code_fingerprint(function: Callable[..., Any], options_json: str) -> str:
     """16 hex digits of code and options, without captured globals: what makes a new version of a task."""
     source = _own_source(function)
-    text = source if source is not None else repr(_code_facts(function.__code__))
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    text = source if source is not None or code is None else repr(_code_facts(code))
     return hashlib.sha256(f"{function.__qualname__}\0{text}\0{options_json}".encode()).hexdigest()[:16]
 
 

@@ -170,6 +170,8 @@ def _walk(
     function: Any, via: str, seen: set[int], *, own_name: str = "", visited: dict[int, object] | None = None
 ) -> Iterator[Found]:
     function = getattr(function, "__func__", function)
+    if not isinstance(function, types.FunctionType):  # an lru_cache, say
+        function = getattr(function, "__wrapped__", function)
     if not isinstance(function, types.FunctionType) or id(function) in seen:
         return
     seen.add(id(function))
