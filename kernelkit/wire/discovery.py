@@ -143,12 +143,12 @@ def socket_path_of(home: Home) -> Path:
 def find_socket(home: Home) -> Path:
     """Where to connect: the usual path, or the lock file's where the engine has another runtime folder than we."""
     usual = socket_path_of(home)
-    if usual.exists():
-        return usual
     owner = lock_owner(home)
-    if owner is not None and owner.socket and _is_ours(Path(owner.socket)):
-        return Path(owner.socket)
-    return usual
+    if owner is None:
+        return usual
+    written = Path(owner.socket)
+    # the name is that of this home, so the lock file of a copied folder does not lead to the original's engine
+    return written if written.name == usual.name and _is_ours(written) else usual
 
 
 def _is_ours(path: Path) -> bool:

@@ -103,7 +103,7 @@ async def dial(
     start: bool = True,
     explicit: bool = False,
     keep: bool = False,
-    timeout: float = 10.0,
+    timeout: float = 10.0,  # noqa: ASYNC109  it covers several tries, and ends in words
 ) -> tuple[Channel, m.Welcome]:
     """A channel to the engine of `home`, past `Hello` and `Welcome`.
 
@@ -152,7 +152,7 @@ async def _try(
     hello: m.Hello,
     on_message: OnMessage,
     on_close: OnClose,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109  it ends in words
 ) -> tuple[Channel, m.Welcome] | None:
     """One attempt; None when no engine listens or it went away during the greeting."""
     greeting: asyncio.Future[m.AnyMessage | None] = asyncio.get_running_loop().create_future()
@@ -239,7 +239,7 @@ class _Starting:
         if code is None or is_locked(self._home):
             return
         if code == 0:
-            self._engine = None  # it found another one, which is gone by now: start again
+            self._engine = None  # it found the home taken, by one that has ended by now: start again
             return
         raise EngineUnavailableError(
             f"The engine for {self._home.path} ended as it started (exit code {code}).{self.log_tail()} "

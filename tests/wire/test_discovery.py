@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -132,6 +133,18 @@ def test_an_engine_with_another_runtime_folder_is_found_through_the_lock_file(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "other"))
 
     assert discovery.find_socket(home) == path
+    listener.close()
+    lock.release()
+    assert discovery.find_socket(home) == discovery.socket_path_of(home) != path
+
+
+def test_a_copied_home_does_not_lead_to_the_original_engine(home: Home, runtime: Path, tmp_path: Path) -> None:
+    lock = discovery.lock_home(home, version="1.0")
+    listener = discovery.bind(discovery.socket_path_of(home))
+    copy = Home(tmp_path / "copy" / ".kernelkit")
+    shutil.copytree(home.path, copy.path)
+
+    assert discovery.find_socket(copy) == discovery.socket_path_of(copy) != discovery.find_socket(home)
     listener.close()
     lock.release()
 

@@ -39,7 +39,7 @@ path = discovery.socket_path_of(home)
 try:
     lock = discovery.lock_home(home, version="1", socket_path=path)
 except errors.HomeLockedError as locked:
-    sys.exit(str(locked))
+    sys.exit(0)
 (home.path / "engine.pid").write_text(str(os.getpid()))
 (home.path / "engine.env").write_text("\\n".join(os.environ))
 
@@ -190,6 +190,28 @@ def test_an_engine_that_fails_to_start_is_reported_at_once_with_its_words(home: 
     assert time.monotonic() - began < 15
     assert refused.value.exit_code == 3
     assert len(spawned(home)) == 1
+
+
+def test_an_engine_still_on_its_way_out_is_waited_for_and_followed_by_another(home: Home) -> None:
+    async def story() -> m.Welcome:
+        leaving = discovery.lock_home(home.create(), version="old")
+        asyncio.get_running_loop().call_later(0.5, leaving.release)
+        return await greeted(home)
+
+    assert asyncio.run(story()).pid == spawned(home)[-1]
+
+
+def test_an_engine_that_lost_the_race_to_one_that_is_gone_by_now_is_started_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> m.Welcome:
+        leaving = discovery.lock_home(home.create(), version="old")
+        monkeypatch.setattr(launch, "is_locked", lambda _: False)  # as seen just before the old one took it
+        asyncio.get_running_loop().call_later(1.0, leaving.release)
+        return await greeted(home)
+
+    assert asyncio.run(story()).pid == spawned(home)[-1]
+    assert len(spawned(home)) > 1
 
 
 def test_an_interpreter_that_is_not_there_is_named(home: Home) -> None:
