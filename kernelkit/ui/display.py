@@ -1,0 +1,140 @@
+"""Says what runs, handles, batches, pages and the engine look like when they are shown; `install` hooks it into IPython.
+
+`authoring` keeps the registry and knows none of this. A run that has not ended gets a live card in a kernel; everything else, and
+every terminal, gets the static face and the text. Whatever goes wrong on the way, something is shown.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kernelkit.authoring import display
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.errors import KernelKitError
+from kernelkit.models.run import Run
+from kernelkit.ui import batch, engine_panel, hosts, html, table, text, words
+from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
+from kernelkit.wire.messages import EngineStatus
+
+if TYPE_CHECKING:
+    from kernelkit.ui.widget import RunWidget
+
+cards = LiveCards()
+"""The live cards of this process. They hang on the process and not on a cell or a shell, because their thread does."""
+
+
+def install(shell: hosts.Shell | None = None) -> None:
+    """Register all faces, and in IPython those of plain values; calling it again changes nothing."""
+    display.register(RunHandle, run_handle_bundle, show=show_run)
+    display.register(BatchHandle, batch_bundle)
+    shell = shell or hosts.shell()
+    if shell is not None:
+        formatter = shell.display_formatter.mimebundle_formatter
+        formatter.for_type(Run, run_bundle)
+        formatter.for_type(EngineStatus, engine_bundle)
+
+
+# ---- runs --------------------------------------------------------------------------------------------------------
+
+
+def show_run(handle: RunHandle[Any]) -> None:
+    """Show a handle's run: live while it goes on, else as it ended."""
+    shell = hosts.shell()
+    if not hosts.is_kernel(shell):
+        raise NotImplementedError  # a terminal prints the bundle's text
+    try:
+        caller = handle._caller_now()
+        run = handle._now()
+    except KernelKitError as error:
+        _publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
+        return
+    show_live(run, caller, shell)
+
+
+def show_live(run: Run, caller: Caller, shell: hosts.Shell) -> None:
+    """Publish the card of `run` and, unless it has ended, keep it up to date until it has."""
+    display_id = uuid.uuid4().hex
+    view = cards.view(run)
+    if run.is_completed:
+        _publish(static_bundle(view), display_id, update=False)
+        return
+    cell, execution = hosts.executing_cell(shell)
+    card = LiveCard(run, partial(_publish, display_id=display_id, update=True), cell, execution)
+    widget = _widget_class()(view, cancel=lambda number: cards.cancel(card, caller, number))
+    card.widget = widget
+    _publish(widget.bundle(), display_id, update=False)
+    cards.add(card, caller)
+
+
+def _widget_class() -> type[RunWidget]:
+    """Imported here because ipywidgets and anywidget take a tenth of a second that only a card needs."""
+    from kernelkit.ui.widget import RunWidget
+
+    return RunWidget
+
+
+def _publish(bundle: Bundle, display_id: str, *, update: bool) -> None:
+    from IPython.display import display as publish  # optional package: only kernels publish
+
+    publish(bundle, raw=True, display_id=display_id, update=update)  # type: ignore[no-untyped-call]  # IPython has none
+
+
+def run_bundle(run: Run, **_: Any) -> Bundle:
+    """The static face and the text of a snapshot."""
+    return static_bundle(cards.view(run), **_terminal())
+
+
+def _terminal() -> dict[str, Any]:
+    """Width and character set for the text face: a terminal's own, or 80 columns where a notebook keeps the text."""
+    if hosts.is_kernel(hosts.shell()):
+        return {}
+    return {"width": min(text.WIDTH, shutil.get_terminal_size().columns), "ascii": text.wants_ascii()}
+
+
+def run_handle_bundle(handle: RunHandle[Any]) -> Bundle:
+    try:
+        return run_bundle(handle._now())
+    except KernelKitError as error:
+        return _unreadable(handle, error)
+
+
+def _unreadable(shown: object, error: KernelKitError) -> Bundle:
+    told = f"{shown!r}\n{words.clean_block(str(error))}"
+    return {"text/plain": told, "text/html": f"<pre>{html.esc(told)}</pre>"}
+
+
+# ---- the rest ----------------------------------------------------------------------------------------------------
+
+
+def batch_bundle(handle: BatchHandle[Any]) -> Bundle:
+    """Counts and the first failures, as of now."""
+    try:
+        view = batch.batch_view(handle.id, handle.refresh(), now=datetime.now(UTC), zone=words.local_zone())
+    except KernelKitError as error:
+        return _unreadable(handle, error)
+    return {"text/plain": batch.batch_text(view, **_terminal()), "text/html": batch.batch_html(view)}
+
+
+def runs_bundle(runs: tuple[Run, ...], *, total: int, has_more: bool, filters: str = "") -> Bundle:
+    """One page of runs, newest first."""
+    view = table.runs_table(
+        runs, total=total, has_more=has_more, now=datetime.now(UTC), zone=words.local_zone(), filters=filters
+    )
+    return {"text/plain": table.table_text(view, **_terminal()), "text/html": table.table_html(view)}
+
+
+def engine_bundle(status: EngineStatus, **_: Any) -> Bundle:
+    """A running engine's panel."""
+    view = engine_panel.engine_view(status, now=datetime.now(UTC), zone=words.local_zone())
+    return {"text/plain": engine_panel.engine_text(view, **_terminal()), "text/html": engine_panel.engine_html(view)}
+
+
+def engine_away_bundle(home: str, *, was_stopped: bool) -> Bundle:
+    """The panel when no engine answers."""
+    view = engine_panel.engine_away(home, was_stopped=was_stopped)
+    return {"text/plain": engine_panel.engine_text(view, **_terminal()), "text/html": engine_panel.engine_html(view)}

@@ -1,0 +1,297 @@
+"""Keeps the live cards of this process: one thread, one watch per run, however many cards show it.
+
+A card is given a place to publish to and, in a kernel, a widget. Changes arrive on a thread of the caller's, are put aside, and
+painted here: at once when the status changes, else at most five times a second. When its run has ended a card publishes the static face
+in place of the widget and is forgotten. What a newcomer would get wrong: nobody tells the kernel that an output was cleared. So a
+cell that is executed again retires what its last execution showed, and of the rest only the newest 50 stay widgets.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Protocol
+
+from kernelkit.authoring.caller import Caller
+from kernelkit.errors import KernelKitError
+from kernelkit.models.run import LogLine, Run
+from kernelkit.ui import html, text, words
+from kernelkit.ui.view import RunCard, run_card
+from kernelkit.wire.messages import Cancel, GetLogs, LogsReply, Retrieve, RunChanged, RunReply
+
+PAINT_EVERY_S = 0.2
+BEAT_EVERY_S = 2.0
+SILENT_AFTER_S = 3.0
+MAX_WIDGETS = 50
+FETCHED_BYTES = 1_000_000
+
+Bundle = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+
+class Widget(Protocol):
+    """What a live card needs of its widget (`ui/widget.py`)."""
+
+    def paint(self, card: RunCard) -> None: ...
+    def heartbeat(self, *, silent_since: float | None) -> None: ...
+    def answered(self, to: int, *, ok: bool, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(eq=False)
+class LiveCard:
+    """One display of a run. `publish` replaces what stands there."""
+
+    run: Run
+    publish: Callable[[Bundle], None]
+    cell: str = ""
+    execution: str = ""
+    widget: Widget | None = None
+    painted_at: float = 0.0
+    painted: str = ""  # the status last painted
+    is_due: bool = True
+
+
+@dataclass(eq=False)
+class _Feed:
+    """One watched run and the cards that show it."""
+
+    caller: Caller
+    run: Run
+    logs: tuple[LogLine, ...] = ()
+    cards: list[LiveCard] = field(default_factory=list)
+    unwatch: Callable[[], None] | None = None
+    end: Future[Run] | None = None
+    is_open: bool = False
+    retry_at: float = 0.0
+    ended: Run | None = None
+
+
+def static_bundle(card: RunCard, *, width: int = text.WIDTH, ascii: bool = False) -> Bundle:
+    """The two faces that need no widget."""
+    return {"text/plain": text.run_text(card, width=width, ascii=ascii), "text/html": html.run_html(card)}
+
+
+class LiveCards:
+    """All live cards of a process. `now` and `zone` are handed in by tests."""
+
+    def __init__(
+        self, *, now: Callable[[], datetime] | None = None, zone: Callable[[], tzinfo] = words.local_zone
+    ) -> None:
+        self._now = now or (lambda: datetime.now(UTC))
+        self._zone = zone
+        self._wake = threading.Condition()
+        self._feeds: dict[tuple[int, str], _Feed] = {}
+        self._dropped: list[tuple[_Feed, LiveCard]] = []
+        self._thread: threading.Thread | None = None
+
+    def view(self, run: Run, logs: tuple[LogLine, ...] = ()) -> RunCard:
+        """What the card of `run` says now."""
+        return run_card(run, logs, now=self._now(), zone=self._zone())
+
+    def add(self, card: LiveCard, caller: Caller) -> None:
+        """Follow `card.run` until it has ended."""
+        with self._wake:
+            if card.cell:
+                self._retire(card)
+            feed = self._feeds.setdefault((id(caller), card.run.id), _Feed(caller, card.run))
+            feed.cards.append(card)
+            widgets = [(f, c) for f in self._feeds.values() for c in f.cards if c.widget is not None]
+            for old_feed, old in widgets[: max(0, len(widgets) - MAX_WIDGETS)]:
+                self._dropped.append((old_feed, old))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="kernelkit-cards", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def cancel(self, card: LiveCard, caller: Caller, number: int) -> None:
+        """Ask for the run's cancel on a thread of its own, and tell the card what became of it."""
+        threading.Thread(target=_cancel, args=(card, caller, number), name="kernelkit-cancel", daemon=True).start()
+
+    @property
+    def count(self) -> int:
+        """How many cards are being followed."""
+        with self._wake:
+            return sum(len(feed.cards) for feed in self._feeds.values())
+
+    def _retire(self, new: LiveCard) -> None:
+        """Forget what an earlier execution of the same cell showed: its output has been cleared."""
+        for feed in self._feeds.values():
+            for card in [card for card in feed.cards if card.cell == new.cell and card.execution != new.execution]:
+                feed.cards.remove(card)
+                if card.widget is not None:
+                    self._dropped.append((feed, card))
+
+    # ---- the thread ------------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(self._has_work, timeout=self._pause())
+                if not self._feeds and not self._dropped:
+                    self._thread = None
+                    return
+                feeds = list(self._feeds.items())
+                dropped, self._dropped = self._dropped, []
+            for feed, card in dropped:
+                self._quieten(feed, card)
+            for key, feed in feeds:
+                self._serve(key, feed)
+
+    def _has_work(self) -> bool:
+        now = time.monotonic()
+        if self._dropped or not self._feeds:
+            return True
+        return any(
+            feed.ended or not feed.cards or (not feed.is_open and now >= feed.retry_at)
+            or any(card.is_due and now - card.painted_at >= PAINT_EVERY_S for card in feed.cards)
+            or any(card.is_due and card.painted != feed.run.status for card in feed.cards)
+            for feed in self._feeds.values()
+        )  # fmt: skip
+
+    def _pause(self) -> float:
+        due = any(card.is_due for feed in self._feeds.values() for card in feed.cards)
+        return PAINT_EVERY_S if due else BEAT_EVERY_S / 2
+
+    def _serve(self, key: tuple[int, str], feed: _Feed) -> None:
+        with self._wake:
+            if not feed.cards:
+                self._feeds.pop(key, None)
+            ended, cards = feed.ended, list(feed.cards)
+            if ended is not None:
+                self._feeds.pop(key, None)
+        if ended is not None:
+            _stop_watching(feed)
+            self._finish(feed, ended, cards)
+        elif not cards:
+            _stop_watching(feed)
+        else:
+            if not feed.is_open and time.monotonic() >= feed.retry_at:
+                self._open(feed)
+            for card in cards:
+                self._paint(feed, card)
+
+    def _open(self, feed: _Feed) -> None:
+        """Start watching; without an engine try again in a while."""
+        try:
+            if feed.unwatch is None:
+                feed.unwatch = feed.caller.watch(feed.run.id, lambda change: self._changed(feed, change))
+            feed.end = feed.caller.outcome(feed.run.id)
+            feed.end.add_done_callback(lambda end: self._ended(feed, end))
+            feed.is_open = True
+        except KernelKitError as error:
+            logger.debug("cannot watch a run yet", extra={"run_id": feed.run.id, "reason": str(error)})
+            feed.retry_at = time.monotonic() + SILENT_AFTER_S
+
+    def _changed(self, feed: _Feed, change: RunChanged) -> None:
+        """On a thread of the caller's: put the news aside and return."""
+        with self._wake:
+            feed.run, feed.logs = change.run, change.logs or feed.logs
+            if change.run.is_completed:
+                feed.ended = change.run
+            for card in feed.cards:
+                card.is_due = True
+            self._wake.notify()
+
+    def _ended(self, feed: _Feed, end: Future[Run]) -> None:
+        if end.cancelled():
+            return
+        with self._wake:
+            if end.exception() is not None:  # the client was closed; the watch, if there is still one, goes on
+                return
+            feed.ended = end.result()
+            self._wake.notify()
+
+    def _paint(self, feed: _Feed, card: LiveCard) -> None:
+        now = time.monotonic()
+        if card.widget is None:
+            card.is_due = False
+            return
+        with self._wake:
+            run, logs = feed.run, feed.logs
+            waited = now - card.painted_at
+            is_new = card.is_due and (waited >= PAINT_EVERY_S or card.painted != run.status)
+            if is_new:
+                card.is_due, card.painted, card.painted_at = False, run.status.value, now
+        if is_new:
+            card.widget.paint(self.view(run, logs))
+        elif waited >= BEAT_EVERY_S:
+            card.painted_at = now
+            card.widget.heartbeat(silent_since=_silent_since(feed.caller))
+
+    def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
+        """Put the static face where each card stood."""
+        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run)))
+        for card in cards:
+            card.publish(bundle)
+            if card.widget is not None:
+                card.widget.close()
+
+    def _last_logs(self, feed: _Feed, run: Run) -> tuple[LogLine, ...]:
+        """A failed run's last lines are part of its story; a short one may have ended before any were pushed."""
+        if run.error is None:
+            return feed.logs
+        try:
+            reply = feed.caller.call(GetLogs(run.id, limit=4))
+        except KernelKitError:
+            return feed.logs
+        return reply.logs.lines if isinstance(reply, LogsReply) else feed.logs
+
+    def _quieten(self, feed: _Feed, card: LiveCard) -> None:
+        """Close a card's widget. If the card is still shown it says how the run stood, and at the end how it ended."""
+        widget, card.widget = card.widget, None
+        if widget is None:
+            return
+        with self._wake:
+            is_shown = card in feed.cards
+        if is_shown:
+            card.publish(static_bundle(self.view(feed.run, feed.logs)))
+        widget.close()
+
+
+def _whole(feed: _Feed, run: Run) -> Run:
+    """The run with payload and output, which a push leaves out where they are large."""
+    lacks = (run.output_json is None and run.output_size > 0) or run.payload_json is None
+    if not lacks or run.output_size + run.payload_size > FETCHED_BYTES:
+        return run
+    try:
+        reply = feed.caller.call(Retrieve(run.id))
+    except KernelKitError:
+        return run
+    return reply.run if isinstance(reply, RunReply) else run
+
+
+def _stop_watching(feed: _Feed) -> None:
+    if feed.end is not None and not feed.end.done():
+        feed.end.cancel()
+    if feed.unwatch is not None:
+        try:
+            feed.unwatch()
+        except KernelKitError as error:  # the engine is gone, and its watches with it
+            logger.debug("cannot end a watch", extra={"run_id": feed.run.id, "reason": str(error)})
+    feed.unwatch, feed.end = None, None
+
+
+def _silent_since(caller: Caller) -> float | None:
+    """When the engine last said something (epoch seconds), once that is too long ago; None while all is well.
+
+    Only a client that keeps count has `silent_since`; any other caller counts as connected.
+    """
+    since: float | None = getattr(caller, "silent_since", None)
+    return since if since is not None and time.time() - since > SILENT_AFTER_S else None
+
+
+def _cancel(card: LiveCard, caller: Caller, number: int) -> None:
+    try:
+        caller.call(Cancel(card.run.id))
+        ok, told = True, ""
+    except KernelKitError as error:
+        ok, told = False, str(error)
+    widget = card.widget
+    if widget is not None:
+        widget.answered(number, ok=ok, text=told)

@@ -1,0 +1,104 @@
+"""A caller whose engine is the test: it counts what is watched and pushes what the test says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from kernelkit.config import Home
+from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.models.task import Owner
+from kernelkit.ui.view import RunCard
+from kernelkit.wire.messages import Cancel, GetLogs, LogsReply, ReplyBody, RequestBody, Retrieve, RunChanged, RunReply
+
+
+class FakeCaller:
+    inside_run = False
+
+    def __init__(self) -> None:
+        self.watchers: dict[str, list[Callable[[RunChanged], None]]] = {}
+        self.ends: dict[str, list[Future[Run]]] = {}
+        self.runs: dict[str, Run] = {}
+        self.calls: list[RequestBody] = []
+        self.refuse: KernelKitError | None = None
+        self.silent_since: float | None = None
+        self.most_watches = 0
+
+    @property
+    def home(self) -> Home:
+        return Home(Path("/nowhere/.kernelkit"))
+
+    @property
+    def owner(self) -> Owner:
+        return Owner("kernel", "test")
+
+    def call(self, body: RequestBody) -> ReplyBody:
+        self.calls.append(body)
+        if self.refuse is not None:
+            raise self.refuse
+        match body:
+            case GetLogs():
+                return LogsReply(Logs())
+            case Cancel(run_id=run_id) | Retrieve(run_id=run_id) if run_id in self.runs:
+                return RunReply(self.runs[run_id])
+        raise EngineUnavailableError("No engine answers.")
+
+    def outcome(self, run_id: str) -> Future[Run]:
+        end: Future[Run] = Future()
+        self.ends.setdefault(run_id, []).append(end)
+        return end
+
+    def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
+        watchers = self.watchers.setdefault(run_id, [])
+        watchers.append(changed)
+        self.most_watches = max(self.most_watches, len(watchers))
+        return lambda: watchers.remove(changed)
+
+    # ---- what the test says ----------------------------------------------------------------------------------------
+
+    @property
+    def watched(self) -> int:
+        return sum(map(len, self.watchers.values()))
+
+    def push(self, run: Run, logs: tuple[LogLine, ...] = ()) -> None:
+        for changed in list(self.watchers.get(run.id, [])):
+            changed(RunChanged(run, logs))
+
+    def end(self, run: Run) -> None:
+        self.runs[run.id] = run
+        for end in self.ends.get(run.id, []):
+            if not end.done():
+                end.set_result(run)
+
+
+class FakeWidget:
+    def __init__(self) -> None:
+        self.painted: list[tuple[float, RunCard]] = []
+        self.beats: list[float | None] = []
+        self.answers: list[tuple[int, bool, str]] = []
+        self.is_closed = False
+
+    def paint(self, card: RunCard) -> None:
+        self.painted.append((time.monotonic(), card))
+
+    def heartbeat(self, *, silent_since: float | None) -> None:
+        self.beats.append(silent_since)
+
+    def answered(self, to: int, *, ok: bool, text: str) -> None:
+        self.answers.append((to, ok, text))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def until(happened: Callable[[], object], *, within: float = 10.0) -> None:
+    """Wait for another thread to have done something."""
+    pause = threading.Event()
+    end = time.monotonic() + within
+    while not happened():
+        assert time.monotonic() < end, "it has not happened in time"
+        pause.wait(0.005)

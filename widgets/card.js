@@ -1,0 +1,320 @@
+// The live run card. It draws what kernelkit/ui/view.py says and adds only what must move by itself: the clock, countdowns,
+// and how long nobody has said anything. Nothing is parsed as HTML (dom.js).
+
+import { h, redraw } from './dom.js';
+import { countdown, figure, ticking } from './format.js';
+import { icon, mark } from './marks.js';
+
+/** @typedef {import('./types').View} View */
+/** @typedef {import('./types').Model} Model */
+
+const SILENT_MS = 6000; // the kernel says something at least every 2 s
+const ANSWER_MS = 1000; // then a click is said to wait
+const ANNOUNCE_MS = 5000;
+const LOG_ROWS = 4;
+
+/**
+ * @param {{ model: Model, el: HTMLElement }} host
+ * @returns {() => void}
+ */
+export function render({ model, el }) {
+  const card = new Card(model);
+  el.append(card.root);
+  return () => card.dispose();
+}
+
+class Card {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.heardAt = Date.now();
+    this.skew = 0; // of the browser's clock against the kernel's
+    this.asked = 0;
+    this.askedAt = 0;
+    this.told = { word: '', at: 0 };
+
+    this.mark = h('span', { class: 'slot' });
+    this.name = h('span', { class: 'name cut' });
+    this.status = h('span', { class: 'status' });
+    this.clock = h('span', { class: 'gap clock', title: 'Duration since the first start' });
+    this.label = h('span', { class: 't' }, 'Cancel');
+    this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
+    this.cancel.addEventListener('click', () => this.ask());
+    this.strip = h('div', { class: 'strip', role: 'status', hidden: true });
+    this.why = h('p', { class: 'why' });
+    this.bars = h('div', { class: 'bars' });
+    this.log = h('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Last log lines' });
+    this.pairs = h('dl', { class: 'kv', 'aria-label': 'Metadata' });
+    this.output = h('div', { class: 'result' });
+    this.failure = h('div', { class: 'failure' });
+    this.body = h('div', { class: 'body' }, this.bars, this.log, this.pairs, this.output, this.failure);
+    this.foot = h('div', { class: 'foot' });
+    this.live = h('span', { class: 'sr', 'aria-live': 'polite' });
+    this.root = h(
+      'section', { class: 'kk', role: 'group' },
+      this.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.clock, this.cancel),
+      this.why, this.body, this.foot, this.live,
+    );
+
+    this.onView = () => this.heard(true);
+    this.onWord = () => this.heard(false);
+    model.on('change:view', this.onView);
+    for (const name of ['change:beat', 'change:link', 'change:answer']) model.on(name, this.onWord);
+    this.timer = setInterval(() => this.tick(), 250);
+    this.draw();
+  }
+
+  dispose() {
+    clearInterval(this.timer);
+    this.model.off('change:view', this.onView);
+    for (const name of ['change:beat', 'change:link', 'change:answer']) this.model.off(name, this.onWord);
+  }
+
+  /** @param {boolean} isView */
+  heard(isView) {
+    this.heardAt = Date.now();
+    if (isView) this.skew = this.heardAt - Date.parse(this.model.get('view').as_of);
+    this.draw();
+  }
+
+  /** Moments of the view are the kernel's; a clock that differs by less than a second counts as the same. */
+  now() {
+    return Date.now() - (Math.abs(this.skew) < 1000 ? 0 : this.skew);
+  }
+
+  ask() {
+    this.asked += 1;
+    this.askedAt = Date.now();
+    this.model.send({ do: 'cancel', n: this.asked });
+    this.draw();
+  }
+
+  isAsking() {
+    return this.asked > 0 && this.model.get('answer').to !== this.asked;
+  }
+
+  /** Since when nobody has said anything, in ms, and who is silent; null while all is well. */
+  silence() {
+    const view = this.model.get('view');
+    if (view.is_final) return null;
+    if (Date.now() - this.heardAt > SILENT_MS) return { who: 'kernel', since: this.heardAt };
+    const link = this.model.get('link');
+    return link.state === 'silent' ? { who: 'engine', since: (link.since ?? Date.now()) + (Date.now() - this.now()) } : null;
+  }
+
+  draw() {
+    const view = this.model.get('view');
+    if (!view.run_id) return;
+    redraw(this.mark, [view.status, view.title], () => [h('span', { 'data-s': view.status, title: view.title }, mark(view.status))]);
+    redraw(this.name, view.task, () => [view.task]);
+    this.name.title = view.task;
+    this.status.dataset.s = view.status;
+    redraw(this.bars, [view.bars, view.status], () => (view.is_final ? [] : (view.bars ?? []).map((bar) => progress(bar, view.status))));
+    redraw(this.log, [view.logs, view.status], () => logRows(view));
+    redraw(this.pairs, [view.metadata, view.more_metadata], () => (view.is_final ? [] : pairs(view)));
+    redraw(this.output, view.output, () => result(view));
+    redraw(this.failure, view.error, () => failure(view));
+    this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
+    redraw(this.foot, [view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => foot(view));
+    this.tick();
+  }
+
+  /** What moves by itself. */
+  tick() {
+    const view = this.model.get('view');
+    const quiet = this.silence();
+    const now = quiet ? Date.parse(view.as_of) : this.now();
+    const word = quiet ? `${view.word}, last known` : view.word;
+    redraw(this.status, word, () => [word]);
+    this.root.classList.toggle('stale', quiet !== null);
+    this.root.setAttribute('aria-label', `Run of ${view.task}: ${word}`);
+    const clock = view.since ? ticking((now - Date.parse(view.since)) / 1000) : (view.clock ?? '–');
+    redraw(this.clock, clock, () => [clock]);
+    const until = (view.reason ?? []).map((bit) => (bit.at ? countdown((Date.parse(bit.at) - now) / 1000) : ''));
+    const waits = this.isAsking() && Date.now() - this.askedAt > ANSWER_MS;
+    const answer = this.model.get('answer');
+    const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? answer.text : '';
+    redraw(this.why, [view.reason, until, waits, refused], () => why(view, until, waits, refused ?? ''));
+    const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
+    const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
+    if (place) redraw(place, queued, () => [queued]);
+    this.drawStrip(view, quiet);
+    this.drawCancel(view, quiet !== null);
+    this.announce(view, word);
+  }
+
+  /**
+   * @param {View} view
+   * @param {{ who: string, since: number } | null} quiet
+   */
+  drawStrip(view, quiet) {
+    const text = quiet ? silenceText(view, quiet.who, countdown((Date.now() - quiet.since) / 1000)) : '';
+    redraw(this.strip, text, () => (text ? [h('span', { class: 'slot', 'data-s': 'PENDING_VERSION' }, mark('PENDING_VERSION')), h('span', { class: 'grow' }, text), quiet?.who === 'engine' && h('code', {}, '%engine status')] : []));
+  }
+
+  /**
+   * @param {View} view
+   * @param {boolean} isStale
+   */
+  drawCancel(view, isStale) {
+    const stopping = this.isAsking() || (this.asked > 0 && this.model.get('answer').ok === true);
+    this.cancel.hidden = !!view.is_final;
+    this.cancel.disabled = isStale || stopping;
+    const text = stopping ? 'Canceling…' : 'Cancel';
+    if (this.label.textContent !== text) this.label.textContent = text;
+    this.cancel.setAttribute('aria-label', stopping ? 'Canceling' : `Cancel run of ${view.task}`);
+    this.cancel.title = stopping ? 'Cancel requested' : 'Cancel this run';
+  }
+
+  /**
+   * Status changes, at most one each 5 s; ticking figures and logs are never read out.
+   * @param {View} view
+   * @param {string} word
+   */
+  announce(view, word) {
+    if (word === this.told.word || Date.now() - this.told.at < ANNOUNCE_MS) return;
+    const first = this.told.word === '';
+    this.told = { word, at: first ? 0 : Date.now() };
+    if (!first) this.live.textContent = `${view.task}: ${word}`;
+  }
+}
+
+/**
+ * @param {View} view
+ * @param {string} who
+ * @param {string} lasted
+ */
+function silenceText(view, who, lasted) {
+  const known = `Showing what was known at ${(view.as_of_text ?? '').split(', ').pop()}`;
+  if (who === 'engine') return `No word from the engine for ${lasted}. ${known}; trying again.`;
+  return `No word from the notebook's kernel for ${lasted}: it is busy or gone. ${known}; the run itself goes on.`;
+}
+
+/**
+ * @param {View} view
+ * @param {string[]} until
+ * @param {boolean} waits
+ * @param {string} refused
+ */
+function why(view, until, waits, refused) {
+  if (waits) {
+    return [h('b', {}, 'Cancel requested.'), ' The kernel is busy and passes it on when the running cell ends; ', h('code', {}, `kernelkit cancel ${view.run_id}`), ' works at once.'];
+  }
+  if (refused) return [h('b', {}, 'Not canceled:'), ` ${refused}`];
+  return (view.reason ?? []).map((bit, index) => {
+    if (bit.kind === 'strong') return h('b', {}, bit.text);
+    if (bit.kind === 'mono') return h('span', { class: 'mono' }, bit.text);
+    if (bit.kind === 'countdown') return h('b', { title: `at ${bit.text}` }, 'in ', h('span', { class: 'num' }, until[index]));
+    return bit.text;
+  });
+}
+
+/**
+ * @param {import('./types').Bar} bar
+ * @param {string} status
+ */
+function progress(bar, status) {
+  const of = bar.total === undefined || bar.total === null ? figure(bar.done) : `${figure(bar.done)} / ${figure(bar.total)}`;
+  const filled = h('i', {});
+  filled.style.width = `${100 * (bar.share ?? 0)}%`;
+  const track = h('div', { class: 'bar', role: 'progressbar', 'aria-label': bar.label, 'aria-valuemin': 0, 'aria-valuemax': bar.total, 'aria-valuenow': bar.total ? bar.done : null, 'aria-valuetext': of }, filled);
+  return h('div', { class: 'prog', 'data-s': status === 'RETRYING' ? 'RETRYING' : 'EXECUTING' }, h('span', { class: 'cut', title: bar.label }, bar.label), track, h('span', { class: 'num' }, of), h('span', { class: 'num dim left', title: 'time left' }, bar.left ?? '–'));
+}
+
+/** @param {View} view */
+function logRows(view) {
+  const rows = (view.logs ?? []).slice(-LOG_ROWS).map((row) => h('div', {}, h('span', {}, row.time), h('span', { class: `level ${/^[a-z]+$/.test(row.level) ? row.level : ''}` }, row.level), h('span', { title: row.text }, row.text)));
+  if (view.status !== 'EXECUTING') return view.is_final && !view.error ? [] : rows;
+  if (!rows.length) rows.push(h('div', { class: 'none' }, 'No log lines so far.'));
+  while (rows.length < LOG_ROWS) rows.push(h('div', { 'aria-hidden': 'true' }, '\u00a0'));
+  return rows;
+}
+
+/** @param {View} view */
+function pairs(view) {
+  const rows = (view.metadata ?? []).map((pair) => h('div', {}, h('dt', {}, pair.key), h('dd', { class: 'cut', title: pair.value }, pair.value)));
+  if (view.more_metadata) rows.push(h('div', {}, h('dt', {}, `${view.more_metadata} more`)));
+  return rows;
+}
+
+/** @param {View} view */
+function result(view) {
+  const { output } = view;
+  if (!output) return [];
+  return [h('p', { class: 'count' }, `Output · ${output.kind} · ${output.size}${output.is_cut ? ', cut for show' : ''}`), h('pre', { class: 'out' }, output.text)];
+}
+
+/** @param {View} view */
+function failure(view) {
+  const { error } = view;
+  if (!error) return [];
+  const frames = (error.frames ?? []).flatMap((frame) => [h('span', { class: 'dim' }, `${capital(frame.place)}${frame.function ? ` ${frame.function}` : ''}, line ${frame.line}`), ...sourceLines(frame)]);
+  const note = h('div', { class: 'note err', 'data-s': 'FAILED' },
+    h('p', { class: 'mono' }, h('b', {}, error.message ? `${error.name}:` : error.name), error.message ? ` ${error.message}` : ''),
+    frames.length > 0 && h('div', { class: 'frame', 'aria-label': 'Traceback excerpt' }, ...frames),
+    error.note && h('p', { class: 'small' }, error.note));
+  if (error.traceback) note.append(traceback(error.traceback, error.frame_count ?? 0));
+  return [note];
+}
+
+/** @param {import('./types').Frame} frame */
+function sourceLines(frame) {
+  /** @param {number} line @param {string | undefined} text @param {string} more */
+  const one = (line, text, more) => (text ? [h('span', { class: `src${more}` }, h('span', {}, line), h('span', {}, text))] : []);
+  return [...one(frame.line - 1, frame.before, ''), ...one(frame.line, frame.source, ' hit'), ...one(frame.line + 1, frame.after, '')];
+}
+
+/**
+ * @param {string} text
+ * @param {number} frames
+ */
+function traceback(text, frames) {
+  const whole = h('pre', { class: 'out', hidden: true }, text);
+  const toggle = h('button', { class: 'btn link', type: 'button', 'aria-expanded': 'false' }, `Full traceback${frames ? ` (${frames} ${frames === 1 ? 'frame' : 'frames'})` : ''}`);
+  toggle.addEventListener('click', () => {
+    whole.hidden = !whole.hidden;
+    toggle.setAttribute('aria-expanded', String(!whole.hidden));
+  });
+  return h('div', { class: 'whole' }, toggle, whole);
+}
+
+/** @param {View} view */
+function foot(view) {
+  const id = h('button', { class: 'btn id mono', type: 'button', title: 'Copy the run id', 'aria-label': `Copy run id ${view.run_id}` }, view.run_id);
+  id.addEventListener('click', () => copy(id, view.run_id));
+  const tries = view.attempts ?? [];
+  return [
+    id,
+    h('span', {}, view.attempt ?? 'not started'),
+    tries.length > 1 && h('span', { class: 'attempts', role: 'img', 'aria-label': `Attempts: ${tries.join(', ').toLowerCase()}` }, ...tries.map((status) => h('span', { 'data-s': status, title: status }, mark(status)))),
+    view.queue && h('span', { class: 'cut', title: view.queue }, `queue ${view.queue}`),
+    view.queued_since && h('span', { class: 'queued num' }),
+    ...(view.facts ?? []).map((fact) => h('span', {}, fact)),
+    ...(view.tags ?? []).map((tag) => h('span', { class: 'tag cut', title: tag }, tag)),
+    view.more_tags && h('span', {}, `+${view.more_tags}`),
+  ];
+}
+
+/**
+ * @param {HTMLElement} button
+ * @param {string} text
+ */
+async function copy(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.title = 'Copied';
+  } catch {
+    // Where the page may not write to the clipboard, the id is at least selected for the reader's own copy.
+    const range = document.createRange();
+    range.selectNodeContents(button);
+    getSelection()?.removeAllRanges();
+    getSelection()?.addRange(range);
+  }
+}
+
+/** @param {string} text */
+function capital(text) {
+  return text.startsWith('cell') ? `C${text.slice(1)}` : text;
+}
+
+export default { render };

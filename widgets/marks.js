@@ -1,0 +1,75 @@
+// The status marks and icons, 16 x 16, drawn in currentColor. Open shapes have not ended, filled shapes have.
+
+/** @typedef {[tag: string, attributes: Record<string, string | number>]} Shape */
+
+const LINE = { fill: 'none', stroke: 'currentColor', 'stroke-width': 1.6, 'stroke-linecap': 'round', 'stroke-linejoin': 'round' };
+const CUT = { ...LINE, stroke: 'var(--kk-surface)', 'stroke-width': 1.7 };
+const FILL = { fill: 'currentColor' };
+
+/** @returns {Shape} */
+const ring = (more = {}) => ['circle', { cx: 8, cy: 8, r: 6, ...LINE, ...more }];
+/** @returns {Shape} */
+const disc = () => ['circle', { cx: 8, cy: 8, r: 7, ...FILL }];
+/** @param {string} d @returns {Shape} */
+const line = (d, more = {}) => ['path', { d, ...LINE, ...more }];
+/** @param {string} d @returns {Shape} */
+const cut = (d) => ['path', { d, ...CUT }];
+/** @param {string} d @returns {Shape} */
+const fill = (d) => ['path', { d, ...FILL }];
+
+/** @type {Record<string, Shape[]>} */
+export const MARKS = {
+  DELAYED: [ring(), line('M8 4.8V8l2.2 1.4')],
+  QUEUED: [ring()],
+  PENDING_VERSION: [ring({ 'stroke-dasharray': '2.2 2.5' })],
+  DEQUEUED: [ring(), ['circle', { cx: 8, cy: 8, r: 2.4, ...FILL }]],
+  EXECUTING: [ring({ opacity: 0.3 }), line('M8 2a6 6 0 0 1 6 6', { class: 'spin' }), fill('M6.6 5.6v4.8L10.6 8z')],
+  WAITING: [ring(), line('M6.4 5.9v4.2M9.6 5.9v4.2')],
+  RETRYING: [line('M13.6 8a5.6 5.6 0 1 1-1.7-4'), line('M12.3 1.4v3h-3')],
+  COMPLETED: [disc(), cut('M4.8 8.3l2.2 2.2 4.2-4.6')],
+  FAILED: [disc(), cut('M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2')],
+  CRASHED: [fill('M8 .7L15.3 8 8 15.3.7 8z'), cut('M8 4.7v3.8M8 11v.1')],
+  SYSTEM_FAILURE: [fill('M8 1l7.4 13.4H.6z'), cut('M8 6v3.6M8 12v.1')],
+  TIMED_OUT: [disc(), cut('M8 4.4V8l2.4 1.6')],
+  CANCELED: [disc(), cut('M4.9 8h6.2')],
+  EXPIRED: [fill('M3 1h10v2.6L9.6 8l3.4 4.4V15H3v-2.6L6.4 8 3 3.6z')],
+};
+
+/** @type {Record<string, Shape[]>} */
+export const ICONS = {
+  stop: [['rect', { x: 4, y: 4, width: 8, height: 8, rx: 1, ...FILL }]],
+};
+
+/**
+ * @param {string} status
+ * @returns {SVGElement}
+ */
+export function mark(status) {
+  return draw(MARKS[status] ?? MARKS.PENDING_VERSION, 'mark');
+}
+
+/**
+ * @param {string} name
+ * @returns {SVGElement}
+ */
+export function icon(name) {
+  return draw(ICONS[name], 'icon');
+}
+
+/**
+ * @param {Shape[]} shapes
+ * @param {string} kind
+ * @returns {SVGElement}
+ */
+function draw(shapes, kind) {
+  const space = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(space, 'svg');
+  const set = { class: kind, viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true', focusable: 'false' };
+  for (const [name, value] of Object.entries(set)) svg.setAttribute(name, String(value));
+  for (const [tag, attributes] of shapes) {
+    const shape = document.createElementNS(space, tag);
+    for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, String(value));
+    svg.append(shape);
+  }
+  return svg;
+}

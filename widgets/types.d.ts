@@ -1,0 +1,29 @@
+// What kernelkit/ui/widget.py sends (`live_view` of kernelkit/ui/view.py's RunCard) and what anywidget hands to `render`.
+
+export interface Bit { text: string; kind?: 'text' | 'strong' | 'mono' | 'countdown'; at?: string }
+export interface Bar { label: string; done: number; total?: number; share?: number; left?: string; ended?: boolean }
+export interface LogRow { time: string; level: string; text: string }
+export interface Pair { key: string; value: string }
+export interface Frame { place: string; function: string; line: number; source: string; before?: string; after?: string }
+export interface Failure { name: string; message: string; frames?: Frame[]; frame_count?: number; traceback?: string; note?: string }
+export interface Output { kind: string; size: string; text: string; flat: string; is_cut?: boolean }
+
+export interface View {
+  run_id: string; task: string; status: string; word: string; title: string; is_final?: boolean;
+  since?: string; clock?: string; reason?: Bit[]; bars?: Bar[]; logs?: LogRow[]; metadata?: Pair[]; more_metadata?: number;
+  output?: Output; error?: Failure; attempt?: string; attempts?: string[]; queue?: string; facts?: string[];
+  tags?: string[]; more_tags?: number; queued_since?: string; as_of: string; as_of_text?: string; zone?: string;
+}
+/** How the kernel stands to the engine: `silent` since a moment (ms), or live. */
+export interface Link { state?: 'live' | 'silent'; since?: number; known?: string }
+export interface Answer { to?: number; ok?: boolean; text?: string }
+
+export interface Model {
+  get(name: 'view'): View;
+  get(name: 'link'): Link;
+  get(name: 'answer'): Answer;
+  get(name: 'beat'): number;
+  on(name: string, callback: () => void): void;
+  off(name: string, callback: () => void): void;
+  send(content: object): void;
+}
