@@ -21,6 +21,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TypeVar
 
+import msgspec
+
 from kernelkit.clock import WallClock
 from kernelkit.config import EngineSettings, Home, load_engine_settings
 from kernelkit.engine import commands as c
@@ -30,6 +32,7 @@ from kernelkit.engine.fleet import Fleet
 from kernelkit.engine.keepers import Keepers
 from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.notices import Notices
+from kernelkit.engine.requests import Requests
 from kernelkit.engine.server import Server
 from kernelkit.errors import HomeLockedError, KernelKitError
 from kernelkit.ids import make_id
@@ -50,6 +53,7 @@ LONGEST_TIMER_S = 10.0  # a wall clock may jump, so no timer sleeps longer witho
 QUIET_HISTORY_S = 0.5
 RETENTION_EVERY_S = 600.0
 STOP_WITHIN_S = 600.0
+DRAIN_LOOK_S = 0.02
 
 
 class Chance:
@@ -79,6 +83,7 @@ class Daemon:
         self._stopped = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._leave = False
+        self._drain_until = 0.0
         self._busy_at = time.monotonic()
         self._retained_at = 0.0
         self._store = Store.open(home, settings)
@@ -101,16 +106,26 @@ class Daemon:
         self._fleet = Fleet(self._core, home, settings, self._keepers, time.monotonic)
         logbook = Logbook()
         notices = Notices(self._core, logbook, self._loop.call_later)
+        started_at = WallClock().now()
+        self._requests = Requests(
+            self._core,
+            notices,
+            home,
+            pid=os.getpid(),
+            started_at=started_at,
+            monotonic=time.monotonic,
+            silent_for=self._fleet.silent_for,
+            stop=self._stop_asked,
+        )
         self._server = Server(
             self._core,
             self._fleet,
             notices,
             logbook,
+            self._requests,
             home,
             pid=os.getpid(),
-            started_at=WallClock().now(),
-            monotonic=time.monotonic,
-            stop=self._stop_asked,
+            started_at=started_at,
         )
 
     async def run(self) -> None:
@@ -142,7 +157,7 @@ class Daemon:
     def _tend(self) -> None:
         now = time.monotonic()
         self._fleet.tend()
-        self._server.tend()
+        self._requests.tend()
         self._keepers.reap()
         if not self._home.path.exists():
             logger.error("the home has disappeared; stopping")
@@ -214,15 +229,16 @@ class Daemon:
         if asked.leave:
             self._stopped.set()
         else:
-            self._drain_task = self._loop.create_task(self._drain())
+            self._drain_until = time.monotonic() + STOP_WITHIN_S
+            self._drain()
 
-    async def _drain(self) -> None:
+    def _drain(self) -> None:
         """Let executing attempts finish, for ten minutes at most; those left then belong to their keepers."""
-        deadline = time.monotonic() + STOP_WITHIN_S
-        while any(run.fence for run in self._core.state.runs.values()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
         self._leave = any(run.fence for run in self._core.state.runs.values())
-        self._stopped.set()
+        if not self._leave or time.monotonic() > self._drain_until:
+            self._stopped.set()
+        else:
+            self._loop.call_later(DRAIN_LOOK_S, self._drain)
 
     def _stop_now(self) -> None:
         """SIGTERM: what executes is left to the keepers, who start an engine again when it is needed."""
@@ -266,8 +282,8 @@ class _Facts(logging.Formatter):
         return super().format(record) + (f" {facts}" if facts else "")
 
 
-async def _serve(home: Home, *, keep: bool) -> None:
-    await Daemon(home, load_engine_settings(home), keep=keep).run()
+async def _serve(home: Home, settings: EngineSettings, *, keep: bool) -> None:
+    await Daemon(home, settings, keep=keep).run()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -275,6 +291,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kernelkit.daemon")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--keep", action="store_true", help="do not stop when idle")
+    parser.add_argument("--settings", help="engine settings as JSON, in place of the project's")
     options = parser.parse_args(argv)
     home = Home(options.home).create()
     try:
@@ -283,7 +300,12 @@ def main(argv: list[str] | None = None) -> int:
         return 0  # whoever started us meets the engine that was quicker
     try:
         _log_to(home)
-        asyncio.run(_serve(home, keep=options.keep))
+        settings = (
+            msgspec.json.decode(options.settings, type=EngineSettings)
+            if options.settings
+            else load_engine_settings(home)
+        )
+        asyncio.run(_serve(home, settings, keep=options.keep))
     except KernelKitError as problem:
         logger.error("engine did not start: %s", problem)
         sys.stderr.write(f"{problem}\n")

@@ -65,6 +65,11 @@ def current() -> Caller:
     return _default()
 
 
+def enter(caller: Caller) -> None:
+    """Make `caller` the current one for the rest of this context: a worker's attempt, say."""
+    _current.set(caller)
+
+
 class use:
     """Make `caller` the current one inside a `with` block, in this context only."""
 

@@ -169,11 +169,11 @@ def decide_unbegun_worker(state: State, command: c.WorkerNeverBegan, now: int) -
     """Attempts that never reached a worker go back to their queue uncounted, three times at most."""
     if command.worker_id not in state.workers:
         return ()
-    events: list[ev.AnyEvent] = []
-    for run_id in sorted(state.by_worker.get(command.worker_id, ())):
-        events.append(_undone(state.runs[run_id], command.reason, now, blames_worker=command.blames_worker))
-    events.append(ev.WorkerGone(now, command.worker_id))
-    return events
+    undone = [
+        _undone(state.runs[run_id], command.reason, now, blames_worker=command.blames_worker)
+        for run_id in sorted(state.by_worker.get(command.worker_id, ()))
+    ]
+    return [*undone, ev.WorkerGone(now, command.worker_id)]
 
 
 def decide_undelivered(state: State, command: c.AttemptNeverArrived, now: int) -> Sequence[ev.AnyEvent]:

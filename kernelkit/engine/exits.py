@@ -10,8 +10,8 @@ from kernelkit.wire.messages import WorkerExited
 
 _WORDS = {
     signal.SIGKILL: "It was killed from outside (signal 9), for instance by a person or because memory ran out",
-    signal.SIGSEGV: "It crashed with a segmentation fault (signal 11), which comes from C code such as an extension module",
-    signal.SIGABRT: "It aborted (signal 6), which comes from C code such as an extension module",
+    signal.SIGSEGV: "It crashed with a segmentation fault (signal 11), in C code such as an extension module",
+    signal.SIGABRT: "It aborted (signal 6), in C code such as an extension module",
     signal.SIGBUS: "It crashed with a bus error (signal 7), for instance a memory-mapped file that shrank",
     signal.SIGTERM: "It was asked to end from outside (signal 15)",
 }

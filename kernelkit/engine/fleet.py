@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 SPAWN_WITHIN_S = 30.0
 IDLE_EXCLUSIVE_S = 60.0
-SILENT_AFTER_S = 2.0
 
 
 class KeeperLauncher(Protocol):
@@ -384,8 +383,11 @@ class Fleet:
             link.kill_sent = True
             keeper.channel.send(m.KillWorker(link.id))
 
-    def silent_for(self, link: WorkerLink) -> float:
+    def silent_for(self, worker_id: str) -> float:
         """How long a connected worker's loop has not answered: over 2 s it is blocked by a body."""
+        link = self.workers.get(worker_id)
+        if link is None:
+            return 0.0
         waiting = link.channel is not None and link.pinged_at > link.ponged_at
         return self._time() - link.pinged_at if waiting else 0.0
 

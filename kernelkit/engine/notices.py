@@ -7,14 +7,21 @@ five times a second at most. Nothing here is durable: a client that dials in aga
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
 from kernelkit.models.run import Logs, Run
 from kernelkit.wire import messages as m
-from kernelkit.wire.channel import Channel
 
 PACE_S = 0.2
+
+
+class Peer(Protocol):
+    """Whoever messages for a client can be given to."""
+
+    def send(self, message: m.AnyMessage) -> None: ...
+
 
 Later = Callable[[float, Callable[[], None]], object]
 
@@ -26,8 +33,8 @@ class Notices:
         self._core = core
         self._logbook = logbook
         self._later = later
-        self._followers: dict[str, set[Channel]] = {}
-        self._watchers: dict[str, set[Channel]] = {}
+        self._followers: dict[str, set[Peer]] = {}
+        self._watchers: dict[str, set[Peer]] = {}
         self._due: set[str] = set()  # watched runs with a notice under way
         core.notices = self
 
@@ -46,8 +53,8 @@ class Notices:
         followers = self._followers.pop(run.id, None)
         if followers:
             notice = m.RunEnded(run)
-            for channel in followers:
-                channel.send(notice)
+            for peer in followers:
+                peer.send(notice)
         if run.id in self._watchers:
             self._tell_watchers(run.id, run)
 
@@ -57,16 +64,16 @@ class Notices:
 
     # ---- what clients ask for ------------------------------------------------------------------------------------
 
-    def follow(self, channel: Channel, run_ids: tuple[str, ...], unknown: Callable[[Exception], None]) -> None:
-        """Have `channel` told when each run is final, at once where it is."""
+    def follow(self, peer: Peer, run_ids: tuple[str, ...], unknown: Callable[[Exception], None]) -> None:
+        """Have `peer` told when each run is final, at once where it is."""
         for run_id in run_ids:
             view = self._core.view(run_id)
             if view is not None and not view.is_completed:
-                self._followers.setdefault(run_id, set()).add(channel)
+                self._followers.setdefault(run_id, set()).add(peer)
             else:
-                self._tell_ended(channel, run_id, unknown)
+                self._tell_ended(peer, run_id, unknown)
 
-    def _tell_ended(self, channel: Channel, run_id: str, unknown: Callable[[Exception], None]) -> None:
+    def _tell_ended(self, peer: Peer, run_id: str, unknown: Callable[[Exception], None]) -> None:
         read = self._core.read_run(run_id)
 
         def safely() -> Run | Exception:
@@ -79,38 +86,38 @@ class Notices:
             if isinstance(found, Exception):
                 unknown(found)
             else:
-                channel.send(m.RunEnded(found))
+                peer.send(m.RunEnded(found))
 
         self._core.read(safely, tell)
 
-    def watch(self, channel: Channel, run_id: str) -> None:
-        """Have `channel` told of changes, beginning with how the run is now."""
-        self._watchers.setdefault(run_id, set()).add(channel)
+    def watch(self, peer: Peer, run_id: str) -> None:
+        """Have `peer` told of changes, beginning with how the run is now."""
+        self._watchers.setdefault(run_id, set()).add(peer)
         if self._logbook.is_kept(run_id):
-            self._tell(channel, run_id)
+            self._tell(peer, run_id)
             return
 
         def lines_read(logs: Logs) -> None:
             if run_id in self._watchers:
                 self._logbook.begin(run_id, logs.lines)
-                self._tell(channel, run_id)
+                self._tell(peer, run_id)
 
         self._core.read(lambda: self._core.store.lines(run_id, 50), lines_read)
 
-    def unwatch(self, channel: Channel, run_id: str) -> None:
+    def unwatch(self, peer: Peer, run_id: str) -> None:
         watchers = self._watchers.get(run_id)
         if watchers is not None:
-            watchers.discard(channel)
+            watchers.discard(peer)
             if not watchers:
                 del self._watchers[run_id]
                 self._logbook.end(run_id)
 
-    def forget(self, channel: Channel) -> None:
+    def forget(self, peer: Peer) -> None:
         """The client has gone."""
-        for run_id in [run_id for run_id, channels in self._watchers.items() if channel in channels]:
-            self.unwatch(channel, run_id)
-        for run_id in [run_id for run_id, channels in self._followers.items() if channel in channels]:
-            self._followers[run_id].discard(channel)
+        for run_id in [run_id for run_id, peers in self._watchers.items() if peer in peers]:
+            self.unwatch(peer, run_id)
+        for run_id in [run_id for run_id, peers in self._followers.items() if peer in peers]:
+            self._followers[run_id].discard(peer)
             if not self._followers[run_id]:
                 del self._followers[run_id]
 
@@ -122,17 +129,17 @@ class Notices:
             self._tell_watchers(run_id)
 
     def _tell_watchers(self, run_id: str, run: Run | None = None) -> None:
-        for channel in tuple(self._watchers.get(run_id, ())):
-            self._tell(channel, run_id, run)
+        for peer in tuple(self._watchers.get(run_id, ())):
+            self._tell(peer, run_id, run)
 
-    def _tell(self, channel: Channel, run_id: str, run: Run | None = None) -> None:
+    def _tell(self, peer: Peer, run_id: str, run: Run | None = None) -> None:
         run = run or self._core.view(run_id)
         if run is not None:
-            channel.send(m.RunChanged(run, self._logbook.tail(run_id)))
+            peer.send(m.RunChanged(run, self._logbook.tail(run_id)))
             return
 
         def tell(found: Run | None) -> None:
             if found is not None:
-                channel.send(m.RunChanged(found, self._logbook.tail(run_id)))
+                peer.send(m.RunChanged(found, self._logbook.tail(run_id)))
 
         self._core.read(lambda: self._core.store.run(run_id), tell)

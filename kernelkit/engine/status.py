@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 from kernelkit.config import Home
 from kernelkit.engine.core import Core
-from kernelkit.engine.fleet import Fleet
 from kernelkit.version import __version__
 from kernelkit.wire.messages import EngineStatus, WorkerInfo
 
 
 def engine_status(
-    core: Core, fleet: Fleet, home: Home, pid: int, started_at: int, clients: int
+    core: Core, silent_for: Callable[[str], float], home: Home, pid: int, started_at: int, *, clients: int
 ) -> Callable[[], EngineStatus]:
     """A function that gives the status; it counts history in the store, on any thread."""
     state = core.state
@@ -25,7 +24,7 @@ def engine_status(
             pid=worker.pid,
             env_id=worker.env_id,
             attempts=len(state.by_worker.get(worker.id, ())),
-            silent_s=fleet.silent_for(fleet.workers[worker.id]) if worker.id in fleet.workers else 0.0,
+            silent_s=silent_for(worker.id),
         )
         for worker in state.workers.values()
     )

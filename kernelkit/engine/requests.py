@@ -1,0 +1,220 @@
+"""What clients ask, and the answers: each leaves after the commit of what it says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from typing import TypeVar, assert_never
+
+from kernelkit.config import Home
+from kernelkit.engine import commands as c
+from kernelkit.engine.batches import OpenBatches
+from kernelkit.engine.core import Core
+from kernelkit.engine.listing import list_runs
+from kernelkit.engine.notices import Notices, Peer
+from kernelkit.engine.status import engine_status
+from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
+from kernelkit.wire import messages as m
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Answer = Callable[[m.ReplyBody], None]
+Refuse = Callable[[Exception], None]
+
+
+class Requests:
+    """Answers clients, whoever they are and however they are connected."""
+
+    def __init__(
+        self,
+        core: Core,
+        notices: Notices,
+        home: Home,
+        *,
+        pid: int,
+        started_at: int,
+        monotonic: Callable[[], float],
+        silent_for: Callable[[str], float],
+        stop: Callable[[m.StopEngine], None],
+    ) -> None:
+        self._core = core
+        self._notices = notices
+        self._home = home
+        self._pid = pid
+        self._started_at = started_at
+        self._time = monotonic
+        self._silent_for = silent_for
+        self._stop = stop
+        self._batches = OpenBatches()
+        self.owners: Callable[[], Collection[str]] = tuple  # of the connected clients, by `str(Owner)`
+
+    def tend(self) -> None:
+        """Called about once a second."""
+        self._batches.touch(self._time())
+
+    def take(self, peer: Peer, message: m.AnyMessage) -> None:
+        """Answer what a client says."""
+        if not isinstance(message, m.Request):
+            logger.warning("unexpected from client", extra={"got": type(message).__name__})
+            return
+        try:
+            self._answer(peer, message)
+        except KernelKitError as refusal:
+            peer.send(m.Refused(message.id, to_wire(refusal)))
+        except Exception as bug:  # one bad request must not end the engine; it is logged with its traceback
+            logger.exception("request failed", extra={"request": type(message.body).__name__})
+            error = KernelKitError(f"The engine could not carry this out: {type(bug).__name__}: {bug}")
+            peer.send(m.Refused(message.id, to_wire(error)))
+
+    def _answer(self, peer: Peer, request: m.Request) -> None:
+        body = request.body
+
+        def reply(answer: m.ReplyBody) -> None:
+            peer.send(m.Reply(request.id, answer))
+
+        def refuse(problem: Exception) -> None:
+            error = problem if isinstance(problem, KernelKitError) else KernelKitError(str(problem))
+            peer.send(m.Refused(request.id, to_wire(error)))
+
+        match body:
+            case m.Trigger():
+                self._trigger(body.items, body.batch_id, request.again, reply, refuse)
+            case m.BatchPart():
+                self._core.refuse_if_full()
+                self._batches.add(body, self._time())
+            case m.BatchSeal():
+                self._trigger(self._batches.seal(body), body.batch_id, request.again, reply, refuse)
+            case m.Follow():
+                self._core.after_commit(lambda: self._notices.follow(peer, body.run_ids, refuse))
+            case m.DefineTask():
+                self._define(body, reply)
+            case m.Cancel():
+                self._cancel(body, reply, refuse)
+            case m.Retrieve():
+                self._read(self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
+            case m.ListRuns():
+                self._core.flush_history(lambda: self._read(list_runs(self._core, body), reply, refuse))
+            case m.GetLogs():
+                self._read(
+                    lambda: self._core.store.lines(body.run_id, body.limit),
+                    lambda logs: reply(m.LogsReply(logs)),
+                    refuse,
+                )
+            case m.ListTasks():
+                reply(self._tasks())
+            case m.GetStatus():
+                self._core.flush_history(lambda: self._read(self._status(), reply, refuse))
+            case m.Watch():
+                self._core.after_commit(lambda: self._watch(peer, body.run_id, reply))
+            case m.Unwatch():
+                self._notices.unwatch(peer, body.run_id)
+                reply(m.Done())
+            case m.StopEngine():
+                self._core.after_commit(lambda: self._stop_engine(body, reply))
+            case _:
+                assert_never(body)
+
+    def _trigger(
+        self,
+        items: tuple[m.TriggerItem, ...],
+        batch_id: str,
+        again: bool,
+        reply: Answer,
+        refuse: Refuse,
+    ) -> None:
+        self._core.refuse_if_full()
+        answer = m.Triggered(tuple(item.run_id for item in items))
+        if not again:
+            self._core.take(c.TriggerRuns(items, batch_id), lambda: reply(answer))
+            return
+        # The answer was lost with a connection: some or all of these runs may exist, and may be over.
+        ids = [item.run_id for item in items if self._core.view(item.run_id) is None]
+
+        def taken(known: frozenset[str]) -> None:
+            ended = frozenset(item.run_id for item in items if self._core.ledger.get(item.run_id) is not None)
+            try:
+                self._core.take(c.TriggerRuns(items, batch_id, known | ended), lambda: reply(answer))
+            except KernelKitError as refusal:
+                refuse(refusal)
+
+        self._read(lambda: frozenset(i for i in ids if self._core.store.run(i) is not None), taken, refuse)
+
+    def _define(self, body: m.DefineTask, reply: Answer) -> None:
+        spec = body.spec
+        self._core.refuse_if_full()
+        for path in (self._home.bundles / spec.bundle, self._home.environments / f"{spec.env_id}.json"):
+            if not path.exists():
+                raise TaskDefinitionError(
+                    f"The file {path} that belongs to the task {spec.id!r} is missing. Define the task again.",
+                    task_id=spec.id,
+                )
+        before = self._core.state.tasks.get(spec.id)
+        connected = frozenset(self.owners())
+        self._core.take(
+            c.DefineTask(spec, body.replace, connected),
+            lambda: reply(m.Defined(spec.id, now.number, before is None or before.number != now.number, notice)),
+        )
+        now = self._core.state.tasks[spec.id]
+        notice = ""
+        if before is not None and before.spec.owner != spec.owner:
+            notice = f"The task {spec.id!r} was taken over from {before.spec.owner}."
+
+    def _cancel(self, body: m.Cancel, reply: Answer, refuse: Refuse) -> None:
+        if body.run_id not in self._core.state.runs:
+            self._read(self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
+            return
+
+        def canceled() -> None:
+            view = self._core.view(body.run_id)
+            if view is None:
+                refuse(UnknownRunError(f"The run {body.run_id} is no longer kept.", run_id=body.run_id))
+            else:
+                reply(m.RunReply(view))
+
+        self._core.take(c.CancelRun(body.run_id, body.reason), canceled)
+
+    def _watch(self, peer: Peer, run_id: str, reply: Answer) -> None:
+        self._notices.watch(peer, run_id)
+        reply(m.Done())
+
+    def _stop_engine(self, body: m.StopEngine, reply: Answer) -> None:
+        reply(m.Done())
+        self._stop(body)
+
+    def _status(self) -> Callable[[], m.EngineStatus]:
+        return engine_status(
+            self._core, self._silent_for, self._home, self._pid, self._started_at, clients=len(self.owners())
+        )
+
+    def _tasks(self) -> m.TaskList:
+        state = self._core.state
+        return m.TaskList(
+            tuple(
+                m.TaskInfo(version.spec, version.number, tuple(state.numbers.get(task_id, ())))
+                for task_id, version in sorted(state.tasks.items())
+            )
+        )
+
+    def _read(self, read: Callable[[], T], then: Callable[[T], None], refuse: Refuse) -> None:
+        """Read off the loop, after everything taken so far is on disk."""
+
+        def safely() -> T | _Problem:
+            try:
+                return read()
+            except Exception as problem:  # whatever went wrong is the asker's to know
+                return _Problem(problem)
+
+        def done(result: T | _Problem) -> None:
+            if isinstance(result, _Problem):
+                refuse(result.error)
+            else:
+                then(result)
+
+        self._core.after_commit(lambda: self._core.read(safely, done))
+
+
+class _Problem:
+    def __init__(self, error: Exception) -> None:
+        self.error = error

@@ -1,0 +1,177 @@
+"""Runs attempts inside the test's own process: `async def` bodies on the virtual loop, `def` bodies on a thread each.
+
+It is the fleet of the virtual engine. There are no processes, so nothing can be killed: a body that heeds neither
+signal nor cancellation is a problem that `advance` and `drain` raise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import threading
+from collections.abc import Callable
+
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring.bundle import LoadedTask, load_bundle
+from kernelkit.authoring.context import Scope
+from kernelkit.clock import Clock, to_datetime
+from kernelkit.config import Home
+from kernelkit.engine import commands as c
+from kernelkit.engine.attempts import StaleFence
+from kernelkit.engine.core import Core
+from kernelkit.engine.logbook import Logbook
+from kernelkit.errors import KernelKitError
+from kernelkit.execution.failure import describe
+from kernelkit.execution.inside import InsideCaller
+from kernelkit.execution.runner import BodyInterrupted, Outcome, run_async_attempt, run_sync_attempt, stop_body
+from kernelkit.models.run import LogLine
+from kernelkit.models.task import Owner
+from kernelkit.testing.loop import VirtualLoop
+from kernelkit.wire import messages as m
+
+GRACE_S = 5.0
+
+
+class LocalFleet:
+    """Attempts in this process, by fence."""
+
+    def __init__(self, core: Core, loop: VirtualLoop, clock: Clock, home: Home, logbook: Logbook) -> None:
+        self._core = core
+        self._loop = loop
+        self._clock = clock
+        self._home = home
+        self._logbook = logbook
+        self._caller = InsideCaller(home, Owner("kernel", "test engine"))
+        self._loaded: dict[str, LoadedTask] = {}
+        self._async: dict[str, tuple[asyncio.Task[None], Scope]] = {}
+        self._threads: dict[str, tuple[threading.Thread, Scope]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+        self.problem: KernelKitError | None = None
+        core.workers = self
+
+    # ---- what the core asks for ----------------------------------------------------------------------------------
+
+    def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None:
+        run = self._core.state.runs.get(attempt.run_id)
+        if run is None or run.fence != attempt.fence:
+            return
+        try:
+            loaded = self._loaded.get(attempt.bundle)
+            if loaded is None:
+                loaded = self._loaded[attempt.bundle] = load_bundle(self._home, attempt.bundle)
+        except Exception as error:  # whatever loading a person's code raises fails the attempt
+            self._loop.call_soon(self._end, attempt, _unloadable(error, self._clock.now()))
+            return
+        on_loop = loaded.signature.is_async
+        scope = Scope(
+            attempt,
+            report=(lambda body: self._report(attempt, body))
+            if on_loop
+            else (lambda body: self._loop.ask(lambda: self._report(attempt, body)).result()),
+            emit=lambda level, text: self._emit(attempt, level, text),
+            later=lambda seconds, fn: self._later(seconds, fn),
+            now=self._clock.now,
+        )
+        context = contextvars.copy_context()
+        context.run(callers.enter, self._caller)
+        self._loop.call_soon(self._report_started, attempt)
+        if on_loop:
+            task = self._loop.create_task(self._run_async(loaded, scope, attempt), context=context)
+            self._async[attempt.fence] = (task, scope)
+        else:
+            self._loop.hold()
+            thread = threading.Thread(
+                target=context.run,
+                args=(self._run_sync, loaded, scope, attempt),
+                name=f"kernelkit-test-{attempt.task_id}",
+                daemon=True,
+            )
+            self._threads[attempt.fence] = (thread, scope)
+            thread.start()
+
+    def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
+        if attempt.fence in self._async:
+            task, scope = self._async[attempt.fence]
+            stopping = self._loop.create_task(stop_body(task, scope, attempt.reason, signal_s=attempt.signal_s))
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+        elif attempt.fence in self._threads:
+            thread, scope = self._threads[attempt.fence]
+            scope.stop_reason = attempt.reason
+            scope.signal.set(attempt.reason)
+            if not scope.takes_signal:
+                _interrupt(thread)
+        self._loop.call_later(attempt.signal_s + GRACE_S, self._look_whether_stopped, attempt)
+
+    # ---- attempts --------------------------------------------------------------------------------------------------
+
+    async def _run_async(self, loaded: LoadedTask, scope: Scope, attempt: m.StartAttempt) -> None:
+        try:
+            outcome = await run_async_attempt(loaded, scope)
+        finally:
+            self._async.pop(attempt.fence, None)
+        self._end(attempt, outcome)
+
+    def _run_sync(self, loaded: LoadedTask, scope: Scope, attempt: m.StartAttempt) -> None:
+        outcome = run_sync_attempt(loaded, scope)
+        self._loop.call_soon_threadsafe(self._end_thread, attempt, outcome)
+
+    def _end_thread(self, attempt: m.StartAttempt, outcome: Outcome) -> None:
+        self._threads.pop(attempt.fence, None)
+        self._loop.let_go()
+        self._end(attempt, outcome)
+
+    def _end(self, attempt: m.StartAttempt, outcome: Outcome) -> None:
+        try:
+            self._core.take(c.TakeReport(attempt.run_id, attempt.fence, outcome))
+        except StaleFence:
+            return  # the attempt was overtaken, as it may be in a real worker
+
+    def _report_started(self, attempt: m.StartAttempt) -> None:
+        self._end_quietly(attempt, m.Started(self._clock.now()))
+
+    def _end_quietly(self, attempt: m.StartAttempt, body: m.Started) -> None:
+        try:
+            self._core.take(c.TakeReport(attempt.run_id, attempt.fence, body))
+        except StaleFence:
+            return
+
+    def _report(self, attempt: m.StartAttempt, body: m.ReportBody) -> None:
+        self._core.take(c.TakeReport(attempt.run_id, attempt.fence, body))
+
+    def _emit(self, attempt: m.StartAttempt, level: str, text: str) -> None:
+        line = LogLine(at=to_datetime(self._clock.now()), level=level, text=text, attempt=attempt.attempt)
+        logs = m.WorkerLogs(attempt.run_id, attempt.attempt, (line,))
+        self._loop.call_soon_threadsafe(lambda: self._core.add_lines(self._logbook.take(logs)))
+
+    def _later(self, seconds: float, fn: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, fn)
+
+    def _look_whether_stopped(self, attempt: m.StopAttempt) -> None:
+        if attempt.fence in self._async or attempt.fence in self._threads:
+            self.problem = KernelKitError(
+                f"The body of {attempt.run_id} heeds neither the cancel signal nor cancellation, and there is no "
+                "process to kill here. Test it with engine(home=…, workers=2, real_time=True).",
+                run_id=attempt.run_id,
+            )
+
+    def end_all(self) -> None:
+        """The engine is going: cancel what still runs."""
+        for task, scope in list(self._async.values()):
+            scope.stop_reason = "the test engine has ended"
+            task.cancel()
+        for thread, scope in list(self._threads.values()):
+            scope.stop_reason = "the test engine has ended"
+            scope.signal.set(scope.stop_reason)
+            _interrupt(thread)
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """Raise in a plain body's thread, at its next line of Python."""
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(BodyInterrupted))
+
+
+def _unloadable(error: Exception, now: int) -> m.Failed:
+    return m.Failed(error=describe(error), started_at=now, finished_at=now, retry=False)
