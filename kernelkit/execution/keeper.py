@@ -18,6 +18,7 @@ if __name__ == "__main__":
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -49,6 +50,7 @@ _IDLE_EXIT_S = 60.0  # without an engine and without workers
 _LOOK_S = 1.0  # how often the home is looked at
 _REPEAT_EXITS_S = 600.0
 _LOG_BYTES = 1_000_000
+_TURN_S = 6.0  # longer than another keeper of this environment takes to end
 
 logger = logging.getLogger("kernelkit.keeper")
 
@@ -71,6 +73,7 @@ class Keeper:
         self._home = home
         self._env_id = env_id
         self._environment = environment
+        self._home_identity = _identity(home.path)
         self._started_at = process_started_at(os.getpid())
         self._workers: dict[str, _Worker] = {}
         self._by_pid: dict[int, _Worker] = {}
@@ -197,7 +200,7 @@ class Keeper:
     async def _watch_home(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            if not self._home.path.exists():
+            if _identity(self._home.path) != self._home_identity:
                 logger.warning("the home is gone")
                 self._over.set()
 
@@ -340,6 +343,33 @@ def _why_not(environment: Environment, cause: OSError | ValueError) -> str:
     return f"{python} does not start: {cause}"
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tells a folder from another one made in its place; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _take_turn(path: Path) -> int | None:
+    """Be the one keeper of an environment: the held lock, or None when another goes on being it.
+
+    An engine that has just come up may start a keeper while the one of its predecessor is about to dial in.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _TURN_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.05)
+
+
 def _log_to(path: Path) -> None:
     if path.exists() and path.stat().st_size > _LOG_BYTES:
         path.replace(path.with_name(path.name + ".1"))
@@ -365,6 +395,9 @@ def main(argv: list[str] | None = None) -> None:
     except (OSError, msgspec.DecodeError) as cause:
         logger.error("environment %s cannot be read: %s", file, cause)
         sys.exit(f"The environment {file} cannot be read: {cause}. Run the cell that defines the task again.")
+    if _take_turn(file.with_suffix(".lock")) is None:
+        logger.info("environment %s has a keeper already", options.env)
+        return
 
     async def run() -> None:
         await Keeper(home, options.env, environment).run()

@@ -342,6 +342,23 @@ def test_shutdown_ends_workers_tells_so_and_exits(on_stage: Play) -> None:
     on_stage(story)
 
 
+def test_a_second_keeper_waits_for_the_first_to_end_and_then_takes_over(on_stage: Play) -> None:
+    async def story(play: Stage) -> None:
+        first = play.process
+        play.start_keeper()
+        spawned, _ = await play.spawn("w1")
+        assert not any(isinstance(message, m.Hello) for message in play.got)
+
+        play.channel.send(m.KeeperShutdown())
+        hello = await play.next(m.Hello)
+
+        assert hello.pid == play.process.pid
+        assert first.wait() == 0
+        assert not is_alive(spawned.pid)
+
+    on_stage(story)
+
+
 def test_a_home_that_disappears_ends_the_keeper_and_its_workers(on_stage: Play) -> None:
     async def story(play: Stage) -> None:
         spawned, _ = await play.spawn("w1")
