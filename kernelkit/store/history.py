@@ -1,6 +1,6 @@
 """Runs as rows of `history`, and rows as runs again.
 
-The tuple of `to_row` is in the order of the table's columns; `Columns` names the same order for reading back.
+`Columns` names the order of the table's columns, which is also the order of the tuple that `to_row` makes.
 """
 
 from __future__ import annotations
@@ -60,42 +60,42 @@ class Columns(NamedTuple):
     seq: int
 
 
-def to_row(row: HistoryRow) -> Columns:
-    """The row of a finished run."""
+def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `Columns`
+    """The row of a finished run: a bare tuple, which the appender takes twice as fast as a named one."""
     run = row.run
-    return Columns(
-        id=run.id,
-        task_id=run.task_id,
-        status=run.status.value,
-        payload=run.payload_json,
-        payload_ref=row.payload_ref,
-        payload_size=run.payload_size,
-        output=run.output_json,
-        output_ref=row.output_ref,
-        output_size=run.output_size,
-        error=None if run.error is None else _encode(run.error).decode(),
-        tags=run.tags,
-        metadata=run.metadata_json,
-        attempts=_encode(run.attempts).decode(),
-        attempt_number=run.attempt_number,
-        max_attempts=run.max_attempts,
-        created_at=from_datetime(run.created_at),
-        queued_at=_micros(run.queued_at),
-        started_at=_micros(run.started_at),
-        finished_at=_micros(run.finished_at),
-        retry_at=_micros(run.retry_at),
-        queue=run.queue,
-        version=run.version,
-        parent_id=run.parent_id,
-        root_id=run.root_id,
-        depth=run.depth,
-        batch_id=run.batch_id,
-        queued_reason=run.queued_reason,
-        canceled_reason=run.canceled_reason,
-        children=run.children,
-        worker=run.worker,
-        peak_memory=run.peak_memory,
-        seq=row.seq,
+    return (
+        run.id,
+        run.task_id,
+        run.status.value,
+        run.payload_json,
+        row.payload_ref,
+        run.payload_size,
+        run.output_json,
+        row.output_ref,
+        run.output_size,
+        None if run.error is None else _encode(run.error).decode(),
+        run.tags,
+        run.metadata_json,
+        _encode(run.attempts).decode(),
+        run.attempt_number,
+        run.max_attempts,
+        from_datetime(run.created_at),
+        _micros(run.queued_at),
+        _micros(run.started_at),
+        _micros(run.finished_at),
+        _micros(run.retry_at),
+        run.queue,
+        run.version,
+        run.parent_id,
+        run.root_id,
+        run.depth,
+        run.batch_id,
+        run.queued_reason,
+        run.canceled_reason,
+        run.children,
+        run.worker,
+        run.peak_memory,
+        row.seq,
     )
 
 

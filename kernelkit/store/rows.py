@@ -45,7 +45,7 @@ class HistoryRow:
     """A finished run. A value that is in `vals` has its ref here and None in the run.
 
     `replaces` is for a run whose row is already there (a late `finished_at`, tags or metadata): the old row goes in the
-    same transaction.
+    same transaction. `seq` stays that of the ending, since recovery makes the rows anew that end after the highest one.
     """
 
     run: Run

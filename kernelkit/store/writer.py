@@ -62,7 +62,7 @@ class Writer:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be committed at present, in words; empty when all is well."""
+        """Why nothing can be committed at present, in words without a full stop; empty when all is well."""
         return self._problem
 
     def put(self, batch: Batch, committed: Callback | None) -> None:
@@ -141,7 +141,10 @@ class Writer:
             try:
                 self._try(group)
             except KernelKitError as cause:
-                self._report(str(cause) + " What is not yet stored is kept and tried again until it is.")
+                self._report(str(cause).rstrip("."))
+            except Exception as cause:  # this loop must live on: what it holds exists nowhere else
+                _log.exception("commit failed")
+                self._report(f"The commit failed: {type(cause).__name__}: {cause}")
             else:
                 self._report("")
                 return True

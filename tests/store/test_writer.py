@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,33 @@ def test_a_commit_that_was_made_though_it_failed_is_not_made_twice(store: Gated,
     assert len(list(store.recover().events)) == len(batch.events)
     assert len(store.lines(run_id(1), 10).lines) == len(batch.lines)
     assert len(store._rows("values", refs=["a"])) == len(batch.values)
+
+
+def test_an_error_nobody_foresaw_is_a_problem_and_not_the_end_of_the_writer(store: Gated) -> None:
+    seen = threading.Event()
+    store.errors = [ZeroDivisionError("surprise")]
+    writer = Writer(store, call_now, 0, on_problem=lambda text: seen.set())
+
+    writer.put(events(1), None)
+    assert seen.wait(5)
+    writer.nudge()
+
+    assert writer.flush(5) and writer.stop()
+    assert store.last_seq == 1
+
+
+def test_a_home_that_was_deleted_is_a_problem_in_words(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    seen = threading.Event()
+    writer = Writer(store, call_now, 1, on_problem=lambda text: seen.set())
+    shutil.rmtree(tmp_path / ".kernelkit")
+
+    writer.put(events(1), None)
+
+    assert seen.wait(5)
+    assert "cannot be reached" in writer.problem
+    assert not writer.stop()
+    store.close()
 
 
 def test_stop_does_not_wait_for_a_disk_that_stays_full(store: Gated) -> None:

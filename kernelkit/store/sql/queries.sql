@@ -105,7 +105,7 @@ SELECT status, count(*) FROM history GROUP BY status;
 SELECT ts, level, text, attempt FROM lines WHERE run_id = $run_id ORDER BY n DESC LIMIT $limit;
 
 -- name: lines_dropped
-SELECT coalesce(max(n) - min(n) + 1 - count(*), 0) FROM lines WHERE run_id = $run_id;
+SELECT greatest(coalesce(max(n) - min(n) + 1 - count(*), 0), 0) FROM lines WHERE run_id = $run_id;
 
 -- name: line_counts
 SELECT run_id, max(n) FROM lines WHERE list_contains($run_ids::VARCHAR[], run_id) GROUP BY run_id;
