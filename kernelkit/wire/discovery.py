@@ -70,7 +70,8 @@ def lock_home(home: Home, *, version: str, socket_path: Path | None = None) -> E
         os.getpid(), datetime.now(UTC), version, str(socket_path or socket_path_of(home)), python=sys.executable
     )
     os.ftruncate(fd, 0)
-    os.write(fd, msgspec.json.encode(owner) + b"\n")
+    with contextlib.suppress(OSError):  # on a full disk the text is missing; the lock holds all the same
+        os.write(fd, msgspec.json.encode(owner) + b"\n")
     return EngineLock(fd)
 
 
