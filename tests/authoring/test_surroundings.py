@@ -122,9 +122,9 @@ def test_an_environment_file_that_was_removed_is_written_again(home: Home) -> No
 
 def test_the_owner_is_the_notebook_where_jupyter_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebook, "shell", lambda: object())
-    monkeypatch.setenv("JPY_SESSION_NAME", "/work/thumbs.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/srv/thumbs.ipynb")
 
-    assert detect_owner() == Owner("notebook", "/work/thumbs.ipynb")
+    assert detect_owner() == Owner("notebook", "/srv/thumbs.ipynb")
 
 
 def test_without_a_session_the_owner_is_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
