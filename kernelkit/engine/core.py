@@ -156,6 +156,13 @@ class Core:
         row = self.ledger.get(run_id)
         return row.run if row else None
 
+    def at_hand(self, run_id: str) -> Run | None:
+        """The run with all its values if none of them has to be read from the store."""
+        view = self.view(run_id)
+        if view is None or view.payload_json is None or (view.output_size and view.output_json is None):
+            return None
+        return view
+
     def read_run(self, run_id: str) -> Callable[[], Run]:
         """A function that gives the run with all its values, wherever it is now; it reads the store, on any thread.
 

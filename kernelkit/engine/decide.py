@@ -109,7 +109,8 @@ def _refuse_clash(known: TaskSpec, spec: TaskSpec, connected: frozenset[str]) ->
         if known.function != spec.function:
             raise DuplicateTaskError(
                 f"The id {spec.id!r} already belongs to the function {known.function!r} "
-                f"({known.where or known.owner}); {spec.function!r} cannot take it. Give one of them another id=, or pass replace=True.",
+                f"({known.where or known.owner}); {spec.function!r} cannot take it. "
+                "Give one of them another id=, or pass replace=True.",
                 task_id=spec.id,
             )
     elif str(known.owner) in connected:

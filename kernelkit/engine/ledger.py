@@ -5,6 +5,8 @@ A run's row is made once, when it leaves the live set, and appended in the backg
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from kernelkit.engine.commands import Capacity
 from kernelkit.engine.decide import Change
 from kernelkit.engine.state import State
@@ -14,6 +16,8 @@ from kernelkit.models.error import Error
 from kernelkit.models.run import RunStatus
 from kernelkit.models.value import Value
 from kernelkit.store.rows import HistoryRow
+
+RECENT = 4_096  # about 1.5 kB each
 
 
 def history_row(change: Change, state: State, capacity: Capacity) -> HistoryRow | None:
@@ -42,14 +46,12 @@ def canceled_error(reason: str) -> Error:
 
 
 class Ledger:
-    """The rows that history does not have yet, by run id, oldest first."""
+    """The rows that history does not have yet, and the newest of those it has, by run id."""
 
     def __init__(self) -> None:
         self._rows: dict[str, HistoryRow] = {}
         self._under_way: set[str] = set()
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        self._recent: OrderedDict[str, HistoryRow] = OrderedDict()
 
     @property
     def waiting(self) -> int:
@@ -60,7 +62,7 @@ class Ledger:
         self._rows[row.run.id] = row
 
     def get(self, run_id: str) -> HistoryRow | None:
-        return self._rows.get(run_id)
+        return self._rows.get(run_id) or self._recent.get(run_id)
 
     def rows(self) -> list[HistoryRow]:
         """Everything that history was not yet said to have."""
@@ -73,7 +75,10 @@ class Ledger:
         return rows
 
     def written(self, rows: list[HistoryRow]) -> None:
-        """History has these now."""
+        """History has these now; the newest stay at hand, for whoever asks next."""
         for row in rows:
             self._rows.pop(row.run.id, None)
             self._under_way.discard(row.run.id)
+            self._recent[row.run.id] = row
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
-from kernelkit.models.run import Logs, Run
+from kernelkit.models.run import FINAL, Logs, Run
 from kernelkit.wire import messages as m
 
 PACE_S = 0.2
@@ -67,13 +67,15 @@ class Notices:
     def follow(self, peer: Peer, run_ids: tuple[str, ...], unknown: Callable[[Exception], None]) -> None:
         """Have `peer` told when each run is final, at once where it is."""
         for run_id in run_ids:
-            view = self._core.view(run_id)
-            if view is not None and not view.is_completed:
+            run = self._core.state.runs.get(run_id)
+            if run is not None and run.status not in FINAL:
                 self._followers.setdefault(run_id, set()).add(peer)
+            elif (ended := self._core.at_hand(run_id)) is not None:
+                peer.send(m.RunEnded(ended))
             else:
-                self._tell_ended(peer, run_id, unknown)
+                self._read_ended(peer, run_id, unknown)
 
-    def _tell_ended(self, peer: Peer, run_id: str, unknown: Callable[[Exception], None]) -> None:
+    def _read_ended(self, peer: Peer, run_id: str, unknown: Callable[[Exception], None]) -> None:
         read = self._core.read_run(run_id)
 
         def safely() -> Run | Exception:
