@@ -1,0 +1,186 @@
+"""KernelKit: durable background tasks from Jupyter. Import it as `kk`.
+
+This file is a sign, not a room. Names are imported at their first use, so that `import kernelkit` stays quick and a
+worker, a keeper or the command line loads only what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+from kernelkit.version import __version__
+
+if TYPE_CHECKING:
+    from kernelkit.authoring.batch import batch
+    from kernelkit.authoring.context import CancelSignal, Context, ctx
+    from kernelkit.authoring.handle import BatchHandle, RunHandle
+    from kernelkit.authoring.logger import logger
+    from kernelkit.authoring.metadata import metadata
+    from kernelkit.authoring.options import Item, Queue, Retry
+    from kernelkit.authoring.result import Result
+    from kernelkit.authoring.runs import runs
+    from kernelkit.authoring.tags import tags
+    from kernelkit.authoring.task import Task, task
+    from kernelkit.authoring.tasks import tasks
+    from kernelkit.authoring.track import track
+    from kernelkit.client.aio import AsyncClient
+    from kernelkit.client.client import Client
+    from kernelkit.client.default import engine
+    from kernelkit.errors import (
+        AbortTaskRunError,
+        DuplicateTaskError,
+        EngineUnavailableError,
+        HomeLockedError,
+        InvalidDurationError,
+        InvalidOptionError,
+        KernelKitError,
+        NotInTaskError,
+        OutOfMemoryError,
+        OutputError,
+        OutputNotSerializableError,
+        OutputTooLargeError,
+        PayloadError,
+        PayloadNotSerializableError,
+        PayloadTooLargeError,
+        PayloadValidationError,
+        StoreError,
+        StoreFullError,
+        SubtaskError,
+        TaskDefinitionError,
+        TaskNotPicklableError,
+        TaskTimeoutError,
+        UnknownRunError,
+        UnknownTaskError,
+        VersionMismatchError,
+        WorkerLostError,
+    )
+    from kernelkit.models.error import Error
+    from kernelkit.models.run import Attempt, Run, RunStatus
+
+_ROOMS: dict[str, str] = {
+    "AsyncClient": "client.aio",
+    "Attempt": "models.run",
+    "BatchHandle": "authoring.handle",
+    "CancelSignal": "authoring.context",
+    "Client": "client.client",
+    "Context": "authoring.context",
+    "Error": "models.error",
+    "Item": "authoring.options",
+    "Queue": "authoring.options",
+    "Result": "authoring.result",
+    "Retry": "authoring.options",
+    "Run": "models.run",
+    "RunHandle": "authoring.handle",
+    "RunStatus": "models.run",
+    "Task": "authoring.task",
+    "batch": "authoring.batch",
+    "ctx": "authoring.context",
+    "engine": "client.default",
+    "logger": "authoring.logger",
+    "metadata": "authoring.metadata",
+    "runs": "authoring.runs",
+    "tags": "authoring.tags",
+    "task": "authoring.task",
+    "tasks": "authoring.tasks",
+    "track": "authoring.track",
+}
+# What reaches an engine through the process's own client, so that room is opened along with it.
+_NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "runs", "task", "tasks"})
+
+__all__ = [
+    "AbortTaskRunError",
+    "AsyncClient",
+    "Attempt",
+    "BatchHandle",
+    "CancelSignal",
+    "Client",
+    "Context",
+    "DuplicateTaskError",
+    "EngineUnavailableError",
+    "Error",
+    "HomeLockedError",
+    "InvalidDurationError",
+    "InvalidOptionError",
+    "Item",
+    "KernelKitError",
+    "NotInTaskError",
+    "OutOfMemoryError",
+    "OutputError",
+    "OutputNotSerializableError",
+    "OutputTooLargeError",
+    "PayloadError",
+    "PayloadNotSerializableError",
+    "PayloadTooLargeError",
+    "PayloadValidationError",
+    "Queue",
+    "Result",
+    "Retry",
+    "Run",
+    "RunHandle",
+    "RunStatus",
+    "StoreError",
+    "StoreFullError",
+    "SubtaskError",
+    "Task",
+    "TaskDefinitionError",
+    "TaskNotPicklableError",
+    "TaskTimeoutError",
+    "UnknownRunError",
+    "UnknownTaskError",
+    "VersionMismatchError",
+    "WorkerLostError",
+    "__version__",
+    "batch",
+    "ctx",
+    "engine",
+    "logger",
+    "metadata",
+    "runs",
+    "tags",
+    "task",
+    "tasks",
+    "track",
+]
+
+
+def __getattr__(name: str) -> Any:  # whatever the name stands for
+    room = _ROOMS.get(name)
+    if room is None:
+        if name not in __all__:
+            raise AttributeError(f"module 'kernelkit' has no attribute {name!r}")
+        room = "errors"
+    if name in _NEED_A_CLIENT:
+        importlib.import_module("kernelkit.client.default")
+    found = getattr(importlib.import_module(f"kernelkit.{room}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(ipython: Any) -> None:  # an InteractiveShell; its package is optional here
+    """`%load_ext kernelkit`: magics, screens, and the project's engine."""
+    importlib.import_module("kernelkit.magics.extension").load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:  # as above
+    """`%unload_ext kernelkit`."""
+    unload = getattr(importlib.import_module("kernelkit.magics.extension"), "unload", None)
+    if unload is not None:
+        unload(ipython)
+
+
+class _Sign(types.ModuleType):
+    """`kk.engine` is the project's engine, also where the package of that name has been imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "engine" or not isinstance(value, types.ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Sign

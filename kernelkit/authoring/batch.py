@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, batch_runs
 from kernelkit.authoring.options import NO_OPTIONS, Item
 from kernelkit.authoring.reference import TaskReference
@@ -21,12 +22,18 @@ class Batch:
     batch = kk.batch.retrieve(batch_id)
     """
 
+    def __init__(self, caller: Caller | None = None) -> None:
+        self._caller = caller
+
+    def _current(self) -> Caller:
+        return self._caller or callers.current()
+
     def trigger(self, items: Iterable[tuple[Task[..., Any] | str, Any]]) -> BatchHandle[Any]:
         """Make runs of different tasks in one call, all or none: up to 1,000 pairs of a task, or its id, and a payload.
 
         The payload may be a `kk.Item`. Each task's globals are captured once.
         """
-        caller = callers.current()
+        caller = self._current()
         pairs = [_pair(index, item) for index, item in enumerate(items)]
         orders = numbered(pairs, _order)
         pinned: dict[int, str] = {}
@@ -38,7 +45,7 @@ class Batch:
 
     def retrieve(self, batch_id: str) -> BatchHandle[Any]:
         """The batch of that id; raises `UnknownRunError` when there is none."""
-        caller = callers.current()
+        caller = self._current()
         runs = batch_runs(caller, batch_id)
         return BatchHandle(
             batch_id, [RunHandle[Any](run.id, run.task_id, caller=caller) for run in runs], caller=caller

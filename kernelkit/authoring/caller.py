@@ -41,7 +41,7 @@ class Caller(Protocol):
         ...
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
-        """Call `changed`, on a thread of the caller's, at each change of the run; returns the function that stops it."""
+        """Call `changed` at each change of the run, on a thread of the caller's; returns the function that ends it."""
         ...
 
 
@@ -53,6 +53,11 @@ def install_default(factory: Callable[[], Caller]) -> None:
     """Say where callers come from when no context names one; `factory` is asked each time and caches by itself."""
     global _default
     _default = factory
+
+
+def has_default() -> bool:
+    """Whether somebody has said where callers come from; the first to do so in a process stays."""
+    return _default is not None
 
 
 def current() -> Caller:

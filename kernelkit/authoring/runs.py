@@ -87,6 +87,12 @@ class Runs:
     kk.runs.cancel(run_id)
     """
 
+    def __init__(self, caller: Caller | None = None) -> None:
+        self._caller = caller
+
+    def _current(self) -> Caller:
+        return self._caller or callers.current()
+
     def list(
         self,
         *,
@@ -120,15 +126,15 @@ class Runs:
             limit=limit,
             after=after or "",
         )
-        return Page(callers.current(), asked)
+        return Page(self._current(), asked)
 
     def retrieve(self, run_id: str) -> Run:
         """The run as it is now, with payload, output and attempts; raises `UnknownRunError`."""
-        return retrieve_run(callers.current(), _name(run_id, "run_id"))
+        return retrieve_run(self._current(), _name(run_id, "run_id"))
 
     def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""
-        return cancel_run(callers.current(), _name(run_id, "run_id"), reason)
+        return cancel_run(self._current(), _name(run_id, "run_id"), reason)
 
     def __repr__(self) -> str:
         return "<kk.runs: list(…), retrieve(id), cancel(id)>"

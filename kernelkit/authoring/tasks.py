@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
+from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.options import run_options
 from kernelkit.authoring.reference import TaskReference
@@ -49,21 +50,29 @@ class Tasks:
     kk.tasks.list()
     """
 
+    def __init__(self, caller: Caller | None = None) -> None:
+        self._caller = caller
+
+    def _current(self) -> Caller:
+        return self._caller or callers.current()
+
     def trigger(self, id: str, payload: Any = None, **options: Any) -> RunHandle[Any]:
         """Make a run of the task's latest code; returns its handle once the engine has it on disk.
 
         The payload is stored as it is and checked by the worker: one that does not fit makes a FAILED run. Raises
         `UnknownTaskError` with near matches, and `InvalidOptionError`.
         """
-        return TaskReference(id, run_options(**options)).trigger(payload)
+        with callers.use(self._current()):
+            return TaskReference(id, run_options(**options)).trigger(payload)
 
     def batch_trigger(self, id: str, items: Iterable[Any], **options: Any) -> BatchHandle[Any]:
         """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
-        return TaskReference(id, run_options(**options)).batch_trigger(items)
+        with callers.use(self._current()):
+            return TaskReference(id, run_options(**options)).batch_trigger(items)
 
     def list(self) -> TaskTable:
         """Every task of the project, by id, with its versions."""
-        caller = callers.current()
+        caller = self._current()
         tell_all(caller)
         reply = caller.call(ListTasks())
         assert isinstance(reply, TaskList)
