@@ -182,5 +182,8 @@ class _Sign(types.ModuleType):
         if name != "engine" or not isinstance(value, types.ModuleType):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (importlib.import_module, (self.__name__,))  # pickled by reference, as any module is by cloudpickle
+
 
 sys.modules[__name__].__class__ = _Sign
