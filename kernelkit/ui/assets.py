@@ -1,8 +1,9 @@
 """Finds the front end and hands it out as the two texts that anywidget takes: one module, one style sheet.
 
-The files are plain ES modules in `widgets/`, which a wheel carries as `kernelkit/_widgets`. There is no build step: a module and
-those it imports become one text by wrapping each in a function of its own. For that to stay this simple a module imports only
-`import { names } from './file.js';` on one line, and exports functions and constants where they are declared.
+The files are plain ES modules in `widgets/`, which a wheel carries as `kernelkit/_widgets`. There is no build step: a
+module and those it imports become one text by wrapping each in a function of its own. For that to stay this simple a
+module imports only `import { names } from './file.js';` on one line, and exports functions and constants where they
+are declared.
 """
 
 from __future__ import annotations

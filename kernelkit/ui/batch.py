@@ -107,9 +107,14 @@ def batch_html(batch: BatchView) -> str:
     if not batch.failed:
         return told
     rows = [
-        (f"#{item.index}", html.told(item.status, words.STATUSES[item.status].word), html.code(item.error), html.code(item.run_id))
+        (
+            f"#{item.index}",
+            html.told(item.status, words.STATUSES[item.status].word),
+            html.code(item.error),
+            html.code(item.run_id),
+        )
         for item in batch.failed
-    ]  # fmt: skip
+    ]
     more = f"\n<p>{batch.more_failed:,} more failed.</p>" if batch.more_failed else ""
     head_row = (("Item", "right"), ("Status", "left"), ("Error", "left"), ("Run", "left"))
     return f"{told}\n{html.table(head_row, rows)}{more}"

@@ -1,7 +1,9 @@
-"""Says what runs, handles, batches, pages and the engine look like when they are shown; `install` hooks it into IPython.
+"""Says what runs, handles, batches, pages and the engine look like when they are shown; `install` hooks it into
+IPython.
 
-`authoring` keeps the registry and knows none of this. A run that has not ended gets a live card in a kernel; everything else, and
-every terminal, gets the static face and the text. Whatever goes wrong on the way, something is shown.
+`authoring` keeps the registry and knows none of this. A run that has not ended gets a live card in a kernel;
+everything else, and every terminal, gets the static face and the text. Whatever goes wrong on the way, something is
+shown.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.runs import Page
+from kernelkit.authoring.task import Task
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
-from kernelkit.ui import batch, engine_panel, hosts, html, table, text, words
+from kernelkit.ui import batch, engine_panel, hosts, html, table, task_line, text, words
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.wire.messages import EngineStatus
 
@@ -32,6 +36,8 @@ def install(shell: hosts.Shell | None = None) -> None:
     """Register all faces, and in IPython those of plain values; calling it again changes nothing."""
     display.register(RunHandle, run_handle_bundle, show=show_run)
     display.register(BatchHandle, batch_bundle)
+    display.register(Page, page_bundle)
+    display.register(Task, task_bundle)
     shell = shell or hosts.shell()
     if shell is not None:
         formatter = shell.display_formatter.mimebundle_formatter
@@ -126,6 +132,22 @@ def runs_bundle(runs: tuple[Run, ...], *, total: int, has_more: bool, filters: s
         runs, total=total, has_more=has_more, now=datetime.now(UTC), zone=words.local_zone(), filters=filters
     )
     return {"text/plain": table.table_text(view, **_terminal()), "text/html": table.table_html(view)}
+
+
+def page_bundle(page: Page) -> Bundle:
+    """A page of `kk.runs.list`, with what was asked for."""
+    asked = page.asked
+    several = {"status": asked.status, "task": asked.task, "tag": asked.tag}
+    single = {"batch": asked.batch, "parent": asked.parent, "queue": asked.queue, "after": asked.after}
+    told = [f"{name} {' or '.join(values)}" for name, values in several.items() if values]
+    told += [f"{name} {value}" for name, value in single.items() if value]
+    return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(told))
+
+
+def task_bundle(task: Task[..., Any]) -> Bundle:
+    """A task in three lines."""
+    view = task_line.task_view(task)
+    return {"text/plain": task_line.task_text(view, **_terminal()), "text/html": task_line.task_html(view)}
 
 
 def engine_bundle(status: EngineStatus, **_: Any) -> Bundle:

@@ -1,4 +1,4 @@
-"""The engine in few words: whether it is well, what it is doing, who works for it. Text and static HTML from one view."""
+"""The engine in few words: is it well, what is it doing, who works for it. Text and static HTML from one view."""
 
 from __future__ import annotations
 

@@ -40,9 +40,10 @@ def executing_cell(running: Shell | None) -> tuple[str, str]:
 def answer_while_busy(comm: Any) -> bool:  # comm.base_comm.BaseComm, or a kernel's own
     """Let messages of `comm` be handled while a cell runs; False where the host has no way, so that clicks wait.
 
-    ipykernel 7 runs comm messages in subshells, but sends the reply to whatever shell last published on the comm, which is the main one
-    that a cell keeps busy (ipykernel/comm/comm.py, `_reply_subshell_for`). Answering "the shell the front end asked for" undoes
-    that. The method is private, so its presence and its parameters are checked; the handler then runs on another thread.
+    ipykernel 7 runs comm messages in subshells, but sends the reply to whatever shell last published on the comm,
+    which is the main one that a cell keeps busy (ipykernel/comm/comm.py, `_reply_subshell_for`). Answering "the shell
+    the front end asked for" undoes that. The method is private, so its presence and its parameters are checked; the
+    handler then runs on another thread.
     """
     route = getattr(comm, "_reply_subshell_for", None)
     if not callable(route) or _major_version("ipykernel") != 7:

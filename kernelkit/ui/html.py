@@ -1,7 +1,8 @@
 """The static face: what a saved, exported or reopened notebook shows.
 
-Only `table tr th td p hr br strong code pre a` with `align` and `colspan`, because sanitizers take everything else away or print it.
-Nothing here may be untrue tomorrow: full dates and the zone, no countdown, no "ago". Every text goes through `esc`.
+Only `table tr th td p hr br strong code pre a` with `align` and `colspan`, because sanitizers take everything else
+away or print it. Nothing here may be untrue tomorrow: full dates and the zone, no countdown, no "ago". Every text
+goes through `esc`.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str
     right = [align == "right" for _, align in head]
     body = "".join(
         "<tr>"
-        + "".join(f'<td align="right">{cell}</td>' if is_right else f'<td align="left">{cell}</td>' for cell, is_right in zip(row, right, strict=True))
+        + "".join(
+            f'<td align="right">{cell}</td>' if is_right else f'<td align="left">{cell}</td>'
+            for cell, is_right in zip(row, right, strict=True)
+        )
         + "</tr>\n"
         for row in rows
-    )  # fmt: skip
+    )
     return f"<table>\n<tr>{titles}</tr>\n{body}</table>"
 
 

@@ -1,9 +1,10 @@
 """Keeps the live cards of this process: one thread, one watch per run, however many cards show it.
 
-A card is given a place to publish to and, in a kernel, a widget. Changes arrive on a thread of the caller's, are put aside, and
-painted here: at once when the status changes, else at most five times a second. When its run has ended a card publishes the static face
-in place of the widget and is forgotten. What a newcomer would get wrong: nobody tells the kernel that an output was cleared. So a
-cell that is executed again retires what its last execution showed, and of the rest only the newest 50 stay widgets.
+A card is given a place to publish to and, in a kernel, a widget. Changes arrive on a thread of the caller's, are put
+aside, and painted here: at once when the status changes, else at most five times a second. When its run has ended a
+card publishes the static face in place of the widget and is forgotten. What a newcomer would get wrong: nobody tells
+the kernel that an output was cleared. So a cell that is executed again retires what its last execution showed, and of
+the rest only the newest 50 stay widgets.
 """
 
 from __future__ import annotations
@@ -202,9 +203,10 @@ class LiveCards:
         if end.cancelled():
             return
         with self._wake:
-            if end.exception() is not None:  # the client was closed; the watch, if there is still one, goes on
-                return
-            feed.ended = end.result()
+            if end.exception() is None:
+                feed.ended = end.result()
+            else:  # no engine for so long that the client gave up: ask again in a while
+                feed.is_open, feed.retry_at = False, time.monotonic() + SILENT_AFTER_S
             self._wake.notify()
 
     def _paint(self, feed: _Feed, card: LiveCard) -> None:

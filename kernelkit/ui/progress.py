@@ -1,7 +1,7 @@
 """Reads the progress bars that `kk.track` keeps in a run's metadata (its shape: `authoring/track.py`).
 
-The key is not shown among the metadata pairs. What stands under it may have been written by hand, so an entry that does not
-fit is left out rather than refused.
+The key is not shown among the metadata pairs. What stands under it may have been written by hand, so an entry that
+does not fit is left out rather than refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The runs table: one page of runs, newest first, as text and as static HTML.
 
-`runs_table` is the view, pure like `ui/view.py`; the two faces under it draw it. The total is always named, and how to see the rest.
+`runs_table` is the view, pure like `ui/view.py`; the two faces under it draw it. The total is always named, and how
+to see the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The text face of a run card: what a terminal prints, and what `text/plain` says in a notebook.
 
-80 columns, or the terminal's down to 60. Every sign takes one cell; where the encoding lacks them `ascii=True` draws the same with
-ASCII. No colour is needed to read it, and no cursor is moved.
+80 columns, or the terminal's down to 60. Every sign takes one cell; where the encoding lacks them `ascii=True` draws
+the same with ASCII. No colour is needed to read it, and no cursor is moved.
 """
 
 from __future__ import annotations

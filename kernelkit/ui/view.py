@@ -1,8 +1,9 @@
 """Turns a run into what its card says.
 
-Pure: the same run, log lines, moment and zone always give the same view. Nothing here knows of widgets, HTML or terminals;
-`ui/widget.py`, `ui/html.py` and `ui/text.py` draw this view, so that a saved notebook and a live one never disagree. Everything
-that came from a task (names, logs, values, errors) leaves here cleaned and cut, so no face has to think of it.
+Pure: the same run, log lines, moment and zone always give the same view. Nothing here knows of widgets, HTML or
+terminals; `ui/widget.py`, `ui/html.py` and `ui/text.py` draw this view, so that a saved notebook and a live one never
+disagree. Everything that came from a task (names, logs, values, errors) leaves here cleaned and cut, so no face has
+to think of it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ DECODED_BYTES = 64_000  # a larger value is shown from its text as it is, withou
 
 
 class Bit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A piece of the reason line. With `at` the text is a moment: ticking down where that can be, else as a clock time."""
+    """A piece of the reason line. With `at` the text is a moment: ticking down where it can, else a clock time."""
 
     text: str
     kind: Literal["text", "strong", "mono", "countdown"] = "text"
@@ -124,7 +125,7 @@ def run_card(run: Run, logs: Sequence[LogLine] = (), *, now: datetime, zone: tzi
     started_clock = words.moment(run.started_at, now, zone) if run.started_at else ""
     return RunCard(
         run_id=run.id,
-        task=_cut(words.clean(run.task_id), 200),
+        task=_name(run.task_id),
         status=status,
         word=words.STATUSES[status].word,
         title=run.status.value,
@@ -136,16 +137,18 @@ def run_card(run: Run, logs: Sequence[LogLine] = (), *, now: datetime, zone: tzi
         reason=_reason(run, status, now, zone),
         bars=bars_of(metadata, now=now, is_final=is_final),
         logs=tuple(_log_row(line, zone) for line in list(logs)[-LOG_LINES:]),
-        metadata=tuple(Pair(_cut(words.clean(key), 60), _cut(words.short_value(value))) for key, value in pairs[:METADATA_PAIRS]),
+        metadata=tuple(
+            Pair(_cut(words.clean(key), 60), _cut(words.short_value(value))) for key, value in pairs[:METADATA_PAIRS]
+        ),
         more_metadata=max(0, len(pairs) - METADATA_PAIRS),
         payload=_flat(run.payload_json, run.payload_size),
         output=_output(run) if run.status is RunStatus.COMPLETED else None,
         error=_error(run),
         attempt=f"attempt {run.attempt_number} of {run.max_attempts}" if run.attempt_number else "not started",
         attempts=tuple(attempt.status for attempt in run.attempts[-10:]) if len(run.attempts) > 1 else (),
-        queue=_cut(words.clean(run.queue), 200),
+        queue=_name(run.queue),
         started=started_clock,
-        worker=words.clean(run.worker or ""),
+        worker=_name(run.worker),
         facts=_facts(run, now, zone),
         tags=tuple(_cut(words.clean(tag), 64) for tag in run.tags[:TAGS]),
         more_tags=max(0, len(run.tags) - TAGS),
@@ -154,7 +157,12 @@ def run_card(run: Run, logs: Sequence[LogLine] = (), *, now: datetime, zone: tzi
         as_of=now,
         as_of_text=words.full_moment(now, zone),
         zone=words.zone_name(zone, now),
-    )  # fmt: skip
+    )
+
+
+def _name(text: str | None) -> str:
+    """A name of the person's choosing on one line: a task's, a queue's, a worker's."""
+    return _cut(words.clean(text or ""), 200)
 
 
 def _cut(text: str, limit: int = SHOWN_BYTES) -> str:
@@ -185,11 +193,11 @@ def _reason(run: Run, status: str, now: datetime, zone: tzinfo) -> tuple[Bit, ..
             return (Bit("Not due yet."),)
         case "PENDING_VERSION":
             return (
-                Bit(f"No task {words.clean(run.task_id)} is defined yet.", "strong"),
+                Bit(f"No task {_name(run.task_id)} is defined yet.", "strong"),
                 Bit(" The run starts once one is."),
             )
         case "DEQUEUED":
-            return (Bit("Starting" + (f" on worker {words.clean(run.worker)}." if run.worker else ".")),)
+            return (Bit("Starting" + (f" on worker {_name(run.worker)}." if run.worker else ".")),)
         case "EXECUTING":
             return _executing(run, now, zone)
         case "WAITING":
@@ -204,7 +212,7 @@ def _reason(run: Run, status: str, now: datetime, zone: tzinfo) -> tuple[Bit, ..
             at = f" ended at {words.moment(run.finished_at, now, zone)}" if run.finished_at else " ended"
             return (
                 Bit("Never started:", "strong"),
-                Bit(f" its time to live{at} while it was queued in {words.clean(run.queue)}."),
+                Bit(f" its time to live{at} while it was queued in {_name(run.queue)}."),
             )
         case _:
             return ()
@@ -213,7 +221,7 @@ def _reason(run: Run, status: str, now: datetime, zone: tzinfo) -> tuple[Bit, ..
 def _queued(run: Run) -> tuple[Bit, ...]:
     told = _cut(words.sentence(run.queued_reason or ""), 500)
     if not told:
-        return (Bit(f"Waiting in queue {words.clean(run.queue)}."),)
+        return (Bit(f"Waiting in queue {_name(run.queue)}."),)
     head, colon, rest = told.partition(": ")
     return (Bit(head + ":", "strong"), Bit(" " + rest)) if colon and len(head) < 80 else (Bit(told),)
 
@@ -222,7 +230,7 @@ def _executing(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
     attempt = run.attempts[-1] if run.attempts else None
     at = (attempt.started_at if attempt else None) or run.started_at
     when = f" started {words.moment(at, now, zone)}" if at else ""
-    worker = words.clean((attempt.worker if attempt else "") or run.worker or "")
+    worker = _name((attempt.worker if attempt else "") or run.worker)
     bits = [Bit(f"Attempt {max(1, run.attempt_number)}{when}" + (f" on worker {worker}." if worker else "."))]
     failed = _last_failed(run)
     if failed is not None and failed.error is not None:
@@ -295,7 +303,7 @@ def _error(run: Run) -> ErrorView | None:
 
 def _frame(frame: Frame) -> FrameView:
     return FrameView(
-        place=place(frame.file),
+        place=_cut(place(frame.file), 200),
         function="" if frame.function == "<module>" else _cut(words.clean(frame.function), 80),
         line=frame.line,
         source=_code(frame.source),
@@ -309,7 +317,8 @@ def _code(text: str) -> str:
 
 
 def place(file: str) -> str:
-    """A traceback's file as a reader knows it: a cell by its name, a file from the working directory or the home folder.
+    """A traceback's file as a reader knows it: a cell by its name, a file from the working directory or the home
+    folder.
 
     >>> place("<cell [12] of churn.ipynb>")
     'cell [12] of churn.ipynb'
@@ -356,7 +365,7 @@ def _facts(run: Run, now: datetime, zone: tzinfo) -> tuple[str, ...]:
     if run.started_at and run.finished_at:
         facts.append(f"{words.moment(run.started_at, now, zone)} – {words.moment(run.finished_at, now, zone)}")
     if run.version:
-        facts.append(f"version {words.clean(run.version)}")
+        facts.append(f"version {_name(run.version)}")
     if run.peak_memory:
         facts.append(
             f"peak {words.size(run.peak_memory)}" if run.is_completed else f"memory {words.size(run.peak_memory)}"

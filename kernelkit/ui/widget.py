@@ -1,7 +1,8 @@
 """The run card as a widget: one view, sent whole when it changes, and a few words back.
 
-Imported only when a card is shown in a kernel, because ipywidgets and anywidget take a while. It holds no history: the view is
-at most 8 kB, and the static HTML and plain text are sent along with the first display for hosts without widgets.
+Imported only when a card is shown in a kernel, because ipywidgets and anywidget take a while. It holds no history:
+the view is at most 8 kB, and the static HTML and plain text are sent along with the first display for hosts without
+widgets.
 """
 
 from __future__ import annotations
@@ -18,25 +19,49 @@ from kernelkit.ui.live import Bundle, static_bundle
 from kernelkit.ui.view import RunCard
 
 MIME = "application/vnd.jupyter.widget-view+json"
-LINE_BYTES = 500
-VALUE_BYTES = 200
+MESSAGE_BYTES = 8000
+_HARDER = ((120, 500, 200, 1000, 2000), (60, 150, 60, 300, 0))  # bytes of name, line, value, message, traceback
 
 
 def live_view(card: RunCard) -> dict[str, Any]:
-    """The view as JSON values, with long texts cut harder than in the static face."""
-    cut = msgspec.structs.replace(
-        card,
-        payload="",
-        task=_cut(card.task, 120),
-        logs=tuple(msgspec.structs.replace(row, text=_cut(row.text, LINE_BYTES)) for row in card.logs),
-        metadata=tuple(msgspec.structs.replace(pair, value=_cut(pair.value, VALUE_BYTES)) for pair in card.metadata),
-        output=msgspec.structs.replace(card.output, flat="") if card.output else None,
-        error=msgspec.structs.replace(card.error, message=_cut(card.error.message, 1000), traceback=card.error.traceback[-2000:])
-        if card.error
-        else None,
-    )  # fmt: skip
-    view: dict[str, Any] = msgspec.to_builtins(cut)
+    """The view as JSON values in at most 8 kB: long texts are cut harder than in the static face."""
+    view: dict[str, Any] = {}
+    for limits in _HARDER:
+        view = msgspec.to_builtins(_cut_harder(card, *limits))
+        if len(msgspec.json.encode(view)) <= MESSAGE_BYTES:
+            break
     return view
+
+
+def _cut_harder(card: RunCard, name: int, line: int, value: int, message: int, traceback: int) -> RunCard:
+    replace = msgspec.structs.replace
+    output, error = card.output, card.error
+    if output is not None:
+        output = replace(output, flat="")
+    if error is not None:
+        frames = tuple(
+            replace(
+                frame,
+                place=_cut(frame.place, name),
+                source=_cut(frame.source, value),
+                before=_cut(frame.before, value),
+                after=_cut(frame.after, value),
+            )
+            for frame in error.frames
+        )
+        kept = error.traceback[-traceback:] if traceback else ""
+        error = replace(error, message=_cut(error.message, message), traceback=kept, frames=frames)
+    return replace(
+        card,
+        task=_cut(card.task, name),
+        payload="",
+        queue=_cut(card.queue, name),
+        reason=tuple(replace(bit, text=_cut(bit.text, line)) for bit in card.reason),
+        logs=tuple(replace(row, text=_cut(row.text, line)) for row in card.logs),
+        metadata=tuple(replace(pair, value=_cut(pair.value, value)) for pair in card.metadata),
+        output=output,
+        error=error,
+    )
 
 
 def _cut(text: str, limit: int) -> str:

@@ -1,7 +1,7 @@
 """The words, signs and figures that every face uses, so that no two of them say the same thing differently.
 
-Pure: moments come in aware, `now` and the zone are handed in. Text that a task, a payload or a log line brought goes through
-`clean` before any face draws it: terminal escapes and direction marks are taken out there, once.
+Pure: moments come in aware, `now` and the zone are handed in. Text that a task, a payload or a log line brought goes
+through `clean` before any face draws it: terminal escapes and direction marks are taken out there, once.
 """
 
 from __future__ import annotations
@@ -52,8 +52,19 @@ STATUSES: dict[str, Status] = {
 }
 GROUP_ORDER = ("EXECUTING", RETRYING, "WAITING", "DEQUEUED", "QUEUED", "DELAYED", "PENDING_VERSION")
 FAILURES = ("FAILED", "CRASHED", "SYSTEM_FAILURE", "TIMED_OUT")
-COUNT_ORDER = ("COMPLETED", *FAILURES, "EXECUTING", RETRYING, "WAITING", "DEQUEUED", "QUEUED", "DELAYED", "PENDING_VERSION",
-               "CANCELED", "EXPIRED")  # fmt: skip
+COUNT_ORDER = (
+    "COMPLETED",
+    *FAILURES,
+    "EXECUTING",
+    RETRYING,
+    "WAITING",
+    "DEQUEUED",
+    "QUEUED",
+    "DELAYED",
+    "PENDING_VERSION",
+    "CANCELED",
+    "EXPIRED",
+)
 
 
 def shown_status(run: Run) -> str:

@@ -40,10 +40,19 @@ def run(**fields: Any) -> Run:
     return Run(**given | fields)
 
 
-def progress(description: str, done: int, total: int | None, *, seconds: float = 134, ended: bool = False) -> dict[str, Any]:
+def progress(
+    description: str, done: int, total: int | None, *, seconds: float = 134, ended: bool = False
+) -> dict[str, Any]:
     counted_at = from_datetime(NOW)
     started = counted_at - int(seconds * 1_000_000)
-    return {"description": description, "done": done, "total": total, "started_at": started, "at": counted_at, "ended": ended}
+    return {
+        "description": description,
+        "done": done,
+        "total": total,
+        "started_at": started,
+        "at": counted_at,
+        "ended": ended,
+    }
 
 
 def executing() -> Run:
@@ -116,10 +125,24 @@ def failed() -> Run:
         traceback="Traceback (most recent call last):\n  …\nValueError: no rows",
         frames=(
             Frame("/usr/lib/python3.11/asyncio/tasks.py", 12, "step", "raise"),
-            Frame("<cell [12]>", 7, "nightly_report", "check(rows, at_least=1)", True, "rows = await load_sales(day)", "return rows"),
-            Frame("<cell [9]>", 3, "check", '    raise ValueError(f"no rows for {day} in {table} (expected at least {at_least})")', True),
+            Frame(
+                "<cell [12]>",
+                7,
+                "nightly_report",
+                "check(rows, at_least=1)",
+                True,
+                "rows = await load_sales(day)",
+                "return rows",
+            ),
+            Frame(
+                "<cell [9]>",
+                3,
+                "check",
+                '    raise ValueError(f"no rows for {day} in {table} (expected at least {at_least})")',
+                True,
+            ),
         ),
-    )  # fmt: skip
+    )
     attempts = tuple(Attempt(n, "FAILED", at("07:00:00"), at("07:00:20"), error, "w1") for n in (1, 2, 3))
     return run(
         id="run_ab40qv77",

@@ -19,10 +19,12 @@ def cards_at_noon() -> LiveCards:
     return LiveCards(now=lambda: samples.NOW, zone=lambda: samples.BERLIN)
 
 
-def shown(cards: LiveCards, caller: FakeCaller, run: Run, **where: str) -> tuple[LiveCard, FakeWidget, list[dict[str, Any]]]:
+def shown(
+    cards: LiveCards, caller: FakeCaller, run: Run, cell: str = "", execution: str = ""
+) -> tuple[LiveCard, FakeWidget, list[dict[str, Any]]]:
     published: list[dict[str, Any]] = []
     widget = FakeWidget()
-    card = LiveCard(run, published.append, widget=widget, **where)
+    card = LiveCard(run, published.append, widget=widget, cell=cell, execution=execution)
     cards.add(card, caller)
     return card, widget, published
 
