@@ -1,7 +1,6 @@
 """What goes into the store: rows of its four growing tables, gathered in a `Batch` that is committed whole.
 
-Rows are plain tuples handed straight to DuckDB's appender, so the order of their fields is the order of the columns in
-`sql/migrations/`.
+The order of their fields is the order of the columns in `sql/migrations/`, since that is how the appender takes them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from kernelkit.config import EngineSettings, Home
 from kernelkit.errors import StoreError
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.store import opening, quarantine, retention
-from kernelkit.store.history import Columns, filters, to_row, to_run
+from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
 from kernelkit.store.rows import Batch, LogRow
 from kernelkit.store.statements import statements
 from kernelkit.wire.messages import ListRuns
@@ -225,7 +225,7 @@ class Store:
 
     def run(self, run_id: str) -> Run | None:
         """A finished run with payload and output of any size, or None."""
-        found = self._rows("run", id=run_id)
+        found = self._rows("run", id=run_id, sort_key=sort_key(run_id))
         if not found:
             return None
         row = Columns._make(found[0])
@@ -236,18 +236,19 @@ class Store:
 
         Large values are left out. `exclude` names runs that the caller has in a fresher form.
         """
-        where, parameters = filters(asked, exclude)
+        where, parameters = filters(asked, self._those_in_history(exclude))
         total = int(self._rows("page_total", where, **parameters)[0][0])
         if asked.after:
             where += f" AND {self._sql['filter_after']}"
-            parameters["after"] = asked.after
+            parameters |= {"after": asked.after, "after_key": sort_key(asked.after)}
         found = self._rows("page", where, limit=asked.limit, **parameters)
         return [to_run(Columns._make(row)) for row in found], total
 
     def lines(self, run_id: str, limit: int) -> Logs:
         """The last `limit` captured lines of a run, oldest first."""
-        found = self._rows("lines", run_id=run_id, limit=limit)
-        dropped = int(self._rows("lines_dropped", run_id=run_id)[0][0])
+        key = sort_key(run_id)
+        found = self._rows("lines", run_id=run_id, sort_key=key, limit=limit)
+        dropped = int(self._rows("lines_dropped", run_id=run_id, sort_key=key)[0][0])
         lines = tuple(
             LogLine(at=to_datetime(ts), level=level, text=text, attempt=attempt)
             for ts, level, text, attempt in reversed(found)
@@ -256,7 +257,8 @@ class Store:
 
     def line_counts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """The highest line number of each run that has lines; a new engine counts on from there."""
-        return dict(self._rows("line_counts", run_ids=list(run_ids))) if run_ids else {}
+        keys = [sort_key(run_id) for run_id in run_ids]
+        return dict(self._rows("line_counts", run_ids=list(run_ids), sort_keys=keys)) if run_ids else {}
 
     def counts(self) -> dict[str, int]:
         """Finished runs by status."""
@@ -343,6 +345,13 @@ class Store:
                 self.reopen()
         return self._read(name, filters, parameters)
 
+    def _those_in_history(self, run_ids: Collection[str]) -> list[str]:
+        """Which of these are there: mostly none, and a filter by none of them costs nothing."""
+        if not run_ids:
+            return []
+        lowest = min(map(sort_key, run_ids))
+        return [row[0] for row in self._rows("those_in_history", ids=list(run_ids), lowest=lowest)]
+
     def _read(self, name: str, filters: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         statement = self._sql[name]
         if filters:
@@ -388,5 +397,5 @@ def _parts(batch: Batch) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     """Tables and their rows as bare tuples, which the appender takes twice as fast as named ones."""
     yield "log", [tuple(row) for row in batch.events]
     yield "vals", [tuple(row) for row in batch.values]
-    yield "lines", [tuple(row) for row in batch.lines]
+    yield "lines", [(*row, sort_key(row.run_id)) for row in batch.lines]
     yield "history", [to_row(row) for row in batch.history]
