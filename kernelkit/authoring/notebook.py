@@ -58,6 +58,17 @@ def cell_number(file: str) -> int | None:
     return numbers.get(file) or None
 
 
+def running_cell() -> int | None:
+    """The number of the cell that is being run, seen from below it: found by its file on the stack."""
+    numbers: dict[str, int] = getattr(getattr(shell(), "compile", None), "_filename_map", {})
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code.co_filename in numbers:
+            return numbers[frame.f_code.co_filename] or None
+    return None
+
+
 def cell_assigning(name: str) -> int | None:
     """The number of the latest cell that assigns, imports or defines `name` at its top level."""
     cells: list[str] = getattr(shell(), "user_ns", {}).get("In", [])

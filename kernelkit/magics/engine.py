@@ -1,0 +1,56 @@
+"""What `%engine` does: looks at the project's engine, starts it and stops it, through `kk.engine`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kernelkit.client.engine import EngineControl
+from kernelkit.errors import InvalidOptionError
+from kernelkit.magics.shown import Bundle
+from kernelkit.ui import display
+
+LOG_LINES = 40
+_TAIL_BYTES = 64_000
+
+
+def act(verb: str, engine: EngineControl) -> Bundle | str:
+    """Do what `%engine verb` asks and give what to show; raises `InvalidOptionError` for an unknown verb."""
+    verbs: dict[str, Callable[[EngineControl], Bundle | str]] = {
+        "status": status,
+        "start": lambda engine: display.engine_bundle(engine.start()),
+        "stop": stop,
+        "restart": lambda engine: display.engine_bundle(engine.restart()),
+        "logs": logs,
+    }
+    act = verbs.get(verb or "status")
+    if act is None:
+        known = ", ".join(f"`%engine {name}`" for name in verbs)
+        raise InvalidOptionError(f"`%engine {verb}` is unknown. There are {known}.", field="verb")
+    return act(engine)
+
+
+def status(engine: EngineControl) -> Bundle:
+    """The engine's panel; starts nothing."""
+    if not engine.is_running:
+        return display.engine_away_bundle(str(engine.home.path), was_stopped=engine.was_stopped)
+    return display.engine_bundle(engine.status())
+
+
+def stop(engine: EngineControl) -> str:
+    """Stop the engine once executing attempts have ended; it stays stopped until someone starts it."""
+    if not engine.is_running:
+        return "No engine runs, so there is none to stop."
+    engine.stop()
+    return "The engine has stopped. Nothing is lost: runs continue when it starts (`%engine start`)."
+
+
+def logs(engine: EngineControl) -> str:
+    """The last lines of the engine's own log."""
+    path = engine.home.engine_log
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return f"There is no engine log yet; it will be {path}."
+    return "\n".join([*lines[-LOG_LINES:], f"(the whole log is {path})"])

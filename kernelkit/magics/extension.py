@@ -1,0 +1,169 @@
+"""The IPython extension: `%load_ext kernelkit` brings `%%task`, `%runs` and `%engine`, and attaches to the engine.
+
+What hangs on the notebook hangs on the magics object of its shell, so that loading twice doubles nothing. Names under
+`kk` are bound as `kk` unless the notebook has another `kk` already, because bodies of tasks use them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+
+import kernelkit
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring import notebook
+from kernelkit.authoring.cells import task_from_cell
+from kernelkit.authoring.task import Task, on_definition
+from kernelkit.client.client import Client
+from kernelkit.client.default import engine as default_engine
+from kernelkit.client.engine import EngineControl
+from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.magics import engine, runs
+from kernelkit.magics.above import comments_below
+from kernelkit.magics.shown import in_words, publish
+from kernelkit.ui import display
+
+_UNBOUND = object()
+
+
+def load(shell: Any, control: EngineControl = default_engine) -> None:
+    """Bring the magics into `shell` and attach to this project's engine, starting it if needed.
+
+    Says nothing when all is well. Without an engine the magics work all the same, and one line says what to do.
+    """
+    unload(shell)
+    magics = KernelKitMagics(shell, control)
+    shell.register_magics(magics)
+    shell.kernelkit_magics = magics
+    shell.input_transformers_cleanup.insert(0, comments_below)
+    display.install(shell)
+    if "kk" not in shell.user_ns:
+        shell.push({"kk": kernelkit}, interactive=False)
+    try:
+        caller = callers.current()
+        if isinstance(caller, Client):  # else inside a test engine, which is always there
+            caller.connect()
+    except KernelKitError as problem:
+        publish(f"KernelKit is loaded, but not attached to an engine. {problem}")
+
+
+def unload(shell: Any) -> None:
+    """Take away what `load` brought, except for the display of runs and tasks; does nothing when not loaded."""
+    magics = getattr(shell, "kernelkit_magics", None)
+    if magics is None:
+        return
+    magics.close()
+    del shell.kernelkit_magics
+    for kind, names in KernelKitMagics.magics.items():
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
+    while comments_below in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.remove(comments_below)
+
+
+@magics_class
+class KernelKitMagics(Magics):
+    """`%%task`, `%runs` and `%engine` of one shell."""
+
+    shell: Any  # an InteractiveShell, never None here
+
+    def __init__(self, shell: Any, control: EngineControl) -> None:
+        super().__init__(shell)
+        self._engine = control
+        self._stop_listening = on_definition(_register_at_once)
+
+    def close(self) -> None:
+        """Stop registering the tasks that decorators make."""
+        self._stop_listening()
+
+    @no_var_expand
+    @cell_magic
+    def task(self, line: str, cell: str) -> None:
+        """Define a task: a signature and options on this line, the body in the cell; or options over one function.
+
+        %%task resize(url: str, width: int = 512) --queue images --retries 5
+        image = await download(url)
+        return {"url": url, "width": width}
+
+        Options: --id, --description, --queue, --concurrency-limit, --retries, --tags a,b, --isolation process|shared,
+        --replace. A body that awaits makes an async task, any other a plain one in a process of its own. `ctx` is the
+        run's context. The task is bound under the function's name: `resize.trigger(url="…")`.
+        """
+        names: dict[str, Any] = self.shell.user_ns
+        before = dict(names)
+        with in_words():
+            compiled = task_from_cell(
+                line, cell, namespace=names, number=notebook.running_cell(), flags=self.shell.compile.flags
+            )
+            name = compiled.function.__name__
+            try:
+                made: Task[..., Any] = Task(compiled.function, compiled.options)
+                names[name] = made  # before it is shipped: a body may trigger its own task
+                problem = _register(made)
+            except KernelKitError:
+                _restore(names, name, before.get(name, _UNBOUND))
+                raise
+        self.shell.push({name: made})
+        publish("\n".join([_headline(made), *(f"  {line}" for line in [*_remarks(made), *problem])]))
+
+    @no_var_expand
+    @line_magic
+    def runs(self, line: str) -> None:
+        """Show the project's runs, newest first: %runs [--status failed] [--task resize] [--tag x] [--limit 25]"""
+        with in_words():
+            publish(runs.page(line))
+
+    @no_var_expand
+    @line_magic
+    def engine(self, line: str) -> None:
+        """Look at the project's engine, or change it: %engine [status|start|stop|restart|logs]"""
+        with in_words():
+            publish(engine.act(line.strip(), self._engine))
+
+
+def _register(task: Task[..., Any]) -> list[str]:
+    """Tell the engine of the task; without an engine the task is kept, and the lines to show say so."""
+    try:
+        task.register()
+    except EngineUnavailableError as problem:
+        return [f"not registered yet: {problem}"]
+    return []
+
+
+def _register_at_once(task: Task[..., Any]) -> None:
+    """For tasks that a decorator makes. Their name is bound only after it, but the body may use it: bind it already."""
+    names = getattr(task.function, "__globals__", {})
+    name = task.function.__name__
+    is_early = names.get("__name__") == "__main__" and names.setdefault(name, task) is task
+    try:
+        remarks = [*_register(task), *_remarks(task)]
+    except KernelKitError:
+        if is_early:
+            del names[name]
+        raise
+    if remarks:
+        publish("\n".join([task.id, *(f"  {line}" for line in remarks)]))
+
+
+def _headline(task: Task[..., Any]) -> str:
+    parts = [task.id]
+    if task.version:
+        parts.append(f"version {task.version}")
+    parts.append(task.signature.text)
+    if task.queue != f"task/{task.id}":
+        parts.append(f"queue {task.queue}")
+    return "  ".join(parts)
+
+
+def _remarks(task: Task[..., Any]) -> list[str]:
+    """What a person should know of a definition that worked: who had the id, and what cannot or should not travel."""
+    notice = [task.notice] if task.notice else []
+    return notice + (task.captures.lines() if task.captures else [])
+
+
+def _restore(names: dict[str, Any], name: str, value: object) -> None:
+    if value is _UNBOUND:
+        names.pop(name, None)
+    else:
+        names[name] = value
