@@ -33,7 +33,6 @@ class LoadedBundles:
     def load(self, bundle: str) -> LoadedTask:
         """Load the task and keep it. May run on any thread."""
         task = self._load(bundle)
-        self._modules.note()
         while len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
         self._tasks[bundle] = task

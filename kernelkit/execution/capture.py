@@ -347,9 +347,8 @@ class DescriptorCapture:
             threading.Thread(
                 target=self._read, args=(reading, level, self._passed[place]), name=f"kernelkit-{level}", daemon=True
             ).start()
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(line_buffering=True, errors="backslashreplace", encoding="utf-8")
+        sys.stdout = _text_stream(1)
+        sys.stderr = _text_stream(2)
 
     def begin(self, log: RunLog) -> None:
         self._log = log
@@ -392,6 +391,10 @@ class DescriptorCapture:
             os.write(self.real_stderr, data)
         else:
             log.write(level, data.decode("utf-8", "replace"))
+
+
+def _text_stream(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _tail_to_keep(data: bytes, mark: bytes) -> int:

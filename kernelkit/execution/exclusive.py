@@ -63,7 +63,7 @@ class ExclusiveWorker:
         self._link = link
         self._pump = LogPump(send=link.logs, crowded=lambda: link.pending_bytes > CROWDED_BYTES, later=link.later)
 
-    # ---- on the link's loop: what the engine asks for ------------------------------------------------------------------
+    # ---- on the link's loop: what the engine asks for ----------------------------------------------------------------
 
     def start(self, start: StartAttempt) -> None:
         live = _Live(start, self._pump.open(start.run_id, start.attempt))

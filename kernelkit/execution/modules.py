@@ -13,7 +13,9 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.machinery import SourceFileLoader
+from typing import Any
 
 from kernelkit.execution.failure import is_own
 
@@ -21,6 +23,21 @@ MANY = 30  # own modules; with more of them the files are looked at ten times a 
 LOOK_EVERY_S = 0.1
 
 _Stamp = tuple[int, int]
+_at_import: dict[str, _Stamp] = {}  # file → as it was when it was imported
+
+
+def stamp_imports() -> None:
+    """From now on remember what each file was like when it was imported.
+
+    A body may import a module long before anyone looks, and the file may be edited in between.
+    """
+    original = SourceFileLoader.path_stats
+
+    def path_stats(self: SourceFileLoader, path: str) -> Mapping[str, Any]:
+        _at_import[path] = _stamp(path)
+        return original(self, path)
+
+    SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign]  # the hook that reading a source passes
 
 
 class ModuleWatch:
@@ -55,11 +72,6 @@ class ModuleWatch:
         importlib.invalidate_caches()
         self._files, self._stamps, self._known = {}, {}, 0
 
-    def note(self) -> None:
-        """Take in modules that have just been imported."""
-        if len(sys.modules) != self._known:
-            self._list()
-
     def _list(self) -> None:
         self._known = len(sys.modules)
         for name, module in list(sys.modules.items()):
@@ -68,7 +80,7 @@ class ModuleWatch:
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and file.endswith(".py") and is_own(file):
                 self._files[name] = file
-                self._stamps.setdefault(file, _stamp(file))
+                self._stamps.setdefault(file, _at_import.get(file) or _stamp(file))
 
 
 def _stamp(file: str) -> _Stamp:

@@ -30,6 +30,7 @@ from kernelkit.execution.capture import DescriptorCapture, capture_logging, capt
 from kernelkit.execution.exclusive import ExclusiveWorker
 from kernelkit.execution.inside import InsideCaller
 from kernelkit.execution.link import Link
+from kernelkit.execution.modules import stamp_imports
 from kernelkit.execution.shared import SharedWorker, run_for_ever
 from kernelkit.models.task import Owner
 from kernelkit.wire.discovery import boot_id, process_started_at
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     install_default(lambda: inside)
     follow_threads()
     os.register_at_fork(after_in_child=partial(scope.set, None))  # a forked child has no line to the engine
+    stamp_imports()
     bundles = LoadedBundles(partial(load_bundle, home))
     if options.kind == "shared":
         return serve_shared(home, hello, bundles)

@@ -193,6 +193,7 @@ def test_an_output_over_the_limit_is_refused() -> None:
 
 def test_ctx_and_signal_are_handed_in_and_found_below_the_body() -> None:
     def below() -> tuple[Any, ...]:
+        assert ctx.batch is not None
         return (ctx.run.id, ctx.task.id, ctx.attempt.number, ctx.run.attempt.number, ctx.queue.name, ctx.batch.id)
 
     def body(ctx: Any, signal: CancelSignal) -> tuple[Any, ...]:

@@ -1,0 +1,438 @@
+"""Real worker processes, with the test as their engine."""
+
+# Bodies print, block and poll files on purpose: they are what a worker has to live with.
+# ruff: noqa: T201, ASYNC110, ASYNC220, ASYNC240
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelkit.authoring.context import ctx
+from kernelkit.authoring.logger import logger
+from kernelkit.authoring.metadata import metadata
+from kernelkit.authoring.tags import tags
+from kernelkit.config import Home
+from kernelkit.errors import InvalidOptionError, to_wire
+from kernelkit.wire import messages as m
+from tests.execution.fake_engine import FakeEngine
+
+Story = Callable[[FakeEngine], Awaitable[None]]
+BOTH = pytest.mark.parametrize("kind", ["shared", "process"])
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    runtime = tmp_path / "r"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    return Home(tmp_path / "h").create()
+
+
+def play(home: Home, kind: str, story: Story) -> None:
+    async def main() -> None:
+        async with FakeEngine(home, kind) as engine:
+            await story(engine)
+
+    asyncio.run(main())
+
+
+def output(end: m.ReportBody) -> str | None:
+    assert isinstance(end, m.Succeeded), end
+    return end.output.text
+
+
+def failure(end: m.ReportBody) -> m.Failed:
+    assert isinstance(end, m.Failed), end
+    return end
+
+
+@BOTH
+def test_a_worker_runs_bodies_in_its_own_process_one_after_the_other(home: Home, kind: str) -> None:
+    async def body(n: int) -> list[Any]:
+        await asyncio.sleep(0)
+        return [n, os.getpid(), ctx.run.id]
+
+    def plain(n: int) -> list[Any]:
+        return [n, os.getpid(), ctx.run.id]
+
+    async def story(engine: FakeEngine) -> None:
+        for function in (body, plain, body):
+            start = engine.start(function, {"n": 7})
+            end = await engine.ended(start)
+            assert output(end) == f'[7,{engine.worker.pid},"{start.run_id}"]'
+            assert isinstance(engine.bodies(start)[0], m.Started)
+            assert isinstance(end, m.Succeeded)
+            assert (end.peak_memory is not None) == (kind == "process")
+
+    play(home, kind, story)
+
+
+def test_many_attempts_share_a_worker_at_once(home: Home) -> None:
+    async def body(n: int) -> int:
+        await asyncio.sleep(0.05)
+        print("I am", n)
+        return n
+
+    async def story(engine: FakeEngine) -> None:
+        began = time.monotonic()
+        starts = [engine.start(body, {"n": n}) for n in range(50)]
+        ends = [await engine.ended(start) for start in starts]
+        assert [output(end) for end in ends] == [str(n) for n in range(50)]
+        assert time.monotonic() - began < 2.0
+        for n, start in enumerate(starts):
+            assert engine.lines(start) == [("stdout", f"I am {n}")]
+
+    play(home, "shared", story)
+
+
+@BOTH
+def test_leaving_by_sys_exit_fails_the_attempt_and_not_the_worker(home: Home, kind: str) -> None:
+    async def exits() -> None:
+        sys.exit(3)
+
+    async def exits_in_a_task() -> str:
+        async def below() -> None:
+            sys.exit(4)
+
+        task = asyncio.create_task(below())
+        await asyncio.wait([task])
+        return type(task.exception()).__name__
+
+    def exits_plainly() -> None:
+        sys.exit(3)
+
+    async def story(engine: FakeEngine) -> None:
+        for function in (exits, exits_plainly):
+            assert failure(await engine.ended(engine.start(function))).error.message == "the task called sys.exit(3)"
+        assert output(await engine.ended(engine.start(exits_in_a_task))) == '"SystemExit"'
+        assert failure(await engine.ended(engine.start(exits))).error.name == "SystemExit"
+
+    play(home, kind, story)
+
+
+def test_a_crash_of_the_process_is_seen_by_whoever_waits_for_it(home: Home) -> None:
+    def body() -> None:
+        os._exit(7)
+
+    async def story(engine: FakeEngine) -> None:
+        engine.start(body)
+        assert await engine.wait_for_exit() == 7
+
+    play(home, "process", story)
+
+
+@BOTH
+def test_output_of_every_kind_lands_in_the_log_of_its_run(home: Home, kind: str) -> None:
+    def body() -> None:
+        print("printed")
+        print("half ", end="")
+        print("a line")
+        print("to stderr", file=sys.stderr)
+        logging.getLogger("my.lib").warning("from %s", "logging")
+        logger.info("parsed", rows=10)
+        thread = threading.Thread(target=lambda: print("from a thread"))
+        thread.start()
+        thread.join()
+        print("no newline", end="")
+
+    async def story(engine: FakeEngine) -> None:
+        start = engine.start(body)
+        output(await engine.ended(start))
+        assert sorted(engine.lines(start)) == sorted(
+            [
+                ("stdout", "printed"),
+                ("stdout", "half a line"),
+                ("stderr", "to stderr"),
+                ("warn", "my.lib: from logging"),
+                ("info", "parsed rows=10"),
+                ("stdout", "from a thread"),
+                ("stdout", "no newline"),
+            ]
+        )
+
+    play(home, kind, story)
+
+
+def test_an_exclusive_worker_catches_c_code_and_children_too(home: Home) -> None:
+    def body() -> None:
+        os.write(1, b"raw\n")
+        subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+
+    async def story(engine: FakeEngine) -> None:
+        for _ in range(2):
+            start = engine.start(body)
+            output(await engine.ended(start))
+            assert engine.lines(start) == [("stdout", "raw"), ("stdout", "from a child")]
+
+    play(home, "process", story)
+
+
+def test_lines_are_visible_while_the_body_runs(home: Home) -> None:
+    async def body() -> None:
+        print("now")
+        await asyncio.sleep(60)
+
+    async def story(engine: FakeEngine) -> None:
+        start = engine.start(body)
+        await engine.began(start)
+        began = time.monotonic()
+        await engine.until(lambda: bool(engine.lines(start)))
+        assert time.monotonic() - began < 0.25
+
+    play(home, "shared", story)
+
+
+@BOTH
+def test_fifty_megabytes_of_prints_neither_stall_nor_bloat(home: Home, kind: str) -> None:
+    def body() -> int:
+        for n in range(500_000):
+            print(f"{n:>99}")
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+    async def story(engine: FakeEngine) -> None:
+        start = engine.start(body)
+        peak_kib = int(output(await engine.ended(start)) or 0)
+        lines = engine.lines(start)
+        assert lines[0][1].endswith(" 0")
+        assert lines[-1][1].endswith(" 499999")
+        assert len(lines) + engine.dropped(start) == 500_000
+        assert sum(len(text) + 1 for _, text in lines[-90_000:]) >= 8_900_000
+        assert sum(len(text) for _, text in lines) < 40_000_000
+        assert peak_kib < 250_000
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_a_body_is_stopped_at_once_without_a_signal_parameter(home: Home, kind: str) -> None:
+    async def sleeps() -> None:
+        await asyncio.sleep(60)
+
+    def computes() -> None:
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                pass
+
+    async def story(engine: FakeEngine) -> None:
+        for function in (sleeps,) if kind == "shared" else (sleeps, computes):
+            start = engine.start(function)
+            await engine.began(start)
+            began = time.monotonic()
+            engine.send(m.StopAttempt(start.run_id, start.fence, "Canceled by user", signal_s=0))
+            assert isinstance(await engine.ended(start), m.Stopped)
+            assert time.monotonic() - began < 1.0
+        assert engine.worker.poll() is None
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_a_body_with_a_signal_parameter_may_end_by_itself(home: Home, kind: str) -> None:
+    async def waits(signal: Any) -> None:
+        await signal.wait()
+        print("reason:", signal.reason)
+
+    def waits_plainly(signal: Any) -> None:
+        signal.wait_sync()
+        print("reason:", signal.reason)
+
+    async def story(engine: FakeEngine) -> None:
+        for function in (waits, waits_plainly):
+            start = engine.start(function)
+            await engine.began(start)
+            engine.send(m.StopAttempt(start.run_id, start.fence, "Canceled by user"))
+            assert isinstance(await engine.ended(start), m.Stopped)
+            assert engine.lines(start) == [("stdout", "reason: Canceled by user")]
+
+    play(home, kind, story)
+
+
+def test_metadata_and_tags_are_reported_in_order_before_the_end(home: Home) -> None:
+    async def body() -> None:
+        metadata.set("n", 1).increment("n", 2)
+        tags.add("one")
+        await asyncio.sleep(0.25)
+        for _ in range(100):
+            metadata.increment("n")
+
+    async def story(engine: FakeEngine) -> None:
+        start = engine.start(body)
+        output(await engine.ended(start))
+        bodies = engine.bodies(start)
+        changes = [body for body in bodies if isinstance(body, m.ChangeMetadata)]
+        assert [[(op.kind, op.key, op.value) for op in change.ops] for change in changes] == [
+            [("set", "n", "3")],
+            [("increment", "n", "100")],
+        ]
+        assert isinstance(bodies[-1], m.Succeeded)
+
+    play(home, "shared", story)
+
+
+@BOTH
+def test_a_refused_call_fails_the_attempt_naming_the_line(home: Home, kind: str) -> None:
+    async def body() -> str:
+        tags.add("one")
+        return "fine"
+
+    async def story(engine: FakeEngine) -> None:
+        engine.refuse = lambda report: (
+            to_wire(InvalidOptionError("too many tags")) if isinstance(report.body, m.AddTags) else None
+        )
+        error = failure(await engine.ended(engine.start(body))).error
+        assert error.name == "InvalidOptionError"
+        assert "too many tags" in error.message
+        assert "test_worker.py, line" in error.message
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_after_an_engine_crash_unacknowledged_reports_come_again_and_bodies_go_on(home: Home, kind: str) -> None:
+    async def quick() -> int:
+        return 1
+
+    async def slow() -> int:
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.01)
+        return 2
+
+    async def story(engine: FakeEngine) -> None:
+        engine.acks = False
+        first = engine.start(quick)
+        await engine.ended(first)
+        second = engine.start(slow)
+        await engine.began(second)
+
+        await engine.hang_up()
+        engine.reports.clear()
+        (home.path / "go").touch()
+        engine.acks = True
+        await engine.listen()
+
+        assert output(await engine.ended(first)) == "1"
+        assert output(await engine.ended(second)) == "2"
+        assert {attempt.run_id for attempt in engine.hellos[-1].live} == {first.run_id, second.run_id}
+        assert [report.seq for report in engine.reports] == sorted(report.seq for report in engine.reports)
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_a_worker_that_is_told_to_retire_finishes_what_it_has_and_exits(home: Home, kind: str) -> None:
+    async def body() -> int:
+        await asyncio.sleep(0.1)
+        return 1
+
+    async def story(engine: FakeEngine) -> None:
+        start = engine.start(body)
+        await engine.began(start)
+        engine.send(m.Retire())
+        assert await engine.wait_for_exit() == 0
+        assert output(await engine.ended(start)) == "1"
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_a_worker_whose_keeper_is_gone_ends_with_all_its_children(home: Home, kind: str) -> None:
+    async def body() -> None:
+        child = subprocess.Popen(["sleep", "60"])
+        metadata.set("child", child.pid)
+        await asyncio.sleep(60)
+
+    async def story(engine: FakeEngine) -> None:
+        start = engine.start(body)
+        await engine.until(lambda: any(isinstance(each, m.ChangeMetadata) for each in engine.bodies(start)))
+        change = next(each for each in engine.bodies(start) if isinstance(each, m.ChangeMetadata))
+        engine.cut_lifeline()
+        assert await engine.wait_for_exit() == -9
+        status = Path(f"/proc/{change.ops[0].value}/status")
+        deadline = time.monotonic() + 5
+        while status.exists() and "State:\tZ" not in status.read_text():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_an_edited_helper_module_is_imported_anew(home: Home, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = home.path / "modules"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "kk_rates.py").write_text("RATE = 1\n")
+    (folder / "kk_prices.py").write_text("from kk_rates import RATE\n\ndef price():\n    return RATE\n")
+
+    def body() -> int:
+        from kk_prices import price  # type: ignore[import-not-found]  # made above
+
+        return int(price())
+
+    def waits() -> int:
+        from kk_prices import price
+
+        print("imported")
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        return int(price())
+
+    async def story(engine: FakeEngine) -> None:
+        assert output(await engine.ended(engine.start(body))) == "1"
+        (folder / "kk_rates.py").write_text("RATE = 2\n")
+        assert output(await engine.ended(engine.start(body))) == "2"
+
+        start = engine.start(waits)
+        await engine.until(lambda: bool(engine.lines(start)))
+        (folder / "kk_rates.py").write_text("RATE = 3\n")
+        (home.path / "go").touch()
+        assert output(await engine.ended(start)) == "2"
+        assert output(await engine.ended(engine.start(body))) == "3"
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_code_that_does_not_load_is_a_failed_attempt(home: Home, kind: str) -> None:
+    async def story(engine: FakeEngine) -> None:
+        error = failure(await engine.ended(engine.start_again("0" * 64))).error
+        assert "Trigger the task again" in error.message
+
+    play(home, kind, story)
+
+
+@BOTH
+def test_pings_are_answered(home: Home, kind: str) -> None:
+    async def story(engine: FakeEngine) -> None:
+        engine.send(m.Ping())
+        await engine.until(lambda: engine.pongs == 1)
+
+    play(home, kind, story)
+
+
+def test_an_exclusive_worker_gives_each_attempt_the_same_surroundings(home: Home) -> None:
+    def body() -> list[str | None]:
+        before = [os.getcwd(), os.environ.get("KK_LEFT")]
+        os.chdir("/")
+        os.environ["KK_LEFT"] = "behind"
+        return before
+
+    async def story(engine: FakeEngine) -> None:
+        first = output(await engine.ended(engine.start(body)))
+        assert output(await engine.ended(engine.start(body))) == first
+
+    play(home, "process", story)
