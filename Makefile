@@ -23,7 +23,7 @@ check: $(READY)  ## format, lint, types, import contract, front-end unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	scripts/widget-tests
+	scripts/widget-tests $(VENV)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -25,6 +25,7 @@ from kernelkit.cli.output import print_json, table
 from kernelkit.config import Home, load_engine_settings
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.ui import words
+from kernelkit.version import __version__
 from kernelkit.wire.discovery import find_socket, is_locked, is_marked_down, lock_owner
 from kernelkit.wire.launch import ping
 from kernelkit.wire.messages import PROTOCOL
@@ -165,8 +166,8 @@ def _engine(home: Home) -> Iterator[Finding]:
         return
     if welcome is None:
         yield Finding("engine", "bad", "it holds the lock but nobody listens; if it stays so, run `kernelkit restart`")
-    elif welcome.package != version("kernelkit"):
-        text = f"answers, but is version {welcome.package}; `kernelkit restart` brings it to {version('kernelkit')}"
+    elif welcome.package != __version__:
+        text = f"answers, but is version {welcome.package}; `kernelkit restart` brings it to {__version__}"
         yield Finding("engine", "note", text)
     else:
         yield Finding("engine", "ok", f"answers, pid {welcome.pid}")

@@ -125,7 +125,7 @@ def status_text(found: EngineStatus, *, now: datetime) -> str:
     """What people read of a running engine."""
     uptime = words.spelled(max(timedelta(seconds=1), now - to_datetime(found.started_at)))
     lines = [
-        f"The engine of {found.home} runs with pid {found.pid}, version {found.version}, since {uptime}.",
+        f"The engine of {found.home} runs with pid {found.pid}, version {found.version}, for {uptime}.",
         f"  executing  {found.executing} of {found.limit}",
         f"  runs       {_run_counts(found.runs)}",
         f"  workers    {len(found.workers)}",

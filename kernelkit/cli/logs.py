@@ -5,6 +5,7 @@ The engine's is read from its file, so that it can be seen when no engine answer
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -41,17 +42,18 @@ def logs(run_id: str | None, count: int, follow: bool, home: Home, as_json: bool
         with Link(home) as link:
             _print_run_logs(link.ask(GetLogs(run_id, limit=count), LogsReply).logs, as_json)
         return
+    tail = Tail(home.engine_log)
     if as_json:
-        print_json({"path": home.engine_log, "lines": last_lines(home.engine_log, count)})
+        print_json({"path": home.engine_log, "lines": tail.last(count)})
         return
     if not home.engine_log.exists() and not follow:
         click.echo(f"There is no engine log in {home.path} yet.", err=True)
         sys.exit(1)
-    for line in last_lines(home.engine_log, count):
+    for line in tail.last(count):
         click.echo(line)
     if follow:
         with suppress(KeyboardInterrupt):
-            for line in new_lines(home.engine_log):
+            for line in tail.follow():
                 click.echo(line)
 
 
@@ -72,26 +74,33 @@ def _run_line(line: LogLine) -> str:
     return f"{at} {line.level:<6} {words.clean(line.text)}"
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last `count` lines of a file, none when it is missing."""
-    try:
-        with path.open(errors="replace") as file:
-            return [line.rstrip("\n") for line in deque(file, maxlen=count)]
-    except FileNotFoundError:
-        return []
+class Tail:
+    """A log file, read from some lines before its end and then on, also when it is rotated away under its name."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._inode = 0
 
-def new_lines(path: Path) -> Iterator[str]:
-    """Lines added to a file from now on, for ever; follows the name when the file is rotated away."""
-    position = path.stat().st_size if path.exists() else 0
-    inode = path.stat().st_ino if path.exists() else 0
-    while True:
-        if path.exists():
-            if path.stat().st_ino != inode or path.stat().st_size < position:
-                position, inode = 0, path.stat().st_ino
-            with path.open(errors="replace") as file:
-                file.seek(position)
-                while (line := file.readline()).endswith("\n"):
-                    position = file.tell()
-                    yield line.rstrip("\n")
-        time.sleep(LOOK_EVERY_S)
+    def last(self, count: int) -> list[str]:
+        """The last `count` lines, none when the file is missing."""
+        return list(deque(self._added(), maxlen=count))
+
+    def follow(self) -> Iterator[str]:
+        """Lines added since, for ever."""
+        while True:
+            yield from self._added()
+            time.sleep(LOOK_EVERY_S)
+
+    def _added(self) -> Iterator[str]:
+        try:
+            with self._path.open("rb") as file:
+                facts = os.fstat(file.fileno())
+                if facts.st_ino != self._inode or facts.st_size < self._position:
+                    self._inode, self._position = facts.st_ino, 0
+                file.seek(self._position)
+                while (line := file.readline()).endswith(b"\n"):
+                    self._position = file.tell()
+                    yield line.decode(errors="replace").rstrip("\n")
+        except FileNotFoundError:
+            return

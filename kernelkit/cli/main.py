@@ -7,11 +7,11 @@ is 2, and `status` of an engine that does not run is 3.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 
 import click
 
 from kernelkit.errors import KernelKitError
+from kernelkit.version import __version__
 
 # name → (module, one line for `--help`, which so needs no import)
 COMMANDS = {
@@ -54,7 +54,7 @@ class CommandGroup(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"kernelkit {version('kernelkit')}")
+        click.echo(f"kernelkit {__version__}")
         ctx.exit()
 
 

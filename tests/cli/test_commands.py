@@ -116,14 +116,16 @@ def test_following_the_log_survives_its_rotation(home: Path) -> None:
     log = Home(home).create().engine_log
     log.write_text("old\n")
     command = [sys.executable, "-m", "kernelkit", "logs", "--follow", "--home", str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONUNBUFFERED": "1"}) as following:
-        assert following.stdout is not None
-        assert following.stdout.readline() == "old\n"
-        log.rename(log.with_suffix(".log.1"))
-        log.write_text("new\n")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        try:
+            assert following.stdout is not None
+            assert following.stdout.readline() == "old\n"
+            log.rename(log.with_suffix(".log.1"))
+            log.write_text("new\n")
 
-        assert following.stdout.readline() == "new\n"
-        following.terminate()
+            assert following.stdout.readline() == "new\n"
+        finally:
+            following.kill()
 
 
 def test_wrong_usage_is_told_apart_from_a_failure() -> None:
