@@ -64,7 +64,7 @@ class Columns(NamedTuple):
 def sort_key(run_id: str) -> int:
     """The first eight characters of an id behind `run_`, as a number: it sorts as the ids do.
 
-    >>> sort_key("run_01k2n5qzx4c7r8d2m1") < sort_key("run_01k2n5qzy0000000000")
+    >>> sort_key("run_01k2n5qzx4c7r8d2m1") < sort_key("run_01k2n5r00000000000")
     True
     """
     return int.from_bytes(run_id[4:12].encode("ascii", "replace").ljust(8, b"\0"), "big")

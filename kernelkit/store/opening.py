@@ -75,6 +75,7 @@ def _connect(path: str, home: Home | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         path,
         config={
+            "async_threads": 1,
             "threads": 1,  # statements this small are 5–40 % cheaper without a pool
             "checkpoint_threshold": "256MB",  # checkpoints are made when idle, not inside a commit
             "memory_limit": f"{memory // 1024**2}MB",

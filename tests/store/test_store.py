@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,6 +252,33 @@ def test_retention_waits_for_a_snapshot_of_the_runs_it_removes(store: Store) -> 
     assert without["runs"] == 0
     assert with_one["runs"] == 1, "run 1 has a later event, which a recovery would read"
     assert store.run(run_id(1)) is not None
+
+
+def test_retention_checkpoints_and_commits_go_on_beside_each_other(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.append(history(*range(1, 3_001)))
+    store.append(events(5_000))
+    store.write_snapshot(5_000, b"state")
+    done = threading.Event()
+
+    def commit() -> None:
+        for seq in range(5_001, 10_000):
+            store.append(events(seq))
+            store.checkpoint()
+            if done.is_set():
+                return
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    removed = [store.retain(NOW, EngineSettings(keep_runs=keep))["runs"] for keep in (2_000, 1_000, 10)]
+    done.set()
+    thread.join(30)
+
+    assert removed == [1_000, 1_000, 990]
+    assert sum(store.counts().values()) == 10
+    numbers = [row.seq for row in store.recover().events]
+    assert numbers == list(range(5_001, store.last_seq + 1))
+    store.close()
 
 
 def test_logs_go_by_age_of_their_run_and_by_size_from_the_oldest_run(store: Store) -> None:
