@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from random import SystemRandom
+from random import Random
 from typing import TypeVar
 
 import msgspec
@@ -57,13 +57,13 @@ DRAIN_LOOK_S = 0.02
 
 
 class Chance:
-    """The daemon's roll: fences and ids nobody can guess, jitter from the system."""
+    """The daemon's roll, seeded by the system once: a fence is drawn for each attempt, and must only be unique."""
 
     def __init__(self) -> None:
-        self._random = SystemRandom()
+        self._random = Random(secrets.randbits(128))
 
     def fence(self) -> str:
-        return secrets.token_hex(8)
+        return f"{self._random.getrandbits(64):016x}"
 
     def worker_id(self) -> str:
         return make_id("w")
@@ -193,6 +193,8 @@ class Daemon:
     def _timer_rang(self) -> None:
         self._timer = None
         due = next_due(self._core.state)
+        if self._drain_until:
+            return  # stopping: what is due belongs to the next engine
         if due is not None and due <= WallClock().now() and not self._writer.problem:
             self._core.take(c.Tick())
         elif due is not None:

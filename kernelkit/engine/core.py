@@ -104,6 +104,7 @@ class Core:
         self._batch = Batch()
         self._after: list[Then] = []
         self._flush_due = False
+        self.turn = 0  # counts flushes: what is taken in one turn is committed together
         self._uncommitted = 0  # batches handed to the writer that it has not committed
         self._snapshot_seq = 0
         self._recover()
@@ -340,6 +341,7 @@ class Core:
     def flush(self) -> None:
         """Hand what has gathered to the writer; called once a loop tick."""
         self._flush_due = False
+        self.turn += 1
         batch, after = self._batch, self._after
         self._batch, self._after = Batch(), []
         if batch.is_empty and not self._uncommitted:

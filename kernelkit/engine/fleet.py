@@ -27,6 +27,7 @@ from kernelkit.wire.discovery import boot_id, is_alive
 logger = logging.getLogger(__name__)
 
 SPAWN_WITHIN_S = 30.0
+DIAL_IN_S = 2.0  # keepers of a former engine redial several times in that
 IDLE_EXCLUSIVE_S = 60.0
 
 
@@ -69,6 +70,12 @@ class WorkerLink:
     kill_sent: bool = False
 
 
+@dataclass
+class _AckDue:
+    turn: int
+    seq: int
+
+
 class Fleet:
     """All keepers and workers of the home."""
 
@@ -83,6 +90,7 @@ class Fleet:
         self.keepers: dict[str, Keeper] = {}
         self.workers: dict[str, WorkerLink] = {}
         self.stopping = False
+        self._acks: dict[Channel, _AckDue] = {}
         self._held: list[tuple[str, Channel, m.Report]] = []  # reports that wait for the store to commit again
         core.workers = self
         for worker in core.state.workers.values():  # a former engine's: they dial in, or are found dead
@@ -253,20 +261,27 @@ class Fleet:
             link.kills.pop(report.run_id, None)
             link.idle_since = self._time()
         try:
-            self._core.take(
-                c.TakeReport(report.run_id, report.fence, report.body), lambda: channel.send(m.Ack(report.seq))
-            )
+            self._core.take(c.TakeReport(report.run_id, report.fence, report.body))
         except StaleFence as stale:
             channel.send(m.Refused(report.seq, to_wire(stale)))
             if not final:
                 channel.send(m.StopAttempt(report.run_id, report.fence, str(stale), signal_s=0))
-            self._core.after_commit(lambda: channel.send(m.Ack(report.seq)))
         except KernelKitError as refusal:
             channel.send(m.Refused(report.seq, to_wire(refusal)))
-            self._core.after_commit(lambda: channel.send(m.Ack(report.seq)))
+        self._acknowledge(channel, report.seq)
+
+    def _acknowledge(self, channel: Channel, seq: int) -> None:
+        """Say that all reports up to `seq` are on disk, once they are: one word for all of a commit."""
+        due = self._acks.get(channel)
+        if due is not None and due.turn == self._core.turn:
+            due.seq = seq
+            return
+        due = self._acks[channel] = _AckDue(self._core.turn, seq)
+        self._core.after_commit(lambda: channel.send(m.Ack(due.seq)))
 
     def worker_closed(self, worker_id: str, channel: Channel) -> None:
         link = self.workers.get(worker_id)
+        self._acks.pop(channel, None)
         if link is None or link.channel is not channel:
             return
         link.channel = None
@@ -352,10 +367,12 @@ class Fleet:
         keeper = self.keepers.get(link.env_id)
         connected = keeper is not None and keeper.channel is not None
         if not worker.pid:
-            overdue = now - link.silent_since > self._settings.adopt_within
-            if not connected and (keeper is None or link.id not in keeper.asked) and overdue:
-                self._forget(link)
-                self._take(c.WorkerNeverBegan(link.id, "its keeper was lost", blames_worker=False))
+            if (
+                not connected
+                and (keeper is None or link.id not in keeper.asked)
+                and now - link.silent_since > DIAL_IN_S
+            ):
+                self._spawn(link)  # planned by a former engine, whose keeper has not come back
             return
         if worker.boot_id != boot_id() or not is_alive(worker.pid, worker.started_at):
             if not connected or now - link.silent_since > SPAWN_WITHIN_S:  # else the keeper will say how it ended

@@ -105,8 +105,10 @@ class SharedWorker:
                 finally:
                     current.reset(token)
                 live.scope.started_at = live.scope.now()
-            self._link.report(start, Started(at=live.scope.started_at))
+            # A body that is over before the loop turns needs no such report: its last one says when it began.
+            began = self._loop.call_soon(self._link.report, start, Started(at=live.scope.started_at))
             outcome = await self._run(live, loaded)
+            began.cancel()
         except BaseException as error:  # whatever goes wrong here or in an import, the attempt has an end
             if isinstance(error, asyncio.CancelledError) and not live.scope.stopping:
                 raise
