@@ -155,8 +155,11 @@ class Link:
                 pause = min(pause * 1.5, REDIAL_AT_MOST_S)
                 continue
             self._connected(channel)
-            await self._lost.wait()
-            self._channel = None
+            try:
+                await self._lost.wait()
+            finally:
+                self._channel = None
+                channel.close()
             lost_at = time.monotonic()
             pause = REDIAL_S
 

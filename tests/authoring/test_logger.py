@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from kernelkit.authoring.context import scope
+from kernelkit.authoring.logger import logger
+from tests.execution.attempts import Attempt
+
+
+def test_lines_have_a_level_and_their_fields() -> None:
+    attempt = Attempt()
+    token = scope.set(attempt.scope)
+
+    logger.debug("a")
+    logger.info("parsed", rows=10, name="x y")
+    logger.log("b")
+    logger.warn("c")
+    logger.error("d")
+    with pytest.raises(KeyError), logger.span("parse"):
+        raise KeyError("x")
+
+    assert attempt.lines[:5] == [
+        ("debug", "a"),
+        ("info", "parsed rows=10 name='x y'"),
+        ("info", "b"),
+        ("warn", "c"),
+        ("error", "d"),
+    ]
+    assert attempt.lines[5] == ("info", "parse: began")
+    assert attempt.lines[6][1].startswith("parse: ended by KeyError after ")
+    scope.reset(token)
+
+
+def test_outside_a_run_the_logging_module_gets_the_lines(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="kernelkit.task"):
+        logger.info("parsed", rows=10)
+
+    assert caplog.messages == ["parsed rows=10"]

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kernelkit.execution.capture import MAX_LINE, LogPump, RunLog, _tail_to_keep
+from kernelkit.wire.messages import WorkerLogs
+
+
+class Pumped:
+    """A pump whose timer the test turns by hand."""
+
+    def __init__(self) -> None:
+        self.sent: list[WorkerLogs] = []
+        self.online = True
+        self.crowded = False
+        self.timers: list[Callable[[], None]] = []
+        self.pump = LogPump(
+            send=self._send, crowded=lambda: self.crowded, later=lambda seconds, then: self.timers.append(then)
+        )
+        self.log = self.pump.open("run_1", 1)
+
+    def _send(self, batch: WorkerLogs) -> bool:
+        if self.online:
+            self.sent.append(batch)
+        return self.online
+
+    def tick(self) -> None:
+        timers, self.timers = self.timers, []
+        for then in timers:
+            then()
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        return [(line.level, line.text) for batch in self.sent for line in batch.lines]
+
+    @property
+    def dropped(self) -> int:
+        return sum(batch.dropped for batch in self.sent)
+
+
+def test_parts_of_lines_are_joined_per_stream() -> None:
+    one = Pumped()
+
+    one.log.write("stdout", "a")
+    one.log.write("stderr", "x\n")
+    one.log.write("stdout", "b\nc")
+    one.log.write("info", "told\nin two lines")
+    one.tick()
+    assert one.lines == [("stderr", "x"), ("stdout", "ab"), ("info", "told"), ("info", "in two lines")]
+
+    one.pump.finish(one.log)
+    assert one.lines[4:] == [("stdout", "c")]
+
+
+def test_a_line_that_is_rewritten_in_place_is_kept_as_it_ends_up() -> None:
+    one = Pumped()
+
+    for percent in range(100):
+        one.log.write("stderr", f"\r{percent} %")
+    one.log.write("stderr", "\r100 %\n")
+    one.log.write("stdout", "dos\r\n")
+    one.tick()
+
+    assert one.lines == [("stderr", "100 %"), ("stdout", "dos")]
+
+
+def test_a_line_over_the_limit_comes_in_pieces() -> None:
+    one = Pumped()
+
+    one.log.write("stdout", "x" * (2 * MAX_LINE + 10) + "\n")
+    one.log.write("stdout", "ü" * MAX_LINE + "\n")
+    one.pump.finish(one.log)
+
+    assert [len(text) for _, text in one.lines[:3]] == [MAX_LINE, MAX_LINE, 10]
+    assert "".join(text for _, text in one.lines[3:]) == "ü" * MAX_LINE
+    assert max(len(text.encode()) for _, text in one.lines) <= MAX_LINE
+
+
+def test_a_line_without_end_does_not_pile_up() -> None:
+    one = Pumped()
+
+    for _ in range(100):
+        one.log.write("stdout", "x" * 10_000)
+    one.tick()
+
+    assert sum(len(text) for _, text in one.lines) >= 900_000
+
+
+def test_batches_have_at_most_200_lines() -> None:
+    one = Pumped()
+
+    one.log.write("stdout", "".join(f"{n}\n" for n in range(450)))
+    one.tick()
+
+    assert [len(batch.lines) for batch in one.sent] == [200, 200, 50]
+    assert [text for _, text in one.lines] == [str(n) for n in range(450)]
+
+
+def test_beyond_the_limits_the_beginning_and_the_end_are_kept_and_the_rest_is_counted() -> None:
+    one = Pumped()
+
+    for n in range(300_000):
+        one.log.write("stdout", f"{n:>99}\n")
+    while one.timers:
+        one.tick()
+    one.pump.finish(one.log)
+
+    assert len(one.lines) + one.dropped == 300_000
+    assert one.dropped > 0
+    assert [int(text) for _, text in one.lines[-80_000:]] == list(range(220_000, 300_000))
+
+
+def test_a_busy_run_leaves_room_for_others() -> None:
+    one = Pumped()
+    quiet = one.pump.open("run_2", 1)
+    one.log.write("stdout", ("x" * 99 + "\n") * 80_000)
+    while sum(len(batch.lines) for batch in one.sent) < 20_000:  # past its free megabyte
+        one.tick()
+    one.sent.clear()
+
+    quiet.write("stdout", "hello\n")
+    one.tick()
+
+    assert any(batch.run_id == "run_2" for batch in one.sent)
+    assert sum(len(text) for _, text in one.lines) < 500_000
+
+
+def test_nothing_is_sent_while_the_engine_lags_or_is_away_and_nothing_is_lost_or_doubled() -> None:
+    one = Pumped()
+    one.log.write("stdout", "a\n")
+    one.crowded = True
+    one.tick()
+    assert one.lines == []
+
+    one.crowded, one.online = False, False
+    one.tick()
+    one.log.write("stdout", "b\n")
+    one.pump.finish(one.log)
+    assert one.lines == []
+
+    one.online = True
+    one.tick()
+    assert one.lines == [("stdout", "a"), ("stdout", "b")]
+    assert one.timers == []
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"), [(b"abc", 0), (b"ab\xc3", 1), (b"a\xe2\x82", 2), (b"a\xe2\x82\xac", 0), (b"abcMA", 2), (b"", 0)]
+)
+def test_what_may_be_the_beginning_of_a_character_or_of_the_mark_waits(data: bytes, kept: int) -> None:
+    assert _tail_to_keep(data, b"MARK") == kept
+
+
+def test_a_log_is_cheap_until_it_is_used() -> None:
+    log = RunLog("run_1", 1, lambda log: None)
+
+    log.end()
+
+    assert log.is_empty
+    assert log.take(1_000) is None
