@@ -146,17 +146,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # whatever the name stands for
-    room = _ROOMS.get(name)
-    if room is None:
-        if name not in __all__:
-            raise AttributeError(f"module 'kernelkit' has no attribute {name!r}")
-        room = "errors"
-    if name in _NEED_A_CLIENT:
-        importlib.import_module("kernelkit.client.default")
-    found = getattr(importlib.import_module(f"kernelkit.{room}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a type checker knows the names above, and shall complain about others
+
+    def __getattr__(name: str) -> Any:  # whatever the name stands for
+        room = _ROOMS.get(name)
+        if room is None:
+            if name not in __all__:
+                raise AttributeError(f"module 'kernelkit' has no attribute {name!r}")
+            room = "errors"
+        if name in _NEED_A_CLIENT:
+            importlib.import_module("kernelkit.client.default")
+        found = getattr(importlib.import_module(f"kernelkit.{room}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

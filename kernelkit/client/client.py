@@ -41,13 +41,17 @@ class Client:
             resize.trigger(url="a.png")       # Task objects go through it inside the block
         client.close()
 
-    `home` is found as `import kernelkit` finds it when it is left out.
+    Without `home` it is the project's around the working folder. With `start` False no engine is ever started by this
+    client; `patience_s` is how long calls wait for an engine that was lost.
     """
 
     inside_run = False
 
-    def __init__(self, home: Home | Path | str | None = None, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, home: Home | Path | str | None = None, *, start: bool = True, patience_s: float = PATIENCE_S
+    ) -> None:
         self._home = home if isinstance(home, Home) else find_home(explicit=home)
+        self._start = start
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._portal: Portal | None = None
@@ -157,7 +161,7 @@ class Client:
                 raise EngineUnavailableError("This client was closed. Make another kk.Client().")
             if not self._portal_is_usable():
                 self._portal = Portal()
-                self._link = Link(self._home, str(self.owner), patience_s=self._patience_s)
+                self._link = Link(self._home, str(self.owner), start=self._start, patience_s=self._patience_s)
             assert self._portal is not None
             assert self._link is not None
             return self._portal, self._link

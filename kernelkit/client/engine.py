@@ -84,15 +84,17 @@ class EngineControl(display.Shown):
     def _stop(self, *, leave: bool, mark: bool, timeout: Duration) -> None:
         seconds = to_seconds(timeout, field="timeout")
         client = self._client()
-        try:
-            client.connect(start=False)
-        except EngineUnavailableError:
-            if not self.is_running:
-                return
-            raise
-        client.call(StopEngine(leave=leave, mark=mark))
         deadline = time.monotonic() + seconds
+        was_told = False
         while is_locked(client.home):
+            if not was_told:
+                try:
+                    client.connect(start=False)
+                    client.call(StopEngine(leave=leave, mark=mark))
+                    was_told = True
+                except EngineUnavailableError:  # it is just starting, or ending by itself
+                    if time.monotonic() > deadline:
+                        raise
             if time.monotonic() > deadline:
                 raise EngineUnavailableError(
                     f"The engine for {client.home.path} has not stopped within {seconds:g} s: attempts are still "

@@ -24,6 +24,7 @@ from kernelkit.models.run import Run
 from kernelkit.version import __version__
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
+from kernelkit.wire.discovery import is_marked_down
 from kernelkit.wire.launch import dial
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Watcher:
 class Link:
     """One home's engine, as seen from this process."""
 
-    def __init__(self, home: Home, owner: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, home: Home, owner: str, *, start: bool = True, patience_s: float = PATIENCE_S) -> None:
         self._home = home
         self._owner = owner
         self._patience_s = patience_s
@@ -71,7 +72,8 @@ class Link:
         self._follows: dict[int, tuple[str, ...]] = {}
         self._watchers: dict[str, list[Watcher]] = {}
         self._greeters: list[Future[m.Welcome]] = []
-        self._how = {"start": True, "explicit": False, "keep": False}
+        self._usual = {"start": start, "explicit": False, "keep": False}
+        self._how = self._usual
         self.welcome: m.Welcome | None = None
 
     @property
@@ -86,9 +88,10 @@ class Link:
             _resolve(greeted, self.welcome)
             return
         self._greeters.append(greeted)
-        self._how = {"start": start, "explicit": explicit, "keep": keep}
-        if explicit or not start:
-            self._lost_at = None  # whoever asks this wants to know now
+        if self._dialing is None:
+            self._how = {"start": start, "explicit": explicit, "keep": keep}
+            if not start:
+                self._lost_at = None  # whoever asks this wants to know now
         self._dial()
 
     def ask(self, body: m.RequestBody, answer: Future[m.ReplyBody] | None) -> None:
@@ -170,7 +173,11 @@ class Link:
                     await self._connect_once()
                     return
                 except EngineUnavailableError as problem:
-                    if self._lost_at is None or time.monotonic() - self._lost_at > self._patience_s:
+                    if (
+                        self._lost_at is None
+                        or is_marked_down(self._home)
+                        or time.monotonic() - self._lost_at > self._patience_s
+                    ):
                         self._fail_all(problem)
                         return
                 await asyncio.sleep(REDIAL_EVERY_S)
@@ -180,7 +187,7 @@ class Link:
             self._fail_all(EngineUnavailableError(f"The engine cannot be reached: {cause}.", home=str(self._home.path)))
         finally:
             self._dialing = None
-            self._how = {"start": True, "explicit": False, "keep": False}
+            self._how = self._usual
 
     async def _connect_once(self) -> None:
         hello = m.Hello(role="client", name=self._owner, pid=os.getpid(), package=__version__, owner=self._owner)
