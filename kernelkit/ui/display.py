@@ -19,6 +19,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.runs import Page
 from kernelkit.authoring.task import Task
+from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.ui import batch, engine_panel, hosts, html, table, task_line, text, words
@@ -38,6 +39,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(BatchHandle, batch_bundle)
     display.register(Page, page_bundle)
     display.register(Task, task_bundle)
+    display.register(EngineControl, engine_control_bundle)
     shell = shell or hosts.shell()
     if shell is not None:
         formatter = shell.display_formatter.mimebundle_formatter
@@ -154,6 +156,14 @@ def engine_bundle(status: EngineStatus, **_: Any) -> Bundle:
     """A running engine's panel."""
     view = engine_panel.engine_view(status, now=datetime.now(UTC), zone=words.local_zone())
     return {"text/plain": engine_panel.engine_text(view, **_terminal()), "text/html": engine_panel.engine_html(view)}
+
+
+def engine_control_bundle(control: EngineControl) -> Bundle:
+    """`kk.engine`: its panel, or that it is away. Looking starts nothing."""
+    try:
+        return engine_bundle(control.status())
+    except KernelKitError:
+        return engine_away_bundle(str(control.home.path), was_stopped=control.was_stopped)
 
 
 def engine_away_bundle(home: str, *, was_stopped: bool) -> Bundle:

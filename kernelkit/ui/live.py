@@ -26,7 +26,7 @@ from kernelkit.ui.view import RunCard, run_card
 from kernelkit.wire.messages import Cancel, GetLogs, LogsReply, Retrieve, RunChanged, RunReply
 
 PAINT_EVERY_S = 0.2
-BEAT_EVERY_S = 2.0
+BEAT_EVERY_S = 1.0
 SILENT_AFTER_S = 3.0
 MAX_WIDGETS = 50
 FETCHED_BYTES = 1_000_000
@@ -69,8 +69,14 @@ class _Feed:
     unwatch: Callable[[], None] | None = None
     end: Future[Run] | None = None
     is_open: bool = False
+    is_opening: bool = False
+    is_over: bool = False  # nobody shows it any more
     retry_at: float = 0.0
+    lost_at: float | None = None  # when the caller was first seen without an engine, epoch seconds
     ended: Run | None = None
+
+    def should_open(self) -> bool:
+        return not (self.is_open or self.is_opening) and time.monotonic() >= self.retry_at
 
 
 def static_bundle(card: RunCard, *, width: int = text.WIDTH, ascii: bool = False) -> Bundle:
@@ -149,7 +155,7 @@ class LiveCards:
         if self._dropped or not self._feeds:
             return True
         return any(
-            feed.ended or not feed.cards or (not feed.is_open and now >= feed.retry_at)
+            feed.ended or not feed.cards or feed.should_open()
             or any(card.is_due and now - card.painted_at >= PAINT_EVERY_S for card in feed.cards)
             or any(card.is_due and card.painted != feed.run.status for card in feed.cards)
             for feed in self._feeds.values()
@@ -161,33 +167,39 @@ class LiveCards:
 
     def _serve(self, key: tuple[int, str], feed: _Feed) -> None:
         with self._wake:
-            if not feed.cards:
-                self._feeds.pop(key, None)
             ended, cards = feed.ended, list(feed.cards)
-            if ended is not None:
+            if ended is not None or not cards:
+                feed.is_over = True
                 self._feeds.pop(key, None)
-        if ended is not None:
+        if feed.is_over:
             _stop_watching(feed)
-            self._finish(feed, ended, cards)
-        elif not cards:
-            _stop_watching(feed)
-        else:
-            if not feed.is_open and time.monotonic() >= feed.retry_at:
-                self._open(feed)
-            for card in cards:
-                self._paint(feed, card)
+            if ended is not None:
+                self._finish(feed, ended, cards)
+            return
+        if feed.should_open():
+            feed.is_opening = True
+            threading.Thread(target=self._open, args=(feed,), name="kernelkit-watch", daemon=True).start()
+        feed.lost_at = None if _is_connected(feed.caller) else feed.lost_at or time.time()
+        for card in cards:
+            self._paint(feed, card)
 
     def _open(self, feed: _Feed) -> None:
-        """Start watching; without an engine try again in a while."""
+        """Start watching, on a thread of its own: without an engine this takes as long as the client has patience."""
         try:
             if feed.unwatch is None:
                 feed.unwatch = feed.caller.watch(feed.run.id, lambda change: self._changed(feed, change))
             feed.end = feed.caller.outcome(feed.run.id)
-            feed.end.add_done_callback(lambda end: self._ended(feed, end))
             feed.is_open = True
         except KernelKitError as error:
             logger.debug("cannot watch a run yet", extra={"run_id": feed.run.id, "reason": str(error)})
             feed.retry_at = time.monotonic() + SILENT_AFTER_S
+        with self._wake:
+            feed.is_opening = False
+            is_over, end = feed.is_over, feed.end
+        if is_over:
+            _stop_watching(feed)
+        elif feed.is_open and end is not None:
+            end.add_done_callback(lambda end: self._ended(feed, end))
 
     def _changed(self, feed: _Feed, change: RunChanged) -> None:
         """On a thread of the caller's: put the news aside and return."""
@@ -224,7 +236,7 @@ class LiveCards:
             card.widget.paint(self.view(run, logs))
         elif waited >= BEAT_EVERY_S:
             card.painted_at = now
-            card.widget.heartbeat(silent_since=_silent_since(feed.caller))
+            card.widget.heartbeat(silent_since=_silent_since(feed))
 
     def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
         """Put the static face where each card stood."""
@@ -269,22 +281,26 @@ def _whole(feed: _Feed, run: Run) -> Run:
 
 
 def _stop_watching(feed: _Feed) -> None:
-    if feed.end is not None and not feed.end.done():
-        feed.end.cancel()
-    if feed.unwatch is not None:
-        try:
-            feed.unwatch()
-        except KernelKitError as error:  # the engine is gone, and its watches with it
-            logger.debug("cannot end a watch", extra={"run_id": feed.run.id, "reason": str(error)})
-    feed.unwatch, feed.end = None, None
+    end, feed.end = feed.end, None
+    unwatch, feed.unwatch = feed.unwatch, None
+    if end is not None and not end.done():
+        end.cancel()
+    if unwatch is None:
+        return
+    try:
+        unwatch()
+    except KernelKitError as error:  # the engine is gone, and its watches with it
+        logger.debug("cannot end a watch", extra={"run_id": feed.run.id, "reason": str(error)})
 
 
-def _silent_since(caller: Caller) -> float | None:
-    """When the engine last said something (epoch seconds), once that is too long ago; None while all is well.
+def _is_connected(caller: Caller) -> bool:
+    """A client knows whether it has an engine; any other caller counts as connected."""
+    return bool(getattr(caller, "is_connected", True))
 
-    Only a client that keeps count has `silent_since`; any other caller counts as connected.
-    """
-    since: float | None = getattr(caller, "silent_since", None)
+
+def _silent_since(feed: _Feed) -> float | None:
+    """Since when there is no engine, once that is too long; None while all is well."""
+    since = feed.lost_at
     return since if since is not None and time.time() - since > SILENT_AFTER_S else None
 
 

@@ -25,7 +25,7 @@ class FakeCaller:
         self.runs: dict[str, Run] = {}
         self.calls: list[RequestBody] = []
         self.refuse: KernelKitError | None = None
-        self.silent_since: float | None = None
+        self.is_connected = True
         self.most_watches = 0
 
     @property

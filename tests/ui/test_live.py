@@ -164,15 +164,33 @@ def test_cancel_is_sent_once_and_its_refusal_is_told() -> None:
     until(lambda: is_idle(cards))
 
 
-def test_a_silent_engine_is_told_with_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_gone_is_told_with_the_heartbeat_and_so_is_its_return(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(live, "BEAT_EVERY_S", 0.05)
+    monkeypatch.setattr(live, "SILENT_AFTER_S", 0.1)
     cards, caller = cards_at_noon(), FakeCaller()
     _, widget, _ = shown(cards, caller, samples.executing())
     until(lambda: None in widget.beats)
-    caller.silent_since = time.time() - 10
-    until(lambda: caller.silent_since in widget.beats)
+    caller.is_connected = False
+    until(lambda: widget.beats[-1] is not None)
+    caller.is_connected = True
+    until(lambda: widget.beats[-1] is None)
     caller.end(samples.completed())
     until(lambda: is_idle(cards))
+
+
+def test_a_client_that_gave_up_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "SILENT_AFTER_S", 0.05)
+    cards, caller = cards_at_noon(), FakeCaller()
+    run = samples.executing()
+    _, _, published = shown(cards, caller, run)
+    until(lambda: caller.ends.get(run.id))
+    caller.ends[run.id][0].set_exception(EngineUnavailableError("No engine for 30 s."))
+    until(lambda: len(caller.ends[run.id]) == 2)
+    caller.end(samples.completed())
+    until(lambda: is_idle(cards))
+    assert len(published) == 1
 
 
 def test_an_engine_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

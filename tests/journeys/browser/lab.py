@@ -1,0 +1,188 @@
+"""A private JupyterLab, and Chromium looking at it: nothing of the person's own Jupyter leaks in, nothing leaves the machine.
+
+Debian's Chromium is started by path. Lab's news and update checks are off, and each notebook has a project folder of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+
+
+@dataclass
+class Lab:
+    """A running server; `root` is the folder it serves, and the project of its notebooks."""
+
+    base: str
+    token: str
+    root: Path
+
+    def sessions(self) -> list[dict[str, dict[str, object]]]:
+        with urllib.request.urlopen(f"{self.base}/api/sessions?token={self.token}") as answer:
+            found: list[dict[str, dict[str, object]]] = json.load(answer)
+            return found
+
+    def command(self, *words: str) -> None:
+        """Run `kernelkit …` in the project, as from a terminal."""
+        subprocess.run([sys.executable, "-m", "kernelkit", *words], cwd=self.root, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def running_lab(folder: Path, *, theme: str = "light") -> Iterator[Lab]:
+    """Start JupyterLab with private folders, and stop it and the project's engine at the end."""
+    root, home = folder / "project", folder / "jupyter"
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (root / ".git").mkdir(parents=True)  # makes it a project of its own
+    chosen = {"theme": "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"}
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps(chosen))
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    token = secrets.token_hex(16)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    private = {
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_RUNTIME_DIR": home / "run",
+        "JUPYTER_DATA_DIR": home / "data",
+        "IPYTHONDIR": home / "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+    }
+    environment = {**os.environ, **{name: str(path) for name, path in private.items()}}
+    environment.pop("KERNELKIT_HOME", None)
+    log = (folder / "lab.log").open("wb")
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+            *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
+            *(f"--ServerApp.root_dir={root}", "--LabApp.news_url=None"),
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ],
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    lab = Lab(f"http://127.0.0.1:{port}", token, root)
+    try:
+        _wait_for_server(lab, server, folder / "lab.log")
+        yield lab
+    finally:
+        server.terminate()
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        log.close()
+        lab.command("down", "--now")
+
+
+def _wait_for_server(lab: Lab, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while True:
+        assert server.poll() is None, log.read_text()[-3000:]
+        try:
+            urllib.request.urlopen(f"{lab.base}/api/status?token={lab.token}", timeout=2).close()
+            return
+        except OSError:
+            assert time.monotonic() < end, "JupyterLab did not answer in 60 s"
+            time.sleep(0.1)
+
+
+@dataclass
+class Notebook:
+    """A notebook on screen. `problems` are errors of the page's console and requests that left the machine."""
+
+    lab: Lab
+    path: Path
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def run_all(self) -> None:
+        self.page.click('#jp-MainMenu >> text="Run"')
+        self.page.click('.lm-Menu-itemLabel >> text="Run All Cells"')
+
+    def output(self, cell: int) -> Locator:
+        """The output area of the code cell with that number, from 0."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea")
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save as a person would, and the file as it is then."""
+        before = self.path.stat().st_mtime_ns
+        self.page.keyboard.press("Control+s")
+        end = time.monotonic() + 15
+        while self.path.stat().st_mtime_ns == before:
+            assert time.monotonic() < end, "the notebook was not saved"
+            self.page.wait_for_timeout(50)
+        return nbformat.read(self.path, as_version=4)
+
+    def reload(self) -> None:
+        self.page.reload(wait_until="domcontentloaded")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """The cells are drawn and the kernel is idle. Lab's own dot says idle before there is a kernel, so ask the server."""
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        end = time.monotonic() + 60
+        while not any(_is_idle(session) for session in self.lab.sessions()):
+            assert time.monotonic() < end, "the kernel never became idle"
+            self.page.wait_for_timeout(50)
+        self.page.wait_for_selector('text="Python 3 (ipykernel) | Idle"', timeout=60_000)
+        self.page.wait_for_timeout(300)  # Lab connects its comms after it has said so
+
+
+def _is_idle(session: dict[str, dict[str, object]]) -> bool:
+    kernel = session["kernel"]
+    return kernel["execution_state"] == "idle" and bool(kernel["connections"])
+
+
+@contextlib.contextmanager
+def open_notebook(
+    lab: Lab, chromium: str, cells: list[str], *, name: str = "demo", width: int = 1100, height: int = 900
+) -> Iterator[Notebook]:
+    """Write a notebook of these cells and open it in a browser of its own."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells], metadata={"kernelspec": kernel}
+    )
+    path = lab.root / f"{name}.ipynb"
+    nbformat.write(made, path)
+    with sync_playwright() as playwright:
+        browser: Browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        try:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            notebook = Notebook(lab, path, page)
+            page.on("console", lambda message: _note(notebook, message))
+            page.on("pageerror", lambda error: notebook.problems.append(f"uncaught: {error}"))
+            local = (lab.base, lab.base.replace("http", "ws", 1), "data:", "blob:")
+            page.on(
+                "request", lambda asked: None if asked.url.startswith(local) else notebook.problems.append(asked.url)
+            )
+            page.goto(f"{lab.base}/lab/tree/{name}.ipynb?reset&token={lab.token}", wait_until="domcontentloaded")
+            notebook.wait_until_ready()
+            yield notebook
+        finally:
+            browser.close()
+
+
+def _note(notebook: Notebook, message: ConsoleMessage) -> None:
+    if message.type == "error":
+        notebook.problems.append(f"console: {message.text}")

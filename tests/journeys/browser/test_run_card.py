@@ -1,0 +1,129 @@
+"""The run card as a person meets it: real JupyterLab, real browser, real engine.
+
+With `SCREENSHOTS=docs/images` in the environment the pictures of the docs are taken on the way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.browser.lab import Notebook, open_notebook, running_lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+SOON = 30_000
+
+DEFINE = """\
+%%task embed_documents(corpus: str, model: str = "bge-small") --tags handbook
+import time
+from pathlib import Path
+kk.metadata.set("model", model).set("tokens", 0)
+for batch in kk.track(range(40), description="Embedding"):
+    kk.metadata.increment("tokens", 8_192)
+    kk.logger.info(f"embedded batch {batch} (32 documents)")
+    while batch == 12 and not Path("go").exists():
+        time.sleep(0.05)
+    time.sleep(0.04)
+print("checkpoint written to", corpus)
+return {"documents": 1280, "vectors": 1277, "skipped": ["ch07.md", "ch19.md", "toc.md"]}
+"""
+TRIGGER = """\
+run = embed_documents.trigger(corpus="handbook")
+run"""
+
+
+def card(notebook: Notebook, cell: int) -> object:
+    return notebook.output(cell).locator(".kk")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_card_moves_with_its_run_and_gives_way_to_a_table_that_lasts(
+    theme: str, tmp_path: Path, chromium: str
+) -> None:
+    with (
+        running_lab(tmp_path, theme=theme) as lab,
+        open_notebook(lab, chromium, ["%load_ext kernelkit", DEFINE, TRIGGER], name="handbook") as notebook,
+    ):
+        notebook.run_all()
+        live = notebook.output(2).locator(".kk")
+        expect(live.locator(".status")).to_have_text("Executing", timeout=SOON)
+        expect(live.locator(".prog .num").first).to_have_text("12 / 40", timeout=SOON)
+        expect(live.locator(".log > div").last).to_contain_text("embedded batch 12", timeout=SOON)
+        expect(live.get_by_role("button", name="Cancel run of embed-documents")).to_be_enabled()
+        expect(notebook.page.get_by_role("group", name="Run of embed-documents: Executing")).to_be_visible()
+        before = live.locator(".clock").inner_text()
+        expect(live.locator(".clock")).not_to_have_text(before, timeout=5000)  # it ticks while nothing is sent
+        picture(notebook, f"run-card-{theme}")
+
+        (lab.root / "go").touch()
+        ended = notebook.output(2).locator("table")
+        expect(ended).to_contain_text("embed-documents: Completed in", timeout=SOON)
+        expect(live).to_have_count(0)
+        expect(ended).to_contain_text("Embedding 40 of 40")
+        picture(notebook, f"run-card-ended-{theme}")
+
+        saved = notebook.save()
+        assert set(saved.cells[2].outputs[0].data) == {"text/html", "text/plain"}
+        notebook.reload()
+        expect(notebook.output(2).locator("table")).to_contain_text("Completed in")
+        assert notebook.problems == []
+
+
+WAITING = """\
+%%task wait_for_word()
+import time
+print("waiting for the word")
+while True:
+    time.sleep(0.05)
+"""
+BUSY = """\
+import time, pathlib
+while not pathlib.Path("enough").exists():
+    time.sleep(0.05)
+print("the cell has ended")"""
+
+
+def test_a_click_on_cancel_is_heard_while_a_cell_keeps_the_kernel_busy(tmp_path: Path, chromium: str) -> None:
+    cells = ["%load_ext kernelkit", WAITING, "run = wait_for_word.trigger()\nrun", BUSY]
+    with running_lab(tmp_path) as lab, open_notebook(lab, chromium, cells) as notebook:
+        notebook.run_all()
+        live = notebook.output(2).locator(".kk")
+        expect(live.locator(".log > div").first).to_contain_text("waiting for the word", timeout=SOON)
+        live.get_by_role("button", name="Cancel run of wait-for-word").click()
+        expect(notebook.output(2).locator("table")).to_contain_text("wait-for-word: Canceled", timeout=SOON)
+        expect(notebook.output(3)).not_to_contain_text("the cell has ended")
+        (lab.root / "enough").touch()
+        expect(notebook.output(3)).to_contain_text("the cell has ended", timeout=SOON)
+        assert notebook.problems == []
+
+
+def test_a_card_says_since_when_the_engine_is_gone_and_goes_on_when_it_is_back(tmp_path: Path, chromium: str) -> None:
+    with (
+        running_lab(tmp_path) as lab,
+        open_notebook(lab, chromium, ["%load_ext kernelkit", DEFINE, TRIGGER]) as notebook,
+    ):
+        notebook.run_all()
+        live = notebook.output(2).locator(".kk")
+        expect(live.locator(".prog .num").first).to_have_text("12 / 40", timeout=SOON)
+        lab.command("down", "--now")
+        expect(live.locator(".strip")).to_contain_text(re.compile("No word from the engine for 0:0"), timeout=SOON)
+        expect(live.locator(".status")).to_have_text("Executing, last known")
+        expect(live.get_by_role("button", name="Cancel run of embed-documents")).to_be_disabled()
+        lab.command("up")
+        expect(live.locator(".status")).to_have_text("Executing", timeout=SOON)
+        expect(live.locator(".strip")).to_be_hidden()
+        (lab.root / "go").touch()
+        expect(notebook.output(2).locator("table")).to_contain_text("Completed in", timeout=60_000)
+
+
+def picture(notebook: Notebook, name: str) -> None:
+    """A picture of the notebook's cells, when pictures are asked for."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        notebook.page.locator(".jp-NotebookPanel").screenshot(path=Path(folder) / f"{name}.png")
