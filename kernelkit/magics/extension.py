@@ -19,7 +19,7 @@ from kernelkit.client.client import Client
 from kernelkit.client.default import engine as default_engine
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import EngineUnavailableError, KernelKitError
-from kernelkit.magics import engine, runs
+from kernelkit.magics import engine, runs, tracebacks
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish
 from kernelkit.ui import display
@@ -38,6 +38,7 @@ def load(shell: Any, control: EngineControl = default_engine) -> None:
     shell.kernelkit_magics = magics
     shell.input_transformers_cleanup.insert(0, comments_below)
     display.install(shell)
+    tracebacks.install(shell)
     if "kk" not in shell.user_ns:
         shell.push({"kk": kernelkit}, interactive=False)
     try:
@@ -54,6 +55,7 @@ def unload(shell: Any) -> None:
     if magics is None:
         return
     magics.close()
+    tracebacks.uninstall(shell)
     del shell.kernelkit_magics
     for kind, names in KernelKitMagics.magics.items():
         for name in names:

@@ -321,6 +321,20 @@ def test_an_empty_cell_shows_words(notebook: Notebook) -> None:
     assert "the cell body is empty" in notebook.refuse("%%task f()")
 
 
+def test_a_refused_call_shows_the_persons_lines_alone(notebook: Notebook) -> None:
+    notebook.run("%%task f(n: int)\nreturn n")
+    notebook.run("def start():\n    return f.trigger(n='many')")
+
+    shown = notebook.refuse("start()")
+
+    assert "Traceback" in shown
+    assert "return f.trigger(n='many')" in shown
+    assert "PayloadValidationError: f(n: int) does not accept this payload" in shown
+    assert "triggering.py" not in shown
+    assert "task.py" not in shown
+    assert "1 / 0" in notebook.refuse("1 / 0")
+
+
 # ---- above the magic -------------------------------------------------------------------------------------------------
 
 
