@@ -31,6 +31,7 @@ class Portal:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
+        self._is_closed = False
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._is_woken = False
         self._context = contextvars.Context()  # an empty one: a caller's context must not live on in our tasks
@@ -44,7 +45,7 @@ class Portal:
     @property
     def is_usable(self) -> bool:
         """False after a fork and after `close`."""
-        return self._pid == os.getpid() and not self.loop.is_closed() and self._thread.is_alive()
+        return self._pid == os.getpid() and not self._is_closed
 
     @property
     def is_here(self) -> bool:
@@ -62,6 +63,7 @@ class Portal:
         """Call `last`, stop the loop and end the thread."""
         if not self.is_usable or self.is_here:
             return
+        self._is_closed = True
         if last is not None:
             self.run_soon(last)
         self.run_soon(self._stop)
