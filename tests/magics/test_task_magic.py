@@ -266,6 +266,17 @@ def test_a_task_may_trigger_itself_and_others(notebook: Notebook) -> None:
     assert [type(one).__name__ for one in loaded.function()] == ["TaskReference", "TaskReference"]
 
 
+def test_a_decorated_task_may_trigger_itself_when_it_is_triggered_by_id(notebook: Notebook) -> None:
+    notebook.run("from kernelkit.authoring.task import task\n@task\ndef f(): return f\ndef plain(): return plain")
+    notebook.run("g = task(plain)")
+
+    loaded = load_bundle(notebook.engine.home, notebook.engine.specs[0].bundle)
+
+    assert type(loaded.function()).__name__ == "TaskReference"
+    assert callable(notebook["plain"])
+    assert not isinstance(notebook["plain"], Task)
+
+
 # ---- mistakes --------------------------------------------------------------------------------------------------------
 
 
