@@ -33,6 +33,12 @@ def test_no_name_loads_the_notebook_or_the_database(name: str, tmp_path: Path) -
     assert loaded_after(f"from kernelkit import {name}", tmp_path).isdisjoint(HEAVY)
 
 
+def test_defining_a_task_waits_for_no_pydantic(tmp_path: Path) -> None:
+    loaded = loaded_after("import kernelkit as kk\n@kk.task\ndef f(a: int): ...", tmp_path)
+
+    assert "pydantic" not in loaded
+
+
 def test_what_a_body_uses_does_not_load_a_client(tmp_path: Path) -> None:
     script = "import kernelkit as kk, sys; kk.metadata, kk.tags, kk.track, kk.logger, kk.ctx, kk.AbortTaskRunError\n"
     script += "assert not any(name.startswith('kernelkit.client') for name in sys.modules)"

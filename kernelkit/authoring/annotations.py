@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import functools
-import inspect
 import operator
 import sys
 import types
@@ -54,16 +53,3 @@ def bare(annotation: Any) -> Any:
 def is_model(kind: Any) -> bool:
     """Has `kind` fields of its own: a pydantic model, a dataclass or a TypedDict."""
     return isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind) or typing.is_typeddict(kind))
-
-
-def show(parameter: inspect.Parameter) -> str:
-    """A parameter as one would write it, a long default shortened."""
-    shown = parameter.name
-    note = parameter.annotation
-    if note is not parameter.empty:
-        shown += f": {note if isinstance(note, str) else inspect.formatannotation(note)}"
-    if parameter.default is not parameter.empty:
-        default = repr(parameter.default)
-        default = default if len(default) <= 40 else "…"
-        shown += f" = {default}" if note is not parameter.empty else f"={default}"
-    return shown

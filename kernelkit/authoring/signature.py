@@ -2,30 +2,23 @@
 
 Parameters are the payload's fields and their annotations its schema, as in a FastAPI endpoint. What a newcomer would
 get wrong: the client checks a payload but sends the *original* input; the worker parses it again, so that converters
-and defaults run once, there. Nothing is built before it is needed: making a `Signature` costs microseconds.
+and defaults run once, there. What needs pydantic is in `shape.py`, opened when the first payload or schema needs it.
 """
 
 from __future__ import annotations
 
-import collections.abc
-import difflib
 import functools
+import importlib
 import inspect
-import types
 import typing
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
-
-import msgspec
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticUserError
-from pydantic.json_schema import PydanticJsonSchemaWarning
-from pydantic_core import PydanticSerializationError, PydanticUndefined, to_json
+from typing import TYPE_CHECKING, Any, Literal
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.annotations import bare, is_model, modern, show
-from kernelkit.errors import OutputNotSerializableError, PayloadValidationError, TaskDefinitionError
+from kernelkit.errors import PayloadValidationError, TaskDefinitionError
+
+if TYPE_CHECKING:
+    from kernelkit.authoring.shape import Shape
 
 Injected = Literal["ctx", "signal"]
 
@@ -35,9 +28,6 @@ _INJECTED_TYPES: dict[tuple[str, str], Injected] = {
     ("kernelkit.authoring.context", "Context"): "ctx",
     ("kernelkit.authoring.context", "CancelSignal"): "signal",
 }
-_PLAIN = {dict, list, str, int, float, bool, type(None), None, Any, object, inspect.Signature.empty}
-_OBJECTS = (dict, collections.abc.Mapping)
-_TAG = '"$float"'  # how jsonvalues writes NaN and infinity
 
 
 class Signature:
@@ -64,7 +54,7 @@ class Signature:
         self.injections: Mapping[str, Injected] = {}
         """Parameter name → what the runner hands in for it."""
         fields: dict[str, inspect.Parameter] = {}
-        self._extra: inspect.Parameter | None = None
+        self.extra: inspect.Parameter | None = None
         for name, parameter in parameters.items():
             if parameter.kind is parameter.VAR_POSITIONAL:
                 raise TaskDefinitionError(
@@ -74,7 +64,7 @@ class Signature:
             if injected is not None:
                 self.injections[name] = injected
             elif parameter.kind is parameter.VAR_KEYWORD:
-                self._extra = parameter
+                self.extra = parameter
             elif name == "init":
                 raise TaskDefinitionError(
                     f"{self.name} cannot be a task: a parameter named `init` is kept for what init hooks return. "
@@ -82,8 +72,8 @@ class Signature:
                 )
             else:
                 fields[name] = parameter
-        self._fields = fields
-        self.whole = list(fields) == ["payload"] and self._extra is None
+        self.fields = fields
+        self.whole = list(fields) == ["payload"] and self.extra is None
         """True when one parameter named `payload` takes everything."""
 
     @classmethod
@@ -109,9 +99,9 @@ class Signature:
     @functools.cached_property
     def text(self) -> str:
         """The payload's fields as one would write them."""
-        shown = [show(parameter) for parameter in self._fields.values()]
-        if self._extra is not None:
-            shown.append(f"**{self._extra.name}")
+        shown = [_show(parameter) for parameter in self.fields.values()]
+        if self.extra is not None:
+            shown.append(f"**{self.extra.name}")
         return f"({', '.join(shown)})"
 
     @functools.cached_property
@@ -152,28 +142,28 @@ class Signature:
         Raises `PayloadValidationError` for any other shape. What the fields hold is for `validate`.
         """
         if len(args) > 1:
-            raise self._refuse(
+            raise self.refuse(
                 f"got {len(args)} positional arguments. One positional argument is the whole payload; "
-                f"give fields by name: {self.name}.trigger({self._example()})"
+                f"give fields by name: {self.name}.trigger({self.example()})"
             )
         if args and kwargs:
-            raise self._refuse(
+            raise self.refuse(
                 "got a positional argument, which is the whole payload, and keywords, which are its fields. Give one."
             )
         if args:
             return args[0]
-        if not self._fields and self._extra is None:
+        if not self.fields and self.extra is None:
             return kwargs or None
         if not self.whole:
             return kwargs
-        if list(kwargs) == ["payload"] and "payload" not in self._whole_fields:
+        if list(kwargs) == ["payload"] and "payload" not in self._shape.whole_fields:
             return kwargs["payload"]
         if kwargs:
             return kwargs
-        default = self._fields["payload"].default
+        default = self.fields["payload"].default
         if default is not inspect.Parameter.empty:
             return default
-        return {} if self._whole_is_object else None
+        return {} if self._shape.whole_is_object else None
 
     def validate(self, payload: Any) -> None:
         """Check `payload` as the worker will; raises `PayloadValidationError` with pydantic's own locations."""
@@ -181,7 +171,7 @@ class Signature:
 
     def check(self, text: str) -> None:
         """Like `validate`, for a payload that is JSON text already."""
-        self._validated(text)
+        self._shape.validated(text)
 
     # ---- the worker's side -----------------------------------------------------------------------------------------
 
@@ -190,62 +180,22 @@ class Signature:
 
         Raises `PayloadValidationError`.
         """
-        value = self._validated(text)
-        if value is None and not self.whole:
-            return (), {}
-        if self.whole:
-            named = {"payload": value}
-        else:
-            named = {name: getattr(value, field) for name, field in self._field_names.items()}
-        args = []
-        for name, parameter in self._fields.items():
-            if parameter.kind is parameter.POSITIONAL_ONLY:
-                args.append(named.pop(name))
-        if not self.whole and self._extra is not None:
-            named |= value.model_extra or {}
-        return tuple(args), named
+        return self._shape.parse(text)
 
     def encode_output(self, value: Any) -> str:
         """JSON text of a return value; raises `OutputNotSerializableError`."""
-        if self._output is not None:
-            try:
-                value = self._output.dump_python(value, mode="json", by_alias=True, warnings="error")
-            except (PydanticSerializationError, ValueError, TypeError):
-                pass  # not what the annotation says: written as whatever it is
-        return jsonvalues.encode(value, what=f"the output of {self.name}", error=OutputNotSerializableError)
+        return self._shape.encode_output(value)
 
     def revive_output(self, text: str) -> Any:
         """The value a return annotation describes, else the plain JSON value.
 
         An output that does not fit its annotation comes back as a plain value, with a warning.
         """
-        if self._output is None:
-            return jsonvalues.decode(text)
-        try:
-            return self._output.validate_json(_constants(text))
-        except ValidationError as cause:
-            warnings.warn(
-                f"{self.name} returned something that is not the {self._output_text} it is annotated with, so its "
-                f"output is given as plain JSON values. {_lines(cause, {})}",
-                stacklevel=2,
-            )
-            return jsonvalues.decode(text)
+        return self._shape.revive_output(text)
 
     def json_schema(self) -> str:
         """JSON Schema of the payload, as text."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
-            try:
-                if not self._fields and self._extra is None:
-                    schema: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": False}
-                elif self.whole:
-                    schema = self._whole_adapter.json_schema()
-                else:
-                    schema = self._model.model_json_schema(by_alias=True)
-                    schema["title"] = self.name
-            except PydanticUserError as cause:  # a type that validates but has no JSON Schema
-                schema = {"description": f"no schema: {cause.message}"}
-        return msgspec.json.encode(schema).decode()
+        return self._shape.json_schema()
 
     # ---- how it is done --------------------------------------------------------------------------------------------
 
@@ -262,137 +212,28 @@ class Signature:
         where = (getattr(annotation, "__module__", ""), getattr(annotation, "__qualname__", ""))
         return _INJECTED_TYPES.get(where)
 
-    def _validated(self, text: str) -> Any:
-        """The whole payload's value, the fields' model, or None where there is nothing to take."""
-        if not self._fields and self._extra is None:
-            if text in {"null", "{}"}:
-                return None
-            raise self._refuse("takes no payload, but got one. Give its function a parameter, or trigger it without.")
-        if self.whole:
-            default = self._fields["payload"].default
-            if text == "null" and default is not inspect.Parameter.empty:
-                return default
-            validator = self._whole_adapter.validator
-        else:
-            if text == "null":
-                text = "{}"
-            validator = self._model.__pydantic_validator__
-        try:
-            return validator.validate_json(_constants(text))
-        except ValidationError as cause:
-            raise self._explain(cause) from None
-
     @functools.cached_property
-    def _field_names(self) -> dict[str, str]:
-        # Fields are f0, f1 …, the parameters' names aliases: so any name will do, even `json` or `_x`.
-        return {name: f"f{index}" for index, name in enumerate(self._fields)}
-
-    @functools.cached_property
-    def _model(self) -> type[BaseModel]:
-        definitions: dict[str, Any] = {}
-        for name, field in self._field_names.items():
-            default = self._fields[name].default
-            annotation: Any = Annotated[self._hint(name), Field(alias=name)]
-            definitions[field] = (annotation, PydanticUndefined if default is inspect.Parameter.empty else default)
-        config = ConfigDict(extra="forbid" if self._extra is None else "allow", protected_namespaces=())
-        extra: dict[str, Any] = {}
-        if self._extra is not None:
-            extra["__pydantic_extra__"] = types.GenericAlias(dict, (str, self._hint(self._extra.name)))
-        try:
-            base = type("Base", (BaseModel,), {"__annotations__": extra, "model_config": config})
-            made: type[BaseModel] = create_model(self.name, __base__=base, __module__=__name__, **definitions)
-        except (PydanticUserError, TypeError) as cause:
-            raise self._unusable(cause) from cause
+    def _shape(self) -> Shape:
+        made: Shape = importlib.import_module("kernelkit.authoring.shape").Shape(self)
         return made
 
-    @functools.cached_property
-    def _whole_adapter(self) -> TypeAdapter[Any]:
-        try:
-            return TypeAdapter(self._hint("payload"))
-        except (PydanticUserError, TypeError) as cause:
-            raise self._unusable(cause) from cause
+    # ---- for Shape -------------------------------------------------------------------------------------------------
 
-    def _hint(self, name: str) -> Any:
-        return modern(self.hints.get(name, Any))
+    def example(self) -> str:
+        return ", ".join(f"{name}=…" for name in self.fields)
 
-    @functools.cached_property
-    def _whole_is_object(self) -> bool:
-        kind = bare(self._hint("payload"))
-        return bool(self._whole_fields) or kind in _OBJECTS or is_model(kind)
-
-    @functools.cached_property
-    def _whole_fields(self) -> frozenset[str]:
-        kind = bare(self._hint("payload"))
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return frozenset(field.alias or name for name, field in kind.model_fields.items())
-        return frozenset(getattr(kind, "__annotations__", {})) if is_model(kind) else frozenset()
-
-    @functools.cached_property
-    def _output(self) -> TypeAdapter[Any] | None:
-        try:
-            hint = self._hint("return")
-        except TaskDefinitionError:
-            return None
-        try:
-            return None if hint in _PLAIN else TypeAdapter(hint)
-        except (PydanticUserError, TypeError):
-            return None  # a class pydantic knows nothing about: plain JSON values then
-
-    @property
-    def _output_text(self) -> str:
-        return inspect.formatannotation(self.hints["return"])
-
-    def _example(self) -> str:
-        return ", ".join(f"{name}=…" for name in self._fields)
-
-    def _refuse(self, problem: str) -> PayloadValidationError:
+    def refuse(self, problem: str) -> PayloadValidationError:
         return PayloadValidationError(f"{self.name}{self.text} {problem}", errors=[])
 
-    def _explain(self, cause: ValidationError) -> PayloadValidationError:
-        names = self._whole_fields if self.whole else self._fields
-        found = cause.errors(include_url=False, include_context=False, include_input=False)
-        hint = ""
-        if not self.whole and found and found[0]["type"] in {"model_type", "model_attributes_type"}:
-            hint = (
-                "\nOne positional argument is the whole payload, an object of fields; "
-                f"give fields by name: {self.name}.trigger({self._example()})"
-            )
-        return PayloadValidationError(
-            f"{self.name}{self.text} does not accept this payload:\n{_lines(cause, names)}{hint}",
-            errors=[{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in found],
-        )
 
-    def _unusable(self, cause: Exception) -> TaskDefinitionError:
-        for name in self._fields:
-            try:
-                TypeAdapter(self._hint(name))
-            except (PydanticUserError, TypeError):
-                shown = inspect.formatannotation(self._hint(name))
-                return TaskDefinitionError(
-                    f"{self.name}: parameter {name!r} is annotated with {shown}, which JSON cannot be turned into. Use "
-                    "plain types, a pydantic model, a dataclass or a TypedDict, or leave the annotation out.",
-                    parameter=name,
-                )
-        return TaskDefinitionError(f"{self.name} cannot be a task: {cause}")
-
-
-def _constants(text: str) -> str | bytes:
-    """JSON text with KernelKit's NaN and infinity as the constants that pydantic reads."""
-    return to_json(jsonvalues.decode(text), inf_nan_mode="constants") if _TAG in text else text
-
-
-def _lines(cause: ValidationError, names: collections.abc.Iterable[str]) -> str:
-    lines = []
-    for one in cause.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in one["loc"])
-        said = one["msg"]
-        if one["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-            near = difflib.get_close_matches(where, list(names), n=1)
-            said = f"there is no such field; did you mean {near[0]!r}?" if near else "there is no such field"
-        elif one["type"] in {"missing", "missing_argument"}:
-            said = "this field is required"
-        else:
-            shown = repr(one["input"])
-            said += f" (got {shown if len(shown) <= 80 else shown[:77] + '…'})"
-        lines.append(f"  {where}: {said}" if where else f"  {said}")
-    return "\n".join(lines)
+def _show(parameter: inspect.Parameter) -> str:
+    """A parameter as one would write it, a long default shortened."""
+    shown = parameter.name
+    note = parameter.annotation
+    if note is not parameter.empty:
+        shown += f": {note if isinstance(note, str) else inspect.formatannotation(note)}"
+    if parameter.default is not parameter.empty:
+        default = repr(parameter.default)
+        default = default if len(default) <= 40 else "…"
+        shown += f" = {default}" if note is not parameter.empty else f"={default}"
+    return shown
