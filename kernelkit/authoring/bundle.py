@@ -98,23 +98,24 @@ def make_bundle(function: Callable[..., Any], *, task_id: str, sources: Mapping[
     `sources` (file name → text) default to those of the function and of its helpers from cells. Raises nothing for
     what cannot be pickled or is missing: that is in the report, and `check()` raises it.
     """
-    if is_by_reference(function):
-        header = _Header(task_id, function.__module__, function.__qualname__)
-        data = _frame(header, b"")
-        return Bundle(task_id, _hash(data), data, CaptureReport(total=len(data)))
-    found = captures.captured_names(function)
+    found = [] if is_by_reference(function) else captures.captured_names(function)
     missing = [_missing(one) for one in found if one.missing]
-    texts = dict(sources) if sources is not None else _sources_of(function)
     try:
-        pickled = dumps((function, _resolved_annotations(function)))
+        data = _pack(function, task_id, sources)
     except Exception as cause:  # pickling runs people's own `__reduce__` methods, which may raise anything
         troubles = missing + [one for one in _sized(found) if one.state != "ok"]
         if not any(one.state != "missing" for one in troubles):
             troubles.append(_whole_problem(function, cause))
         return Bundle(task_id, "", b"", CaptureReport(tuple(troubles)))
-    data = _frame(_Header(task_id, sources=texts), pickled)
     report = CaptureReport(tuple(missing + _sized(found)), total=len(data))
     return Bundle(task_id, _hash(data), data, report)
+
+
+def _pack(function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None) -> bytes:
+    if is_by_reference(function):
+        return _frame(_Header(task_id, function.__module__, function.__qualname__), b"")
+    texts = dict(sources) if sources is not None else _sources_of(function)
+    return _frame(_Header(task_id, sources=texts), dumps((function, _resolved_annotations(function))))
 
 
 def is_by_reference(function: Callable[..., Any]) -> bool:
@@ -399,11 +400,11 @@ def write_private(path: Path, data: bytes) -> None:
         raise StoreError(
             f"{path} could not be written: {cause.strerror}. Nothing was stored.", path=str(path)
         ) from cause
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def load_bundle(home: Home, hash: str) -> LoadedTask:
@@ -481,7 +482,16 @@ class TaskCode:
                 state = captures.capture_state(self._function)
                 if self._state is not None and self._state.proves_unchanged(state):
                     return latest
+                if self._hash_now() == latest.hash:
+                    self._state = state
+                    return latest
             return self._make(home).check()
+
+    def _hash_now(self) -> str:
+        try:
+            return _hash(_pack(self._function, self._task_id))
+        except Exception:  # as in make_bundle, which says what is wrong
+            return ""
 
     def _make(self, home: Home) -> Bundle:
         self._state = captures.capture_state(self._function)
