@@ -112,10 +112,15 @@ def make_bundle(function: Callable[..., Any], *, task_id: str, sources: Mapping[
 
 
 def _pack(function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None) -> bytes:
+    """The file's content: a header, and behind it the pickle of function and annotations. Copies large data once."""
+    target = _Capped(MAX_BUNDLE_BYTES)
     if is_by_reference(function):
-        return _frame(_Header(task_id, function.__module__, function.__qualname__), b"")
-    texts = dict(sources) if sources is not None else _sources_of(function)
-    return _frame(_Header(task_id, sources=texts), dumps((function, _resolved_annotations(function))))
+        target.write(_head(_Header(task_id, function.__module__, function.__qualname__)))
+    else:
+        texts = dict(sources) if sources is not None else _sources_of(function)
+        target.write(_head(_Header(task_id, sources=texts)))
+        _CellPickler(target, protocol=5).dump((function, _resolved_annotations(function)))
+    return target.getvalue()
 
 
 def is_by_reference(function: Callable[..., Any]) -> bool:
@@ -137,18 +142,13 @@ def code_fingerprint(function: Callable[..., Any], options_json: str) -> str:
     return hashlib.sha256(f"{function.__qualname__}\0{text}\0{options_json}".encode()).hexdigest()[:16]
 
 
-def dumps(value: object) -> bytes:
-    """`value` by cloudpickle, with cells' readable file names; raises `_TooLarge` past 256 MB, without copying on."""
-    target = _Capped(MAX_BUNDLE_BYTES)
-    _CellPickler(target, protocol=5).dump(value)
-    return target.getvalue()
-
-
 class _TooLarge(Exception):
     pass
 
 
 class _Capped(io.BytesIO):
+    """Raises `_TooLarge` as soon as it is over its limit, so that nothing larger is ever copied."""
+
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._left = limit
@@ -218,9 +218,9 @@ def _resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
         return {}  # `Signature` says so in words
 
 
-def _frame(header: _Header, pickled: bytes) -> bytes:
+def _head(header: _Header) -> bytes:
     head = msgspec.msgpack.encode(header)
-    return b"".join((_MAGIC, struct.pack(">I", len(head)), head, pickled))
+    return b"".join((_MAGIC, struct.pack(">I", len(head)), head))
 
 
 def _hash(data: bytes) -> str:
