@@ -7,11 +7,9 @@ never fails because of what it captures: `Bundle.check` raises at the trigger.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import inspect
-import io
 import linecache
 import os
 import secrets
@@ -21,7 +19,6 @@ import textwrap
 import threading
 import types
 import typing
-from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +28,11 @@ import cloudpickle
 import msgspec
 
 from kernelkit.authoring import captures, notebook
-from kernelkit.authoring.captures import MAX_BUNDLE_BYTES, Capture, CaptureReport, CaptureState, Found
+from kernelkit.authoring.captures import MAX_BUNDLE_BYTES, CaptureReport, CaptureState
+from kernelkit.authoring.pickling import Capped, CellPickler, missing, sized, whole_problem
 from kernelkit.authoring.signature import Signature
 from kernelkit.config import Home
-from kernelkit.errors import KernelKitError, StoreError, TaskNotPicklableError
+from kernelkit.errors import StoreError, TaskNotPicklableError
 
 _MAGIC = b"KKB1"
 
@@ -99,27 +97,27 @@ def make_bundle(function: Callable[..., Any], *, task_id: str, sources: Mapping[
     what cannot be pickled or is missing: that is in the report, and `check()` raises it.
     """
     found = [] if is_by_reference(function) else captures.captured_names(function)
-    missing = [_missing(one) for one in found if one.missing]
+    lost = [missing(one) for one in found if one.missing]
     try:
         data = _pack(function, task_id, sources)
     except Exception as cause:  # pickling runs people's own `__reduce__` methods, which may raise anything
-        troubles = missing + [one for one in _sized(found) if one.state != "ok"]
+        troubles = lost + [one for one in sized(found) if one.state != "ok"]
         if not any(one.state != "missing" for one in troubles):
-            troubles.append(_whole_problem(function, cause))
+            troubles.append(whole_problem(function, cause))
         return Bundle(task_id, "", b"", CaptureReport(tuple(troubles)))
-    report = CaptureReport(tuple(missing + _sized(found)), total=len(data))
+    report = CaptureReport(tuple(lost + sized(found)), total=len(data))
     return Bundle(task_id, _hash(data), data, report)
 
 
 def _pack(function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None) -> bytes:
     """The file's content: a header, and behind it the pickle of function and annotations. Copies large data once."""
-    target = _Capped(MAX_BUNDLE_BYTES)
+    target = Capped(MAX_BUNDLE_BYTES)
     if is_by_reference(function):
         target.write(_head(_Header(task_id, function.__module__, function.__qualname__)))
     else:
         texts = dict(sources) if sources is not None else _sources_of(function)
         target.write(_head(_Header(task_id, sources=texts)))
-        _CellPickler(target, protocol=5).dump((function, _resolved_annotations(function)))
+        CellPickler(target, protocol=5).dump((function, _resolved_annotations(function)))
     return target.getvalue()
 
 
@@ -140,71 +138,6 @@ def code_fingerprint(function: Callable[..., Any], options_json: str) -> str:
     code = getattr(inspect.unwrap(function), "__code__", None)
     text = source if source is not None or code is None else repr(_code_facts(code))
     return hashlib.sha256(f"{function.__qualname__}\0{text}\0{options_json}".encode()).hexdigest()[:16]
-
-
-class _TooLarge(Exception):
-    pass
-
-
-class _Capped(io.BytesIO):
-    """Raises `_TooLarge` as soon as it is over its limit, so that nothing larger is ever copied."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._left = limit
-
-    def write(self, data: Any) -> int:  # bytes, or pickle's own buffers
-        self._left -= memoryview(data).nbytes
-        if self._left < 0:
-            raise _TooLarge
-        return super().write(data)
-
-
-class _Counting(io.RawIOBase):
-    """Counts what it is given and keeps nothing."""
-
-    def __init__(self, limit: int) -> None:
-        self.size = 0
-        self._limit = limit
-
-    def write(self, data: Any) -> int:  # bytes, or pickle's own buffers
-        size = memoryview(data).nbytes
-        self.size += size
-        if self.size > self._limit:
-            raise _TooLarge
-        return size
-
-
-class _CellPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """Renames cells' files for tracebacks, and ships what pickle would only name inside the notebook."""
-
-
-def _reduce_code(code: types.CodeType) -> Any:
-    shown = notebook.shown_file(code.co_filename)
-    if shown != code.co_filename:
-        code = code.replace(co_filename=shown)
-    return cloudpickle.Pickler.dispatch_table[types.CodeType](code)
-
-
-def _reduce_cached(cached: Any) -> Any:  # functools.lru_cache(f): pickle names it `__main__.f`, which no worker has
-    if captures.travels_by_name(cached):
-        return cached.__reduce__()
-    limits = cached.cache_parameters()
-    return _rebuild_cached, (cached.__wrapped__, limits["maxsize"], limits["typed"])
-
-
-def _rebuild_cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    return functools.lru_cache(maxsize, typed)(function)
-
-
-def _reduce_newtype(new: Any) -> Any:
-    return new.__reduce__() if captures.travels_by_name(new) else (typing.NewType, (new.__name__, new.__supertype__))
-
-
-_CellPickler.dispatch_table = ChainMap(
-    {types.CodeType: _reduce_code, functools._lru_cache_wrapper: _reduce_cached, typing.NewType: _reduce_newtype},
-    cloudpickle.Pickler.dispatch_table,
-)
 
 
 def _resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
@@ -235,97 +168,6 @@ def _unwrapped(bound: Any) -> Any:  # a Task, a decorated function or the functi
             return bound
         bound, seen = inner, seen + 1
     return bound
-
-
-# ---- saying what is in it --------------------------------------------------------------------------------------------
-
-
-def _missing(found: Found) -> Capture:
-    return Capture(
-        found.name,
-        state="missing",
-        fix=f"Run the cell that defines `{found.name}`, or define it in the task; then trigger again.",
-        via=found.via,
-    )
-
-
-def _sized(found: list[Found]) -> list[Capture]:
-    return [_measured(one) for one in found if not one.missing]
-
-
-def _measured(found: Found) -> Capture:
-    kind = type(found.value)
-    named = (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    target = _Counting(MAX_BUNDLE_BYTES)
-    try:
-        _CellPickler(target, protocol=5).dump(found.value)
-    except _TooLarge:
-        return Capture(
-            found.name,
-            named,
-            state="too large",
-            problem=f"which is over {captures.size_text(MAX_BUNDLE_BYTES)}",
-            fix="Write it to a file and give the task its path as a parameter.",
-            cell=_cell(found.name),
-            via=found.via,
-        )
-    except Exception as cause:  # as in make_bundle
-        return Capture(
-            found.name,
-            named,
-            state="unpicklable",
-            problem=_reason(cause),
-            fix=_fix(kind, found.name),
-            cell=_cell(found.name),
-            via=found.via,
-        )
-    large = target.size > captures.WARN_BUNDLE_BYTES // 100
-    return Capture(found.name, named, size=target.size, cell=_cell(found.name) if large else None, via=found.via)
-
-
-def _cell(name: str) -> int | None:
-    return notebook.cell_assigning(name.partition(".")[0])
-
-
-def _reason(cause: Exception) -> str:
-    text = str(cause).rstrip(".") or type(cause).__name__
-    return text if isinstance(cause, (TypeError, KernelKitError)) else f"{type(cause).__name__}: {text}"
-
-
-def _fix(kind: type, name: str) -> str:
-    home = kind.__module__.partition(".")[0]
-    word = kind.__qualname__.lower()
-    if name == "get_ipython" or home in ("IPython", "ipykernel"):
-        return "Workers have no notebook around them: do this part in a cell of its own, outside the task."
-    if home in ("ipywidgets", "anywidget"):
-        return "Workers cannot reach widgets: report progress with kk.metadata.set(…) or kk.track(…)."
-    if home in ("_io", "socket", "sqlite3", "duckdb", "_duckdb") or "connection" in word or "client" in word:
-        return "Open it inside the task's body."
-    if "generator" in word:
-        return f"Make it a list (`{name} = list({name})`), or create it inside the task's body."
-    if home in ("_thread", "threading", "asyncio", "_asyncio", "multiprocessing"):
-        return "Create it inside the task's body; it cannot be shared with the notebook."
-    return "Create it inside the task's body, or pass what the task needs of it as a parameter."
-
-
-def _whole_problem(function: Callable[..., Any], cause: Exception) -> Capture:
-    if isinstance(cause, _TooLarge):
-        return Capture(
-            function.__name__,
-            "function",
-            state="too large",
-            problem=f"and with its globals it is over {captures.size_text(MAX_BUNDLE_BYTES)}",
-            fix="Write the largest of them to files and give the task their paths as parameters.",
-        )
-    return Capture(
-        function.__name__,
-        "function",
-        state="unpicklable",
-        problem=_reason(cause),
-        fix="Create what it needs inside the task's body, or move the function to a module file.",
-    )
 
 
 # ---- sources ---------------------------------------------------------------------------------------------------------
