@@ -1,0 +1,148 @@
+"""A second, plainer telling of the log, against which the laws hold the engine.
+
+It shares no code with `engine/apply.py`: where the two disagree, one of them is wrong. Ended runs stay in it, so that
+an event which comes after the end is seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kernelkit.models import event as ev
+from kernelkit.models.run import FINAL, RunStatus
+
+
+@dataclass(slots=True)
+class Entry:
+    """One run as the log tells it."""
+
+    id: str
+    queue: str
+    isolation: str
+    order: int
+    parent: str | None
+    status: RunStatus = RunStatus.QUEUED
+    fence: str = ""
+    worker: str = ""
+    locked: tuple[str, str, str] | None = None  # version, bundle and environment of its first dispatch
+    ended_attempts: int = 0
+    max_attempts: int = 0
+    unbegun: int = 0  # dispatches in a row that never began, through a worker's fault
+    retry_at: int = 0
+    kept: bool = False
+    canceled: bool = False
+    ended: bool = False
+    ends: int = 0
+    ops: set[tuple[str, str]] = field(default_factory=set)  # with the fence they were done under
+    increments: int = 0
+    metadata: str = "{}"
+    children: set[str] = field(default_factory=set)
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.fence) or self.kept
+
+    @property
+    def is_ready(self) -> bool:
+        return self.status is RunStatus.QUEUED and not self.retry_at
+
+
+@dataclass(slots=True)
+class WorkerEntry:
+    env_id: str
+    isolation: str
+    retired: bool = False
+
+
+class Book:
+    """All runs and workers the log tells of, and which of them hold slots."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.runs: dict[str, Entry] = {}
+        self.live: dict[str, Entry] = {}
+        self.workers: dict[str, WorkerEntry] = {}
+        self.limits: dict[str, int] = {}
+        self.fences: set[str] = set()
+
+    def holders(self) -> list[Entry]:
+        return [entry for entry in self.live.values() if entry.holds]
+
+    def write(self, event: ev.AnyEvent) -> None:
+        """Tell of one more event; the laws have passed it."""
+        self.seq += 1
+        match event:
+            case ev.TaskDefined():
+                spec = event.version.spec
+                if spec.concurrency_limit is not None:
+                    self.limits[spec.queue_name] = spec.concurrency_limit
+                elif not spec.queue:
+                    self.limits.pop(spec.queue_name, None)
+            case ev.RunTriggered():
+                entry = Entry(
+                    event.run_id, event.queue, event.isolation, self.seq, event.parent_id, metadata=event.metadata
+                )
+                self.runs[entry.id] = self.live[entry.id] = entry
+                if event.parent_id in self.runs:
+                    self.runs[event.parent_id].children.add(entry.id)
+            case ev.WorkerPlanned():
+                self.workers[event.worker_id] = WorkerEntry(event.env_id, event.isolation)
+            case ev.WorkerRetired():
+                self.workers[event.worker_id].retired = True
+            case ev.WorkerGone():
+                del self.workers[event.worker_id]
+            case ev.WorkerRunning() | ev.BundleCaptured() | ev.TagsAdded():
+                pass
+            case _:
+                self._write_of(self.runs[event.run_id], event)
+
+    def _write_of(self, entry: Entry, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.RunDispatched():
+                entry.status, entry.fence, entry.worker = RunStatus.DEQUEUED, event.fence, event.worker_id
+                entry.locked = (event.version, event.bundle, event.env_id)
+                entry.max_attempts, entry.kept = event.max_attempts, False
+                self.fences.add(event.fence)
+            case ev.DispatchUndone():
+                entry.status, entry.fence = RunStatus.QUEUED, ""
+                entry.unbegun += event.blames_worker
+            case ev.AttemptStarted():
+                entry.unbegun = 0
+                if not entry.canceled:
+                    entry.status = RunStatus.EXECUTING
+            case ev.AttemptFailed():
+                entry.status = RunStatus.EXECUTING if event.keeps_slot else RunStatus.QUEUED
+                entry.kept, entry.retry_at, entry.fence = event.keeps_slot, event.retry_at, ""
+                entry.ended_attempts += 1
+            case ev.RetryDue():
+                entry.retry_at = 0
+            case ev.RunFinished():
+                entry.status, entry.fence = event.status, ""
+                self._end(entry)
+            case ev.RunCanceled():
+                entry.status, entry.canceled, entry.retry_at, entry.kept = RunStatus.CANCELED, True, 0, False
+                if not entry.fence:
+                    self._end(entry)
+            case ev.AttemptStopped():
+                entry.fence = ""
+                self._end(entry)
+            case ev.OpDone():
+                entry.ops.add((entry.fence, event.op))
+                entry.increments += event.op.startswith("increment")
+            case ev.MetadataChanged():
+                entry.metadata = event.metadata
+            case _:
+                raise AssertionError(f"the book knows nothing of {event}")
+
+    def _end(self, entry: Entry) -> None:
+        assert entry.status in FINAL
+        entry.ended = True
+        entry.ends += 1
+        self.live.pop(entry.id, None)
+
+    @classmethod
+    def of(cls, events: list[ev.AnyEvent]) -> Book:
+        book = cls()
+        for event in events:
+            book.write(event)
+        return book

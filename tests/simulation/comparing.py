@@ -1,0 +1,49 @@
+"""States taken apart so that two can be compared, and what differs named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernelkit.engine.state import State
+
+
+def fields_of(state: State) -> dict[str, object]:
+    """What is written down of a state."""
+    return {
+        "seq": state.seq,
+        "runs": state.runs,
+        "tasks": state.tasks,
+        "bundles": state.bundles,
+        "numbers": state.numbers,
+        "workers": state.workers,
+        "limits": state.limits,
+    }
+
+
+def indexes_of(state: State) -> dict[str, object]:
+    """The indexes of a state without entries that `head` and `next_due` would drop when they meet them."""
+    lanes: dict[object, list[tuple[int, str]]] = {}
+    for lane, heap in state.lanes.items():
+        ready = {
+            (order, run_id)
+            for order, run_id in heap
+            if run_id in state.runs and state.runs[run_id].is_ready and state.runs[run_id].order == order
+        }
+        if ready:
+            lanes[lane] = sorted(ready)
+    return {
+        "holders": state.holders,
+        "by_queue": state.by_queue,
+        "by_worker": state.by_worker,
+        "by_parent": state.by_parent,
+        "by_env": state.by_env,
+        "lanes": lanes,
+        "kept": set(state.kept),
+        "due": {(at, i) for at, i in state.due if i in state.runs and state.runs[i].retry_at == at},
+    }
+
+
+def difference(left: dict[Any, Any], right: dict[Any, Any]) -> str:
+    """The first few keys under which two tellings differ."""
+    keys = [key for key in (left.keys() | right.keys()) if left.get(key) != right.get(key)]
+    return "; ".join(f"{key}: {left.get(key)} is not {right.get(key)}" for key in keys[:3])

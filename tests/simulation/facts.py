@@ -1,0 +1,46 @@
+"""What happened in a history, counted, so that the tests can say how thick the histories are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from kernelkit.engine import commands as c
+
+
+@dataclass
+class Facts:
+    """Counts by name: kinds of commands (reports by their bodies) and kinds of trouble."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+
+    def count(self, command: c.Command) -> None:
+        name = type(command).__name__
+        self.counts[name] += 1
+        if isinstance(command, c.TakeReport):
+            self.counts[f"TakeReport {type(command.body).__name__}"] += 1
+
+    def note(self, what: str) -> None:
+        self.counts[what] += 1
+
+
+@dataclass
+class Density:
+    """Of many histories: how many events on average, and what share of them has each kind of fact."""
+
+    histories: int = 0
+    events: int = 0
+    having: Counter[str] = field(default_factory=Counter)
+
+    def add(self, facts: Facts) -> None:
+        self.histories += 1
+        self.events += facts.events
+        self.having.update(set(facts.counts))
+
+    @property
+    def mean_events(self) -> float:
+        return self.events / self.histories
+
+    def share(self, what: str) -> float:
+        return self.having[what] / self.histories

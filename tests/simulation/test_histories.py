@@ -1,0 +1,65 @@
+"""The pure engine under thousands of seeded histories; `KK_SEED=417` plays one of them again."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from kernelkit.engine import commands as c
+from kernelkit.wire import messages as m
+from tests.simulation.histories import run_histories, run_history, seed_of_shell
+from tests.simulation.world import World
+
+CHUNKS = 8
+HISTORIES_EACH = 250
+SHARE = 0.05
+
+COMMANDS = [command.__name__ for command in typing.get_args(c.Command)]
+REPORTS = [f"TakeReport {body.__name__}" for body in typing.get_args(m.ReportBody)]
+TROUBLE = [
+    "batch",
+    "capture",
+    "clock back",
+    "clock forward",
+    "connection lost",
+    "crash",
+    "crash with uncommitted events",
+    "kept slot",
+    "lost reply",
+    "op sent again",
+    "orphan",
+    "redefinition",
+    "refusal",
+    "report twice",
+    "report under a stale fence",
+    "reports sent again",
+    "resend",
+    "spawn failure",
+    "start overdue",
+    "takeover",
+    "worker lost mid-run",
+]
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_law_holds_in_seeded_histories(chunk: int) -> None:
+    seed = seed_of_shell()
+    if seed is not None:
+        run_history(seed)
+        return
+
+    density = run_histories(range(chunk * HISTORIES_EACH, (chunk + 1) * HISTORIES_EACH))
+
+    assert density.mean_events >= 200
+    thin = {fact: density.share(fact) for fact in (*COMMANDS, *REPORTS, *TROUBLE) if density.share(fact) < SHARE}
+    assert not thin, "these happen in too few histories to prove anything"
+
+
+def test_a_seed_is_a_reproducible_history() -> None:
+    first, second = World(7), World(7)
+    first.run()
+    second.run()
+
+    assert first.disk.log == second.disk.log
+    assert first.facts == second.facts

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.histories import first_broken_law, run_histories
+from tests.simulation.mutants import MUTANTS, Mutant
+
+SEEDS = range(40)
+
+
+def test_the_engine_as_it_is_keeps_every_law_in_the_histories_of_the_mutants() -> None:
+    assert run_histories(SEEDS).histories == len(SEEDS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+def test_a_mistaken_engine_is_caught(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant.make(monkeypatch)
+
+    found = first_broken_law(SEEDS)
+
+    assert found is not None, f"{mutant.name} keeps every law: {mutant.make.__doc__}"
+    assert found[1] in mutant.laws
