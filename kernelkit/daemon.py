@@ -104,7 +104,8 @@ class Daemon:
         self._core.on_timer = self._set_timer
         self._keepers = Keepers(home)
         self._fleet = Fleet(self._core, home, settings, self._keepers, time.monotonic)
-        logbook = Logbook()
+        highest = self._store.line_counts(list(self._core.state.runs))
+        logbook = Logbook({run_id: number + 1 for run_id, number in highest.items()})
         notices = Notices(self._core, logbook, self._loop.call_later)
         started_at = WallClock().now()
         self._requests = Requests(

@@ -116,7 +116,7 @@ class Registration:
             owner=self.owner or detect_owner(self.function),
             env_id=_surroundings.write(caller.home),
             bundle=bundle,
-            fingerprint=code_fingerprint(self.function, msgspec.json.encode(options).decode()),
+            fingerprint=code_fingerprint(self.function, _behaviour(options)),
             isolation=self.isolation,
             queue=options.queue,
             concurrency_limit=options.concurrency_limit,
@@ -144,6 +144,11 @@ class Registration:
         number, session = notebook.cell_number(code.co_filename), notebook.session_name()
         cell = f"cell [{number}]" if number else "a cell"
         return f"{cell} of {os.path.basename(session)}" if session else cell
+
+
+def _behaviour(options: TaskOptions) -> str:
+    """The options that make a version: not those that only say how the id is claimed."""
+    return msgspec.json.encode(msgspec.structs.replace(options, replace=False, explicit_id=False)).decode()
 
 
 def tell_all(caller: Caller) -> None:

@@ -106,7 +106,7 @@ def _define(state: State, command: c.DefineTask, now: int) -> Sequence[ev.AnyEve
 
 def _refuse_clash(known: TaskSpec, spec: TaskSpec, connected: frozenset[str]) -> None:
     if known.owner == spec.owner:
-        if known.function != spec.function:
+        if spec.explicit_id and _name(known) != _name(spec):
             raise DuplicateTaskError(
                 f"The id {spec.id!r} already belongs to the function {known.function!r} "
                 f"({known.where or known.owner}); {spec.function!r} cannot take it. "
@@ -119,6 +119,11 @@ def _refuse_clash(known: TaskSpec, spec: TaskSpec, connected: frozenset[str]) ->
             "Give one of them another id=, or pass replace=True to take it over.",
             task_id=spec.id,
         )
+
+
+def _name(spec: TaskSpec) -> str:
+    """The function's own name, without the class or function it was defined in."""
+    return spec.function.rpartition(".")[2]
 
 
 def _next_number(state: State, task_id: str, now: int) -> str:
@@ -134,7 +139,8 @@ def _next_number(state: State, task_id: str, now: int) -> str:
 def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
     if len(command.items) > MAX_BATCH:
         raise InvalidOptionError(f"A batch has at most {MAX_BATCH:,} items; this one has {len(command.items):,}.")
-    fresh = [item for item in command.items if item.run_id not in state.runs and item.run_id not in command.known]
+    items = {item.run_id: item for item in command.items}.values()  # an id makes one run, also within a batch
+    fresh = [item for item in items if item.run_id not in state.runs and item.run_id not in command.known]
     return [_triggered(state, item, now, batch_id=command.batch_id or None) for item in fresh]
 
 
@@ -142,9 +148,11 @@ def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now:
     parent = run_of(state, command)
     if body.op in parent.ops:
         return ()
-    events: list[ev.AnyEvent] = [
-        _triggered(state, item, now, batch_id=body.batch_id or None, parent=parent) for item in body.items
-    ]
+    events: list[ev.AnyEvent] = []
+    for item in body.items:
+        events.append(_triggered(state, item, now, batch_id=body.batch_id or None, parent=parent))
+        if parent.status is RunStatus.CANCELED:  # its code has not stopped yet: what it still starts ends with it
+            events.append(ev.RunCanceled(now, item.run_id, _with_parent(parent.id)))
     events.append(ev.OpDone(now, parent.id, body.op))
     return events
 
@@ -213,7 +221,11 @@ def _cancel(state: State, run_id: str, reason: str, now: int) -> Iterator[ev.Any
     if run.status is not RunStatus.CANCELED:
         yield ev.RunCanceled(now, run_id, reason)
     for child in sorted(state.by_parent.get(run_id, ())):
-        yield from _cancel(state, child, f"Parent {run_id} was canceled", now)
+        yield from _cancel(state, child, _with_parent(run_id), now)
+
+
+def _with_parent(run_id: str) -> str:
+    return f"Parent {run_id} was canceled"
 
 
 # ---- time --------------------------------------------------------------------------------------------------------

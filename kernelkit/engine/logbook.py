@@ -15,8 +15,9 @@ TAIL = 50
 class Logbook:
     """Numbers the lines of live runs; a gap in the numbers is a count of dropped lines."""
 
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+    def __init__(self, counts: dict[str, int] | None = None) -> None:
+        """`counts` is how many lines each live run of a former engine has."""
+        self._counts = dict(counts or {})
         self._tails: dict[str, deque[LogLine]] = {}
 
     def take(self, logs: WorkerLogs) -> list[LineRow]:

@@ -16,7 +16,11 @@ def delay_s(policy: RetryPolicy, attempt: int, jitter: float) -> float:
     [0.5, 0.9, 1.62]
     """
     stretch = 1.0 + jitter if policy.randomize else 1.0
-    return round(min(policy.max_timeout, stretch * policy.min_timeout * policy.factor ** (attempt - 1)), 3)
+    try:
+        grown = policy.factor ** (attempt - 1)
+    except OverflowError:
+        return policy.max_timeout
+    return round(min(policy.max_timeout, stretch * policy.min_timeout * grown), 3)
 
 
 def retry_delay_s(

@@ -41,6 +41,7 @@ from kernelkit.wire import messages as m
 from kernelkit.wire.launch import ENGINE_MODULE
 
 STUCK_AFTER_S = 60.0
+ASKED_TO_END = 10  # times; a body may swallow a cancellation or two
 _OPEN = ("QUEUED", "DEQUEUED", "EXECUTING", "DELAYED", "WAITING", "PENDING_VERSION")
 
 
@@ -82,8 +83,10 @@ class VirtualEngine:
         self._settle(0.0)
 
     def close(self) -> None:
-        self._loop.ask(self._fleet.end_all).result(STUCK_AFTER_S)
-        self._loop.settle(0.0, 5.0)
+        for _ in range(ASKED_TO_END):
+            if not self._loop.ask(self._fleet.end_all).result(STUCK_AFTER_S):
+                break
+            self._loop.settle(0.0, 5.0)
         self._loop.ask(self._store.close).result(STUCK_AFTER_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5.0)

@@ -156,8 +156,9 @@ class LocalFleet:
                 run_id=attempt.run_id,
             )
 
-    def end_all(self) -> None:
-        """The engine is going: cancel what still runs."""
+    def end_all(self) -> bool:
+        """The engine is going: cancel what still runs; False when nothing does."""
+        running = bool(self._async or self._threads)
         for task, scope in list(self._async.values()):
             scope.stop_reason = "the test engine has ended"
             task.cancel()
@@ -165,6 +166,7 @@ class LocalFleet:
             scope.stop_reason = "the test engine has ended"
             scope.signal.set(scope.stop_reason)
             _interrupt(thread)
+        return running
 
 
 def _interrupt(thread: threading.Thread) -> None:
