@@ -7,6 +7,7 @@ registered per caller, and again whenever a trigger finds that its captured glob
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import weakref
@@ -148,7 +149,7 @@ class Registration:
 
 def _behaviour(options: TaskOptions) -> str:
     """The options that make a version: not those that only say how the id is claimed."""
-    return msgspec.json.encode(msgspec.structs.replace(options, replace=False, explicit_id=False)).decode()
+    return msgspec.json.encode(dataclasses.replace(options, replace=False, explicit_id=False)).decode()
 
 
 def tell_all(caller: Caller) -> None:
