@@ -1,8 +1,9 @@
 """The static face: what a saved, exported or reopened notebook shows.
 
-Only `table tr th td p hr br strong code pre a` with `align` and `colspan`, because sanitizers take everything else
-away or print it. Nothing here may be untrue tomorrow: full dates and the zone, no countdown, no "ago". Every text
-goes through `esc`.
+Only `table tr th td p div hr br strong code pre a` with `align` and `colspan`, because sanitizers take everything else
+away or print it. Nothing here may be untrue tomorrow: full dates and the zone, no countdown, no "ago". Every text goes
+through `esc`. What a newcomer would get wrong: JupyterLab's style sheet aligns every cell of a table to the right and
+beats the cell's own `align`, so what stands on the left is a `div` inside its cell.
 """
 
 from __future__ import annotations
@@ -29,28 +30,32 @@ def told(status: str, word: str) -> str:
     return f"{esc(words.STATUSES[status].sign)}{NBSP}{esc(word)}"
 
 
+def left(cell: str) -> str:
+    """HTML that stands on the left of its cell, in JupyterLab as well."""
+    return f'<div align="left">{cell}</div>'
+
+
 def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
     """A table of columns `(title, align)`; the cells of `rows` are HTML already."""
-    titles = "".join(f'<th align="{align}">{esc(title)}</th>' for title, align in head)
-    right = [align == "right" for _, align in head]
+    aligns = [align for _, align in head]
+    titles = "".join(_cell("th", esc(title), align) for title, align in head)
     body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td align="right">{cell}</td>' if is_right else f'<td align="left">{cell}</td>'
-            for cell, is_right in zip(row, right, strict=True)
-        )
-        + "</tr>\n"
+        f"<tr>{''.join(_cell('td', cell, align) for cell, align in zip(row, aligns, strict=True))}</tr>\n"
         for row in rows
     )
     return f"<table>\n<tr>{titles}</tr>\n{body}</table>"
 
 
+def _cell(tag: str, cell: str, align: str) -> str:
+    return f'<{tag} align="{align}">{left(cell) if align == "left" and cell else cell}</{tag}>'
+
+
 def facts(heading: str, rows: Iterable[tuple[str, str]]) -> str:
     """A heading over two columns, name and HTML; rows without content are left out."""
     body = "".join(
-        f'<tr><td align="left">{esc(name)}</td><td align="left">{cell}</td></tr>\n' for name, cell in rows if cell
+        f"<tr>{_cell('td', esc(name), 'left')}{_cell('td', cell, 'left')}</tr>\n" for name, cell in rows if cell
     )
-    return f'<table>\n<tr><th align="left" colspan="2">{heading}</th></tr>\n{body}</table>'
+    return f'<table>\n<tr><th align="left" colspan="2">{left(heading)}</th></tr>\n{body}</table>'
 
 
 def run_html(card: RunCard) -> str:

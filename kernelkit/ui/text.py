@@ -96,6 +96,8 @@ def _details(card: RunCard, width: int) -> list[str]:
         since = f"since {card.started}" if card.started else ""
         where = f"on worker {card.worker}" if card.worker else ""
         told = " · ".join(part for part in (card.attempt, f"queue {card.queue}", f"{since} {where}".strip()) if part)
+        if words.cells(told) > width - 2:
+            told = " · ".join(part for part in (card.attempt, f"queue {card.queue}", since) if part)
         later = reason_text(card.reason[1:], card)
         return [f"  {told}", *_wrapped(later, width)]
     return _wrapped(words.phrase(reason_text(card.reason, card)), width)

@@ -1,6 +1,7 @@
-"""A private JupyterLab, and Chromium looking at it: nothing of the person's own Jupyter leaks in, nothing leaves the machine.
+"""A private JupyterLab, and Chromium looking at it.
 
-Debian's Chromium is started by path. Lab's news and update checks are off, and each notebook has a project folder of its own.
+Nothing of the person's own Jupyter leaks in, nothing leaves the machine. Debian's Chromium is started by path, Lab's
+news and update checks are off, and each Lab has a project folder of its own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
@@ -124,22 +125,25 @@ class Notebook:
         """The output area of the code cell with that number, from 0."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea")
 
-    def save(self) -> nbformat.NotebookNode:
+    def save(self) -> dict[str, Any]:
         """Save as a person would, and the file as it is then."""
         before = self.path.stat().st_mtime_ns
         self.page.keyboard.press("Control+s")
         end = time.monotonic() + 15
-        while self.path.stat().st_mtime_ns == before:
-            assert time.monotonic() < end, "the notebook was not saved"
+        while True:
             self.page.wait_for_timeout(50)
-        return nbformat.read(self.path, as_version=4)
+            with contextlib.suppress(json.JSONDecodeError):  # the server is still writing it
+                if self.path.stat().st_mtime_ns != before:
+                    saved: dict[str, Any] = json.loads(self.path.read_text())
+                    return saved
+            assert time.monotonic() < end, "the notebook was not saved"
 
     def reload(self) -> None:
         self.page.reload(wait_until="domcontentloaded")
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """The cells are drawn and the kernel is idle. Lab's own dot says idle before there is a kernel, so ask the server."""
+        """The cells are drawn and the kernel is idle. Lab's dot says idle before there is a kernel: ask the server."""
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         end = time.monotonic() + 60
         while not any(_is_idle(session) for session in self.lab.sessions()):
@@ -160,11 +164,19 @@ def open_notebook(
 ) -> Iterator[Notebook]:
     """Write a notebook of these cells and open it in a browser of its own."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in cells], metadata={"kernelspec": kernel}
-    )
+    code: list[dict[str, Any]] = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "source": source,
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, source in enumerate(cells)
+    ]
     path = lab.root / f"{name}.ipynb"
-    nbformat.write(made, path)
+    path.write_text(json.dumps({"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
     with sync_playwright() as playwright:
         browser: Browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         try:

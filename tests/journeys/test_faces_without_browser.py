@@ -1,0 +1,113 @@
+"""The faces where nobody draws widgets: a notebook run by a program, and IPython in a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import pytest
+from nbformat import NotebookNode
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A project folder of its own, whose engine is stopped at the end."""
+    folder = tmp_path / "project"
+    (folder / ".git").mkdir(parents=True)
+    yield folder
+    subprocess.run([sys.executable, "-m", "kernelkit", "down", "--now"], cwd=folder, check=True, capture_output=True)
+
+
+def executed(project: Path, *cells: str) -> list[list[dict[str, Any]]]:
+    """The outputs of each cell, as the saved notebook has them."""
+    code = [
+        {"cell_type": "code", "id": f"c{n}", "source": cell, "metadata": {}, "outputs": []}
+        for n, cell in enumerate(cells)
+    ]
+    made = NotebookNode(
+        nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=[NotebookNode(cell) for cell in code]
+    )
+    client = nbclient.NotebookClient(
+        made,
+        timeout=60,
+        resources={"metadata": {"path": str(project)}},
+        kernel_name="python3",
+        store_widget_state=False,
+    )
+    client.execute()
+    return [json.loads(json.dumps(cell["outputs"])) for cell in made["cells"]]
+
+
+def test_a_notebook_run_by_a_program_keeps_readable_cards(project: Path) -> None:
+    outputs = executed(
+        project,
+        "%load_ext kernelkit",
+        "@kk.task\nasync def double(n: int):\n    return 2 * n\n\n@kk.task(retries=1)\nasync def fail():\n    raise ValueError('no rows')",
+        "first = double.trigger(n=21)\nfirst",
+        "second = fail.trigger()\nsecond",
+        "import time\nfirst.result(); second.result()\ntime.sleep(0.5)",
+        "kk.runs.list()",
+        "double",
+        "first",
+    )
+    assert outputs[0] == []
+    for cell, told in ((2, "double: Completed"), (3, "fail: Failed")):
+        (shown,) = outputs[cell]
+        assert told in shown["data"]["text/html"], shown
+        assert "application/vnd.jupyter.widget-view+json" not in shown["data"]
+    assert "ValueError: no rows" in outputs[3][0]["data"]["text/plain"]
+    assert "1–2 of 2, newest first" in outputs[5][0]["data"]["text/plain"]
+    assert "double, version" in outputs[6][0]["data"]["text/html"]
+    assert "Completed" in outputs[7][0]["data"]["text/plain"]
+    assert not any(output["output_type"] in ("stream", "error") for cell in outputs for output in cell)
+
+
+def test_a_card_that_is_live_when_the_notebook_ends_has_its_static_face_beside_it(project: Path) -> None:
+    outputs = executed(
+        project,
+        "%load_ext kernelkit",
+        "@kk.task\nasync def nap():\n    import asyncio\n    await asyncio.sleep(600)",
+        "run = nap.trigger()\nrun",
+        "run.cancel().status",
+        "late = nap.trigger()\nlate",
+    )
+    (late,) = outputs[4]
+    assert set(late["data"]) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
+    assert "as of" in late["data"]["text/html"]
+
+
+def test_a_terminal_prints_the_text_face(project: Path) -> None:
+    script = """\
+%load_ext kernelkit
+@kk.task
+async def double(n: int):
+    return 2 * n
+
+run = double.trigger(n=21)
+done = run.result()
+run
+kk.engine
+"""
+    (project / "session.ipy").write_text(script)
+    shown = subprocess.run(
+        [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit", "--simple-prompt"],
+        input=script.replace("\n    return", "\n    return"),
+        cwd=project,
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "COLUMNS": "80"},
+    ).stdout
+    assert "✓ double  Completed" in shown, shown
+    assert "output  42" in shown
+    assert "✓ Engine healthy" in shown
+    assert "RunWidget" not in shown

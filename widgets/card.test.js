@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { Window } from 'happy-dom';
+
+const AT = Date.parse('2026-11-21T13:33:21Z');
+
+/** A model as anywidget hands it over, whose kernel is the test. */
+class FakeModel {
+  constructor(view) {
+    this.state = { view, link: { state: 'live' }, answer: {}, beat: 0 };
+    this.heard = new Map();
+    this.sent = [];
+  }
+
+  get(name) { return this.state[name]; }
+  on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
+  off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
+  send(content) { this.sent.push(content); }
+
+  say(name, value) {
+    this.state[name] = value;
+    for (const callback of this.heard.get(name) ?? this.heard.get(`change:${name}`) ?? []) callback();
+  }
+
+  get listeners() { return [...this.heard.values()].flat().length; }
+}
+
+const executing = (more = {}) => ({
+  run_id: 'run_1', task: 'embed-documents', status: 'EXECUTING', word: 'Executing', title: 'EXECUTING',
+  since: '2026-11-21T13:31:07Z', as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21',
+  reason: [{ text: 'Attempt 1 started 14:31:07.' }], attempt: 'attempt 1 of 3', queue: 'embeddings',
+  bars: [{ label: 'Embedding', done: 1204, total: 4800, share: 0.25, left: '06:40' }],
+  logs: [{ time: '14:33:14', level: 'warn', text: 'truncated' }], metadata: [{ key: 'model', value: 'bge-small' }], ...more,
+});
+
+let render;
+let place;
+let end;
+
+beforeEach(async () => {
+  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
+  const window = new Window();
+  for (const name of ['document', 'Node', 'getSelection', 'HTMLElement']) globalThis[name] = window[name];
+  ({ render } = await import('./card.js'));
+  place = document.createElement('div');
+  document.body.append(place);
+});
+
+afterEach(() => {
+  end?.();
+  end = undefined;
+  mock.timers.reset();
+});
+
+const shown = (view) => {
+  const model = new FakeModel(view);
+  end = render({ model, el: place });
+  return model;
+};
+const one = (selector) => place.querySelector(selector);
+const text = (selector) => one(selector).textContent;
+
+test('the first two rows say what, in which status, for how long and why', () => {
+  shown(executing());
+  assert.equal(text('.name'), 'embed-documents');
+  assert.equal(text('.status'), 'Executing');
+  assert.equal(text('.clock'), '02:14');
+  assert.equal(text('.why'), 'Attempt 1 started 14:31:07.');
+  assert.equal(one('.kk').getAttribute('aria-label'), 'Run of embed-documents: Executing');
+});
+
+test('the clock ticks without a message', () => {
+  shown(executing());
+  mock.timers.tick(3000);
+  assert.equal(text('.clock'), '02:17');
+});
+
+test('a bar has its values for those who cannot see it', () => {
+  shown(executing());
+  const bar = one('[role=progressbar]');
+  assert.deepEqual(['aria-label', 'aria-valuemax', 'aria-valuenow'].map((name) => bar.getAttribute(name)), ['Embedding', '4800', '1204']);
+  assert.equal(one('.bar > i').style.width, '25%');
+});
+
+test('logs keep four rows and are not read out', () => {
+  shown(executing());
+  assert.equal(place.querySelectorAll('.log > div').length, 4);
+  assert.equal(one('.log').getAttribute('aria-live'), 'off');
+});
+
+test('hostile text stays text', () => {
+  const evil = '<img src=x onerror="globalThis.hit = true"><script>globalThis.hit = true</script>';
+  shown(executing({
+    task: evil, word: evil, queue: evil, tags: [evil], facts: [evil], attempt: evil, reason: [{ text: evil, kind: 'mono' }],
+    logs: [{ time: evil, level: evil, text: evil }], metadata: [{ key: evil, value: evil }], bars: [{ label: evil, done: 1 }],
+    output: { kind: evil, size: evil, text: evil, flat: '' },
+    error: { name: evil, message: evil, note: evil, traceback: evil, frames: [{ place: evil, function: evil, line: 3, source: evil, before: evil }] },
+  }));
+  assert.equal(place.querySelectorAll('img, script').length, 0);
+  assert.ok(place.textContent.includes(evil));
+  assert.equal(globalThis.hit, undefined);
+});
+
+test('a click on Cancel is said at once, and that it waits after a second', () => {
+  const model = shown(executing());
+  one('.head button').click();
+  assert.deepEqual(model.sent, [{ do: 'cancel', n: 1 }]);
+  assert.equal(text('.head button'), 'Canceling…');
+  assert.ok(one('.head button').disabled);
+  mock.timers.tick(1500);
+  assert.ok(text('.why').includes('kernelkit cancel run_1'));
+  model.say('answer', { to: 1, ok: true });
+  assert.equal(text('.why'), 'Attempt 1 started 14:31:07.');
+  assert.equal(text('.head button'), 'Canceling…');
+});
+
+test('a refused cancel says why and may be tried again', () => {
+  const model = shown(executing());
+  one('.head button').click();
+  model.say('answer', { to: 1, ok: false, text: 'No engine answers.' });
+  assert.equal(text('.why'), 'Not canceled: No engine answers.');
+  assert.ok(!one('.head button').disabled);
+});
+
+test('a gone engine stops the clock and the actions and says since when', () => {
+  const model = shown(executing());
+  model.say('link', { state: 'silent', since: AT - 24_000 });
+  mock.timers.tick(1000);
+  assert.ok(text('.strip').startsWith('No word from the engine for 0:25. Showing what was known at 14:33:21'));
+  assert.equal(text('.status'), 'Executing, last known');
+  assert.equal(text('.clock'), '02:14');
+  assert.ok(one('.head button').disabled);
+  model.say('link', { state: 'live' });
+  assert.ok(one('.strip').hidden);
+  assert.equal(text('.status'), 'Executing');
+});
+
+test('a kernel that says nothing for six seconds is told from the browser alone', () => {
+  const model = shown(executing());
+  mock.timers.tick(7000);
+  assert.ok(text('.strip').startsWith("No word from the notebook's kernel for 0:07"));
+  model.say('beat', 1);
+  assert.ok(one('.strip').hidden);
+});
+
+test('a countdown goes on in the browser', () => {
+  shown(executing({ status: 'RETRYING', word: 'Retrying', reason: [{ text: 'Attempt 3 of 5', kind: 'strong' }, { text: ' ' }, { text: '14:33:29', kind: 'countdown', at: '2026-11-21T13:33:29Z' }] }));
+  assert.equal(text('.why'), 'Attempt 3 of 5 in 0:08');
+  mock.timers.tick(2000);
+  assert.equal(text('.why'), 'Attempt 3 of 5 in 0:06');
+});
+
+test('what has not changed is not drawn again, so that focus stays', () => {
+  const model = shown(executing());
+  const before = [one('.foot button'), one('.head button'), one('.kv > div'), one('.mark')];
+  model.say('view', executing({ as_of: '2026-11-21T13:33:22Z', bars: [{ label: 'Embedding', done: 1300, total: 4800, share: 0.27 }] }));
+  assert.deepEqual([one('.foot button'), one('.head button'), one('.kv > div'), one('.mark')].map((node, at) => node === before[at]), [true, true, true, true]);
+  assert.ok(text('.prog').includes('1,300 / 4,800'));
+});
+
+test('status changes are told politely, the first word and the ticking not', () => {
+  const model = shown(executing());
+  assert.equal(text('[aria-live=polite]'), '');
+  model.say('view', executing({ status: 'COMPLETED', word: 'Completed', is_final: true, clock: '08:51', since: undefined }));
+  assert.equal(text('[aria-live=polite]'), 'embed-documents: Completed');
+  assert.ok(one('.head button').hidden);
+  assert.equal(text('.clock'), '08:51');
+});
+
+test('a clock of the browser that is an hour ahead does not count', () => {
+  const model = shown(executing());
+  mock.timers.setTime(AT + 3_600_000);
+  model.say('view', executing({ as_of: '2026-11-21T13:33:22Z' }));
+  assert.equal(text('.clock'), '02:15');
+});
+
+test('a disposed card listens to nothing and ticks no more', () => {
+  const model = shown(executing());
+  end();
+  assert.equal(model.listeners, 0);
+  mock.timers.tick(5000);
+  assert.equal(text('.clock'), '02:14');
+});
