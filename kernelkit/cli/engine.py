@@ -11,18 +11,21 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import click
 import psutil
 
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
-from kernelkit.cli.output import plain, print_json
+from kernelkit.cli.output import plain, print_json, terminal_width
 from kernelkit.clock import to_datetime
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError
 from kernelkit.ui import words
+from kernelkit.ui.engine_panel import engine_text, engine_view
+from kernelkit.ui.text import wants_ascii
 from kernelkit.wire.discovery import clear_down_mark, is_locked, is_marked_down, lock_owner, mark_down
 from kernelkit.wire.launch import ENGINE_MODULE
 from kernelkit.wire.messages import Done, EngineStatus, GetStatus, StopEngine
@@ -122,36 +125,20 @@ def status_json(found: EngineStatus) -> dict[str, object]:
 
 
 def status_text(found: EngineStatus, *, now: datetime) -> str:
-    """What people read of a running engine."""
-    uptime = words.spelled(max(timedelta(seconds=1), now - to_datetime(found.started_at)))
-    lines = [
-        f"The engine of {found.home} runs with pid {found.pid}, version {found.version}, for {uptime}.",
-        f"  executing  {found.executing} of {found.limit}",
-        f"  runs       {_run_counts(found.runs)}",
-        f"  workers    {len(found.workers)}",
-        *(f"    {worker.kind:<8} pid {worker.pid:<7} {_attempts(worker.attempts)}" for worker in found.workers),
-        f"  clients    {found.clients}",
-        f"  log        {found.log_path}",
-    ]
-    if found.store_problem:
-        lines.insert(1, f"  problem    {found.store_problem}")
-    return "\n".join(lines)
-
-
-def _run_counts(runs: dict[str, int]) -> str:
-    told = [text for _, text in words.count_words({name: count for name, count in runs.items() if count})]
-    return ", ".join(told) or "none so far"
-
-
-def _attempts(count: int) -> str:
-    return "idle" if count == 0 else f"{count} attempt" + ("s" if count > 1 else "")
+    """What people read of a running engine: its text face, then each worker and where the log is."""
+    view = engine_view(found, now=now, zone=words.local_zone())
+    workers = [f"  {worker.kind}, pid {worker.pid}: {worker.doing}" for worker in view.workers]
+    return "\n".join(
+        [engine_text(view, width=terminal_width(), ascii=wants_ascii()), *workers, f"  log {found.log_path}"]
+    )
 
 
 # ---- stopping -----------------------------------------------------------------------------------------------------
 
 
 def _stop(home: Home, *, leave: bool, mark: bool, tell: Callable[[], None] | None = None) -> None:
-    """Have the engine stop and wait until it has let go of the home."""
+    """Have the engine stop, and wait until it has let go of the home and its process is gone."""
+    process = engine_process(home)
     try:
         with Link(home, start=False) as link:
             link.ask(StopEngine(leave=leave, mark=mark), Done)
@@ -170,6 +157,9 @@ def _stop(home: Home, *, leave: bool, mark: bool, tell: Callable[[], None] | Non
             tell()
             tell = None
         time.sleep(0.05)
+    if process is not None:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(5)
 
 
 def _tell_about(home: Home) -> Callable[[], None]:

@@ -6,15 +6,17 @@ import sys
 from datetime import UTC, datetime
 
 import click
+import msgspec
 
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
-from kernelkit.cli.output import plain, print_json, table, terminal_width
+from kernelkit.cli.output import plain, print_json, terminal_width
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError, to_wire
 from kernelkit.models.run import LogLine, Run, RunStatus
 from kernelkit.ui import words
-from kernelkit.ui.text import run_text, sign_of, wants_ascii
+from kernelkit.ui.table import runs_table, table_text
+from kernelkit.ui.text import run_text, wants_ascii
 from kernelkit.ui.view import run_card
 from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Retrieve, RunPage, RunReply
 
@@ -57,26 +59,21 @@ def runs(
         page = link.ask(ListRuns(status=wanted, task=task, tag=tag, batch=batch, limit=limit, after=after), RunPage)
     if as_json:
         print_json({"runs": plain(page.runs), "has_more": page.has_more, "total": page.total})
-    elif not page.runs:
-        filtered = any((status, task, tag, batch, after))
-        click.echo("No runs match." if filtered else "No runs so far. Trigger one with `kernelkit trigger TASK`.")
-    else:
-        click.echo(_runs_table(page.runs))
-        shown = f"{len(page.runs)} of {words.number(page.total)} runs"
-        click.echo(shown + (f"; older ones: --after {page.runs[-1].id}" if page.has_more else ""))
-
-
-def _runs_table(found: tuple[Run, ...]) -> str:
-    now, zone, ascii = datetime.now(UTC), words.local_zone(), wants_ascii()
-    rows = []
-    for run in found:
-        shown = words.shown_status(run)
-        took = words.ended(run.duration) if run.duration is not None else words.NONE
-        status = f"{sign_of(shown, ascii)} {words.STATUSES[shown].word}"
-        attempts = f"{run.attempt_number} of {run.max_attempts}"
-        created = words.moment(run.created_at, now, zone)
-        rows.append([words.cut(run.task_id, 30), status, created, took, attempts, run.id])
-    return table(["task", "status", "created", "duration", "attempt", "run"], rows)
+        return
+    asked = [f"status {' or '.join(wanted)}"] if wanted else []
+    asked += [f"{name} {' or '.join(values)}" for name, values in (("task", task), ("tag", tag)) if values]
+    asked += [f"{name} {value}" for name, value in (("batch", batch), ("id before", after)) if value]
+    view = runs_table(
+        page.runs,
+        total=page.total,
+        has_more=page.has_more,
+        now=datetime.now(UTC),
+        zone=words.local_zone(),
+        filters=", ".join(asked),
+    )
+    if page.has_more:
+        view = msgspec.structs.replace(view, more=f"--after {page.runs[-1].id}")
+    click.echo(table_text(view, width=terminal_width(), ascii=wants_ascii()))
 
 
 def show_run(link: Link, run: Run, *, as_json: bool) -> None:

@@ -100,7 +100,7 @@ def trigger(
     """Trigger a run of the task TASK_ID.
 
     The payload is one JSON value (- reads it from standard input), or fields as NAME=VALUE, where VALUE is JSON if it
-    reads as such, else text:
+    reads as such, else text; nothing at all is null:
 
     \b
       kernelkit trigger resize url=https://example.org/a.png width=256
@@ -145,10 +145,10 @@ def read_payload(words: Sequence[str]) -> str:
     >>> read_payload(["url=a.png", "width=256", "crop=[1,2]"])
     '{"url":"a.png","width":256,"crop":[1,2]}'
     >>> read_payload(["[1, 2]"]), read_payload([])
-    ('[1,2]', '{}')
+    ('[1,2]', 'null')
     """
     if not words:
-        value: object = {}
+        value: object = None
     elif len(words) == 1 and not _is_field(words[0]):
         value = _json(sys.stdin.read() if words[0] == "-" else words[0], "the payload")
     else:

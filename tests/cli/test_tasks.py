@@ -21,8 +21,8 @@ def test_one_word_that_is_no_field_is_the_whole_payload_as_json(word: str, text:
     assert read_payload([word]) == text
 
 
-def test_no_words_are_an_empty_object() -> None:
-    assert read_payload([]) == "{}"
+def test_no_words_are_no_payload() -> None:
+    assert read_payload([]) == "null"
 
 
 def test_a_word_that_is_neither_is_refused_with_what_to_write() -> None:

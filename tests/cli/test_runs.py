@@ -1,0 +1,99 @@
+"""Tasks of a module, triggered, looked at and canceled from the command line: a real engine and real workers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kernelkit.config import Home
+from tests.cli.conftest import KernelKit
+
+JOBS = """
+import asyncio
+import kernelkit as kk
+
+@kk.task(tags=["sums"])
+async def add(a: int, b: int) -> int:
+    print(f"adding {a} and {b}")
+    return a + b
+
+@kk.task
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+@kk.task(retry=None)
+def divide(a: int, b: int) -> float:
+    return a / b
+
+if __name__ == "__main__":
+    for task in (add, wait_for_ever, divide):
+        task.register()
+"""
+
+
+@pytest.fixture
+def jobs(home: Home, tmp_path: Path) -> Path:
+    """A module with three tasks, which the engine knows."""
+    module = tmp_path / "jobs.py"
+    module.write_text(JOBS)
+    environment = {"KERNELKIT_HOME": str(home.path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, str(module)], check=True, env=environment, timeout=60)
+    return module
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_task_is_listed_triggered_waited_for_and_its_log_is_read(kernelkit: KernelKit) -> None:
+    listed = json.loads(kernelkit("tasks", "--json"))
+    assert [task["id"] for task in listed] == ["add", "divide", "wait-for-ever"]
+    assert listed[0]["json_schema"]["required"] == ["a", "b"]
+
+    run = json.loads(kernelkit("trigger", "add", "a=2", "b=3", "--tag", "by-hand", "--wait", "--json"))
+
+    assert (run["status"], run["output"], run["payload"]) == ("COMPLETED", 5, {"a": 2, "b": 3})
+    assert run["tags"] == ["by-hand"]  # those of the task are for runs that give none
+    assert "adding 2 and 3" in kernelkit("logs", run["id"])
+    assert "✓ add" in kernelkit("runs", run["id"])
+    assert run["id"] in kernelkit("runs", "--task", "add", "--tag", "by-hand", "--status", "completed")
+    assert json.loads(kernelkit("runs", "--task", "divide", "--json")) == {"runs": [], "has_more": False, "total": 0}
+
+
+@pytest.mark.usefixtures("jobs")
+def test_waiting_for_a_run_that_fails_ends_with_1_and_shows_the_error(kernelkit: KernelKit) -> None:
+    told = kernelkit("trigger", "divide", "-", "--wait", wanted=1, said='{"a": 1, "b": 0}')
+
+    assert "Failed" in told and "ZeroDivisionError" in told
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_wait_that_takes_too_long_leaves_the_run_alone_and_a_cancel_ends_it(kernelkit: KernelKit) -> None:
+    told = kernelkit("trigger", "wait-for-ever", "--wait", "--timeout", "0.5", wanted=1)
+    run_id = told.split()[0]
+    assert json.loads(kernelkit("runs", run_id, "--json"))["status"] in ("QUEUED", "DEQUEUED", "EXECUTING")
+
+    assert "canceled" in kernelkit("cancel", run_id)
+    assert "canceled" in kernelkit("cancel", run_id)
+    assert json.loads(kernelkit("runs", run_id, "--json"))["status"] == "CANCELED"
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_run_that_is_waited_for_survives_a_restart_of_the_engine(home: Home, kernelkit: KernelKit) -> None:
+    run_id = kernelkit("trigger", "wait-for-ever").strip()
+    deadline = time.monotonic() + 30
+    while json.loads(kernelkit("runs", run_id, "--json"))["status"] != "EXECUTING":
+        assert time.monotonic() < deadline
+
+    kernelkit("restart")
+
+    run = json.loads(kernelkit("runs", run_id, "--json"))
+    assert (run["status"], len(run["attempts"])) == ("EXECUTING", 1)
+    kernelkit("cancel", run_id)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_misspelt_task_is_refused_with_the_name_it_might_have_been(kernelkit: KernelKit) -> None:
+    assert "divide" in kernelkit("trigger", "devide", "a=1", wanted=1)
