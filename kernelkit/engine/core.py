@@ -93,6 +93,7 @@ class Core:
         self.state = State()
         self.workers: WorkersPort
         self.notices: NoticesPort
+        self.worker_notices: dict[str, str] = {}  # by worker id: shown on its runs, never stored
         self.read: ReadPort = _read_here
         self.on_timer: Callable[[int | None], None] = lambda at: None
         self._soon = soon
@@ -116,7 +117,8 @@ class Core:
         command, values = self._set_values_aside(command)
         now = self.clock.now()
         changes = step(self.state, command, self.capacity, now, self.roll)
-        self._batch.values.extend(values)
+        if changes:  # else it was sent again, and its values are stored
+            self._batch.values.extend(values)
         for change in changes:
             self._batch.events.append(_log_row(change))
             self._follow(change)
@@ -153,7 +155,7 @@ class Core:
         run = self.state.runs.get(run_id)
         if run is not None:
             error = canceled_error(run.canceled_reason) if run.canceled_reason is not None else None
-            return run_view(run, self.state, self.capacity, error=error)
+            return run_view(run, self.state, self.capacity, error=error, notice=self.worker_notices.get(run.worker_id))
         row = self.ledger.get(run_id)
         return row.run if row else None
 

@@ -27,6 +27,7 @@ from kernelkit.wire.discovery import boot_id, is_alive
 logger = logging.getLogger(__name__)
 
 SPAWN_WITHIN_S = 30.0
+SILENT_AFTER_S = 2.0
 DIAL_IN_S = 2.0  # keepers of a former engine redial several times in that
 IDLE_EXCLUSIVE_S = 60.0
 
@@ -103,6 +104,9 @@ class Fleet:
         run = self._core.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
             return  # overtaken: the worker is gone already
+        if run.canceled_reason is not None:  # while its payload was read: the word to stop may have gone out before
+            self._take(c.TakeReport(run.id, run.fence, m.Stopped(finished_at=self._core.clock.now())))
+            return
         link = self.workers.get(worker_id)
         if link is None:
             link = self.workers[worker_id] = WorkerLink(worker_id, env_id, silent_since=self._time())
@@ -114,8 +118,9 @@ class Fleet:
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         link = self.workers.get(worker_id)
-        if link is None:
-            return
+        run = self._core.state.runs.get(attempt.run_id)
+        if link is None or run is None or run.fence != attempt.fence:
+            return  # its code has stopped, or never began
         if attempt.run_id in link.waiting:
             del link.waiting[attempt.run_id]
             now = self._core.clock.now()
@@ -134,9 +139,13 @@ class Fleet:
         keeper.channel = channel
         held = set(hello.workers)
         for link in [link for link in self.workers.values() if link.env_id == hello.env_id]:
-            if link.id in held or link.channel is not None:
+            if link.channel is not None:
                 continue
             known = self._core.state.workers.get(link.id)
+            if link.id in held:
+                if known is not None and not known.pid:  # spawned for a former engine; it may still be starting
+                    keeper.asked.setdefault(link.id, self._time() + SPAWN_WITHIN_S)
+                continue
             if known is not None and known.pid and not is_alive(known.pid, known.started_at):
                 self._gone(link, "its process had ended")
             elif known is None or not known.pid:  # planned, and this keeper has not spawned it
@@ -218,6 +227,8 @@ class Fleet:
         for start in link.waiting.values():
             channel.send(start)
         link.waiting.clear()
+        if worker.retired:
+            channel.send(m.Retire())  # the first may have been lost with the former connection
 
     def _reconcile(self, link: WorkerLink, hello: m.Hello) -> None:
         """Attempts the worker has and we do not are stopped; those we have and it never got go back to their queue."""
@@ -231,8 +242,9 @@ class Fleet:
             elif run.canceled_reason is not None:
                 self.stop(link.id, m.StopAttempt(run_id, fence, run.canceled_reason, signal_s=0))
         for run_id in list(state.by_worker.get(link.id, ())):
-            if run_id not in held and run_id not in link.waiting:
-                self._take(c.AttemptNeverArrived(run_id, state.runs[run_id].fence))
+            fence = state.runs[run_id].fence  # it may still hold an earlier attempt of the same run, without an ack
+            if held.get(run_id) != fence and run_id not in link.waiting:
+                self._take(c.AttemptNeverArrived(run_id, fence))
 
     def worker_message(self, worker_id: str, channel: Channel, message: m.AnyMessage) -> None:
         link = self.workers.get(worker_id)
@@ -254,7 +266,17 @@ class Fleet:
     def _report(self, worker_id: str, channel: Channel, report: m.Report) -> None:
         if self._core.writer.problem or self._held:  # nothing new is taken meanwhile; the worker keeps its copy
             self._held.append((worker_id, channel, report))
-            return
+        else:
+            self._take_report(worker_id, channel, report)
+
+    def _take_held(self, worker_id: str) -> None:
+        """The worker has ended and can send nothing again: what it reported counts before its attempts are given up."""
+        mine = [held for held in self._held if held[0] == worker_id]
+        self._held = [held for held in self._held if held[0] != worker_id]
+        for _, channel, report in mine:
+            self._take_report(worker_id, channel, report)
+
+    def _take_report(self, worker_id: str, channel: Channel, report: m.Report) -> None:
         link = self.workers.get(worker_id)
         final = isinstance(report.body, m.Succeeded | m.Failed | m.Stopped)
         if final and link is not None:
@@ -292,15 +314,17 @@ class Fleet:
     # ---- ends ------------------------------------------------------------------------------------------------------
 
     def _exited(self, link: WorkerLink, exited: m.WorkerExited) -> None:
+        self._take_held(link.id)
         self._take_orphans(link.id)
         self._forget(link)
-        self._take(ended_worker(exited, blocked=link.kill_sent))
+        self._take(ended_worker(exited, blocked=link.kill_sent, undelivered=frozenset(link.waiting)))
 
     def _gone(self, link: WorkerLink, why: str) -> None:
+        self._take_held(link.id)
         self._take_orphans(link.id)
         self._forget(link)
         words = f"The worker {link.id} that ran this attempt was lost: {why}."
-        self._take(c.WorkerEnded(link.id, lost_worker_error(words)))
+        self._take(c.WorkerEnded(link.id, lost_worker_error(words), undelivered=frozenset(link.waiting)))
 
     def _never_began(self, worker_id: str, reason: str) -> None:
         link = self.workers.get(worker_id)
@@ -310,6 +334,7 @@ class Fleet:
         self._take(c.WorkerNeverBegan(worker_id, reason))
 
     def _forget(self, link: WorkerLink) -> None:
+        self._core.worker_notices.pop(link.id, None)
         self.workers.pop(link.id, None)
         keeper = self.keepers.get(link.env_id)
         if keeper is not None:
@@ -357,6 +382,8 @@ class Fleet:
                     self._never_began(worker_id, reason)
         for worker_id, deadline in list(keeper.asked.items()):
             if now > deadline:
+                if keeper.channel is not None:
+                    keeper.channel.send(m.KillWorker(worker_id))
                 self._never_began(worker_id, f"it did not dial in within {SPAWN_WITHIN_S:.0f} s")
 
     def _tend_silent(self, link: WorkerLink, now: float) -> None:
@@ -387,6 +414,7 @@ class Fleet:
         worker = self._core.state.workers.get(link.id)
         keeper = self.keepers.get(link.env_id)
         if attempts:
+            self._notice_silence(link, len(attempts))
             if link.ponged_at >= link.pinged_at:
                 link.pinged_at = now
                 channel.send(m.Ping())
@@ -399,6 +427,19 @@ class Fleet:
         if overdue and not link.kill_sent and keeper is not None and keeper.channel is not None:
             link.kill_sent = True
             keeper.channel.send(m.KillWorker(link.id))
+
+    def _notice_silence(self, link: WorkerLink, attempts: int) -> None:
+        silent = self.silent_for(link.id)
+        if silent >= SILENT_AFTER_S:
+            which = "this run's body" if attempts == 1 else f"the body of one of its {attempts} runs"
+            self._core.worker_notices[link.id] = (
+                f"Worker {link.id} has not answered for {silent:.0f} s: {which} blocks its loop. "
+                "Make the task a plain def, or await asyncio.to_thread(…) around what blocks."
+            )
+        elif self._core.worker_notices.pop(link.id, None) is None:
+            return
+        for run_id in self._core.state.by_worker.get(link.id, ()):
+            self._core.notices.changed(run_id, status_changed=False)
 
     def silent_for(self, worker_id: str) -> float:
         """How long a connected worker's loop has not answered: over 2 s it is blocked by a body."""

@@ -21,6 +21,7 @@ def run_view(
     finished_at: int = 0,
     output: Value | None = None,
     error: Error | None = None,
+    notice: str | None = None,
 ) -> Run:
     """`run` as it is now. Payload and output are given as text only where they are small."""
     last = run.past[-1] if run.past else None
@@ -51,6 +52,7 @@ def run_view(
         batch_id=run.batch_id,
         queued_reason=queued_reason(state, run, capacity),
         canceled_reason=run.canceled_reason,
+        notice=notice if run.fence else None,
         children=run.children,
         worker=run.worker_id or None,
         peak_memory=last.peak_memory if last else None,

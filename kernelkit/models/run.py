@@ -89,6 +89,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     batch_id: str | None = None
     queued_reason: str | None = None  # why it is not running, while QUEUED
     canceled_reason: str | None = None
+    notice: str | None = None  # something a person should know of a run that is executing, in words
     children: int = 0  # runs triggered from inside it
     worker: str | None = None
     peak_memory: int | None = None

@@ -232,6 +232,8 @@ def _executing(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
     when = f" started {words.moment(at, now, zone)}" if at else ""
     worker = _name((attempt.worker if attempt else "") or run.worker)
     bits = [Bit(f"Attempt {max(1, run.attempt_number)}{when}" + (f" on worker {worker}." if worker else "."))]
+    if run.notice:
+        bits = [Bit(_cut(words.clean(run.notice), 500), "strong"), Bit(" "), *bits]
     failed = _last_failed(run)
     if failed is not None and failed.error is not None:
         bits += [Bit(f" Attempt {failed.number} failed: "), Bit(_cut(words.clean(str(failed.error)), 300), "mono")]

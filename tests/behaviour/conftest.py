@@ -31,11 +31,16 @@ class Stage:
         if self.is_virtual:
             self.engine.drain()
             assert condition()
-            return
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline, "not within 20 s"
-            time.sleep(0.01)  # the wall clock has to pass for real processes
+        else:
+            until(condition)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once `condition` holds; for real processes, whose clock is the wall's."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "not within 20 s"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="package")

@@ -206,3 +206,11 @@ def test_the_worst_view_a_task_can_make_fits_in_eight_kilobytes() -> None:
 def test_places_read_as_a_person_says_them() -> None:
     assert place("<Cell [8]>") == "Cell [8]"
     assert place("/srv/jobs/clean.py") == "/srv/jobs/clean.py"
+
+
+def test_a_blocked_worker_is_named_before_anything_else() -> None:
+    told = "Worker w_1 has not answered for 4 s: this run's body blocks its loop."
+
+    shown = card(msgspec.structs.replace(samples.executing(), notice=told))
+
+    assert reason(shown).startswith(told)
