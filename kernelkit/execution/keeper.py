@@ -32,7 +32,14 @@ import msgspec
 
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
-from kernelkit.execution.processes import become_subreaper, children, kill_group, kill_tree, variable_of
+from kernelkit.execution.processes import (
+    WORKER_MARK,
+    become_subreaper,
+    children,
+    kill_group,
+    kill_tree,
+    variable_of,
+)
 from kernelkit.models.environment import Environment
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
@@ -40,7 +47,6 @@ from kernelkit.wire.discovery import boot_id, is_locked, is_marked_down, lock_ow
 from kernelkit.wire.launch import dial, start_engine, with_import_path
 
 WORKER_MODULE = "kernelkit.execution.worker"
-WORKER_MARK = "KERNELKIT_WORKER_ID"  # inherited by whatever a worker starts: how an escaped process is told to be its
 
 _TAIL_BYTES = 4096
 _REDIAL_S = (0.1, 0.5)
@@ -178,7 +184,7 @@ class Keeper:
 
     def _without_engine(self, seconds: float) -> None:
         if not self._workers:
-            if seconds >= _IDLE_EXIT_S:
+            if seconds >= _IDLE_EXIT_S or is_marked_down(self._home):
                 logger.info("no engine and no workers for %d s", seconds)
                 self._over.set()
             return

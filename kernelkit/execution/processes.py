@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
+WORKER_MARK = "KERNELKIT_WORKER_ID"  # inherited by whatever a worker starts: how an escaped process is told to be its
 _PASSES = 20  # of walking a tree that goes on forking while it is stopped
 
 
@@ -46,6 +47,20 @@ def kill_group(pgid: int) -> None:
     if pgid != os.getpgrp():  # never our own
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pgid, signal.SIGKILL)
+
+
+def kill_marked(worker_id: str) -> set[int]:
+    """SIGKILL to whatever a worker has started, wherever it went since; not to this process. The pids."""
+    found: set[int] = set()
+    for _ in range(_PASSES):
+        others = (pid for pid in psutil.pids() if pid != os.getpid() and pid not in found)
+        fresh = {pid for pid in others if variable_of(pid, WORKER_MARK) == worker_id}
+        if not fresh:
+            break
+        for pid in fresh:
+            _signal(pid, signal.SIGKILL)
+        found |= fresh
+    return found
 
 
 def _below(pid: int) -> set[int]:

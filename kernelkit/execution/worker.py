@@ -31,6 +31,7 @@ from kernelkit.execution.exclusive import ExclusiveWorker
 from kernelkit.execution.inside import InsideCaller
 from kernelkit.execution.link import Link
 from kernelkit.execution.modules import stamp_imports
+from kernelkit.execution.processes import kill_marked
 from kernelkit.execution.shared import SharedWorker, run_for_ever
 from kernelkit.models.task import Owner
 from kernelkit.wire.discovery import boot_id, process_started_at
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     home = Home(options.home)
     if options.lifeline is not None:
-        watch_lifeline(options.lifeline)
+        watch_lifeline(options.lifeline, options.id)
     use_path(read_environment(home, options.env).path)
     hello = Hello(
         role="worker",
@@ -75,13 +76,14 @@ def use_path(path: Sequence[str]) -> None:
     sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
 
 
-def watch_lifeline(descriptor: int) -> None:
-    """End this process and its group when the keeper is gone."""
+def watch_lifeline(descriptor: int, worker_id: str) -> None:
+    """End this process, its group and whatever left that group when the keeper is gone."""
     os.set_inheritable(descriptor, False)
 
     def watch() -> None:
         while os.read(descriptor, 1024):
             pass
+        kill_marked(worker_id)
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(137)

@@ -1,7 +1,7 @@
 """A project with real processes: clients as programs, their engine, keepers and workers, and a way to end them all.
 
-Every process of a project carries `MARK` in its environment, because clients pass theirs on to the engine and tasks take
-it along to their workers; so what a test leaves behind is found by looking, not by remembering.
+Every process of a project carries `MARK` in its environment, because clients pass theirs on to the engine and tasks
+take it along to their workers; so what a test leaves behind is found by looking, not by remembering.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import psutil
 
 from kernelkit.config import Home
 from kernelkit.execution.processes import variable_of
-from kernelkit.wire.discovery import is_locked, lock_owner
+from kernelkit.wire.discovery import is_locked
 from kernelkit.wire.launch import ping
 
 REPOSITORY = Path(__file__).parents[2]
@@ -188,10 +188,12 @@ class Project:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    # ---- what bodies wrote ---------------------------------------------------------------------------------------------
+    # ---- what bodies wrote -------------------------------------------------------------------------------------------
 
     def notes(self) -> list[list[str]]:
         """The lines bodies wrote so far, in words; a line that is being written is left out."""
+        for client in self._clients:
+            assert client.process.poll() in (None, 0, -signal.SIGKILL), f"a client has ended: {client.stderr}"
         try:
             text = self.notes_path.read_text()
         except FileNotFoundError:
@@ -274,6 +276,11 @@ class Project:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
         assert not left, f"processes left behind: {left}"
+
+
+def wait_until(moment: float) -> None:
+    """Return at a moment of the monotonic clock."""
+    until(lambda: time.monotonic() >= moment, "the moment")
 
 
 def _runs(pid: int) -> bool:

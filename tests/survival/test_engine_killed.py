@@ -10,7 +10,7 @@ import pytest
 
 from tests.survival.auditor import Told, audit
 from tests.survival.conftest import MakeProject
-from tests.survival.project import ClientProgram, Project, until
+from tests.survival.project import ClientProgram, Project, until, wait_until
 
 LIVE = 500  # bodies that run at each kill
 CLIENTS = 4
@@ -18,7 +18,7 @@ WINDOW = 500  # runs that one client has under way
 
 # Triggers `total` runs, some by the batch, some of a plain function, and says what it was told and given.
 LOAD = """
-import collections, random
+import random
 
 @kk.task
 async def double(n: int, seconds: float) -> int:
@@ -36,31 +36,34 @@ def double_plain(n: int, seconds: float) -> int:
     note("end", run_id, mine, os.getpid())
     return 2 * n
 
-def main(me: int, total: int, window: int, seed: int) -> None:
-    chance = random.Random(seed)
-    waiting, plain = collections.deque(), []
+async def follow(handle, live) -> None:
+    result = await handle
+    say("given", handle.id, result.output)
+    live.release()
+
+async def main(me: int, total: int, window: int, seed: int) -> None:
+    chance, live, plain = random.Random(seed), asyncio.Semaphore(window), total // 100
     numbers = [me * 1_000_000 + n for n in range(total)]
     heard()
-    while numbers or waiting:
-        while numbers and len(waiting) < window:
+    async with asyncio.TaskGroup() as group:
+        while numbers:
             size = min(len(numbers), chance.choice((1, 1, 1, 20, 100)))
             mine = [numbers.pop() for _ in range(size)]
+            for _ in mine:
+                await live.acquire()
             if size > 1:
                 handles = list(double.batch_trigger([{"n": n, "seconds": chance.random()} for n in mine]).runs)
-            elif chance.random() < 0.1 and len(plain) < total // 50:
+            elif plain and chance.random() < 0.1:
+                plain -= 1
                 handles = [double_plain.trigger(n=mine[0], seconds=chance.random())]
             else:
                 handles = [double.trigger(n=mine[0], seconds=chance.random())]
             for handle, n in zip(handles, mine):
                 say("told", handle.id, n)
-                (plain if handle.task_id == "double_plain" else waiting).append((handle, n))
-        handle, n = waiting.popleft()
-        say("given", handle.id, handle.result(timeout=90).output)
-    for handle, n in plain:
-        say("given", handle.id, handle.result(timeout=90).output)
+                group.create_task(follow(handle, live))
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    asyncio.run(main(*map(int, sys.argv[1:])))
 """
 
 
@@ -140,8 +143,7 @@ def test_an_engine_killed_as_it_comes_up_loses_nothing(make_project: MakeProject
 
     for _ in range(4):  # the pid stands in the lock before the socket answers
         newest = until(lambda: next((process.pid for process in project.engines()), 0), "an engine process")
-        moment = time.monotonic() + chance.random() * 0.6
-        until(lambda: time.monotonic() >= moment, "the moment")
+        wait_until(time.monotonic() + chance.random() * 0.6)
         project.kill(newest)
 
     told = what_they_were_told(clients)
