@@ -13,7 +13,7 @@ from tests.behaviour.conftest import until
 def test_a_body_that_blocks_a_shared_loop_is_named_on_its_run(real: RealEngine) -> None:
     @kk.task
     async def blocks() -> int:
-        time.sleep(4)  # what the test is about
+        time.sleep(4)  # noqa: ASYNC251  # what the test is about
         return 1
 
     with callers.use(real.caller):
