@@ -1,7 +1,7 @@
 """`make demo`: executes the quickstart against a real engine of its own, without a browser.
 
 Works in `build/demo`, which it makes anew, and leaves there the executed notebook and an HTML report. The engine it
-used is stopped at the end; its home stays, so that `kernelkit runs --home build/demo/.kernelkit` can look at it.
+used is stopped at the end; its home stays, and `kernelkit up --home build/demo/.kernelkit` brings it up again.
 """
 
 from __future__ import annotations
