@@ -144,11 +144,18 @@ def _failed(
 
 
 def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
-    """The worker's attempts fail; a crash always goes back through the queue."""
+    """The worker's attempts fail; a crash always goes back through the queue.
+
+    Those that were never sent to it have not begun: it ended at its start, so they go back uncounted, as in
+    `decide_unbegun_worker`.
+    """
     if command.worker_id not in state.workers:
         return ()
     events: list[ev.AnyEvent] = []
     for run_id in sorted(state.by_worker.get(command.worker_id, ())):
+        if run_id in command.undelivered:
+            events.append(_undone(state.runs[run_id], command.error.message, now, blames_worker=True))
+            continue
         events.extend(
             _failed(
                 state.runs[run_id],

@@ -56,6 +56,7 @@ class WorkerEnded:
     error: Error
     out_of_memory: bool = False
     peak_memory: int | None = None
+    undelivered: frozenset[str] = frozenset()  # runs whose attempts had not been sent to it
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,18 @@ _WORDS = {
 }
 
 
-def ended_worker(exited: WorkerExited, *, blocked: bool) -> WorkerEnded:
+def ended_worker(exited: WorkerExited, *, blocked: bool, undelivered: frozenset[str] = frozenset()) -> WorkerEnded:
     """What the attempts of a worker that ended so are told.
 
-    `blocked` says that the engine itself had it killed, for an attempt that did not stop when asked.
+    `blocked` says that the engine itself had it killed, for an attempt that did not stop when asked; `undelivered` are
+    the runs whose attempts it was never sent.
     """
     words = f"The worker process of this attempt ended before the attempt did. {_how(exited, blocked)}."
     if exited.stderr_tail.strip() and not exited.killed:
         words += f" Its last words on stderr: {exited.stderr_tail.strip()[-600:]}"
-    return WorkerEnded(exited.worker_id, lost_worker_error(words), peak_memory=exited.peak_memory)
+    return WorkerEnded(
+        exited.worker_id, lost_worker_error(words), peak_memory=exited.peak_memory, undelivered=undelivered
+    )
 
 
 def _how(exited: WorkerExited, blocked: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from kernelkit.engine.core import Core
+from kernelkit.engine.state import LiveRun
 from kernelkit.models.run import Run
 from kernelkit.wire.messages import ListRuns, RunPage
 
@@ -14,25 +15,24 @@ COUNTED_TO = 100_000
 
 
 def list_runs(core: Core, asked: ListRuns) -> Callable[[], RunPage]:
-    """A function that gives the page; it reads the store, on any thread. Finished runs must be in history."""
+    """A function that gives the page; it reads the store, on any thread."""
     limit = max(1, min(asked.limit, 1_000))
-    live_ids = sorted((run.id for run in core.state.runs.values() if _matches(core, run.id, asked)), reverse=True)
-    total_live = len(live_ids)
-    page_ids = [run_id for run_id in live_ids if not asked.after or run_id < asked.after][: limit + 1]
-    live = [view for run_id in page_ids if (view := core.view(run_id)) is not None]
-    everyone = set(core.state.runs)
+    ended = {row.run.id: row.run for row in core.ledger.rows()}  # history may not have these yet
+    here: dict[str, LiveRun | Run] = {**ended, **core.state.runs}
+    ids = sorted((run_id for run_id, run in here.items() if _matches(run, asked)), reverse=True)
+    page_ids = [run_id for run_id in ids if not asked.after or run_id < asked.after][: limit + 1]
+    views = [view for run_id in page_ids if (view := core.view(run_id)) is not None]
 
     def page() -> RunPage:
-        kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=everyone)
-        merged = sorted([*live, *kept], key=_id, reverse=True)
-        return RunPage(tuple(merged[:limit]), len(merged) > limit, min(total + total_live, COUNTED_TO))
+        kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=here.keys())
+        merged = sorted([*views, *kept], key=_id, reverse=True)
+        return RunPage(tuple(merged[:limit]), len(merged) > limit, min(total + len(ids), COUNTED_TO))
 
     return page
 
 
-def _matches(core: Core, run_id: str, asked: ListRuns) -> bool:
-    """Whether a live run is among those asked for."""
-    run = core.state.runs[run_id]
+def _matches(run: LiveRun | Run, asked: ListRuns) -> bool:
+    """Whether a run that is here is among those asked for."""
     return (
         (not asked.status or run.status in asked.status)
         and (not asked.task or run.task_id in asked.task)

@@ -17,6 +17,8 @@ from kernelkit.models.task import Isolation, TaskVersion
 
 def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Sequence[ev.AnyEvent]:
     """The events that start the next run, or none when nobody may start."""
+    if not capacity.attempts:  # the engine is stopping: not even a run that has kept its slot starts again
+        return ()
     for run_id in state.kept:  # these hold their slots already
         return dispatch(state, state.runs[run_id], capacity, now, roll)
     if len(state.holders) >= capacity.attempts:
@@ -109,6 +111,8 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity) -> str | None:
 
 
 def _ahead(state: State, run: LiveRun) -> str:
+    # A lane also has entries of runs that have started since, and two of one that came back to it.
     lane = state.lanes.get((run.queue, run.isolation), ())
-    count = sum(1 for order, other in lane if order < run.order and other in state.runs)
+    before = {other for order, other in lane if order < run.order}
+    count = sum(1 for other in before if other in state.runs and state.runs[other].is_ready)
     return f", {count} {'run' if count == 1 else 'runs'} ahead" if count else ""

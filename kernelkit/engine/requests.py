@@ -130,16 +130,18 @@ class Requests:
             self._core.take(c.TriggerRuns(items, batch_id), lambda: reply(answer))
             return
         # The answer was lost with a connection: some or all of these runs may exist, and may be over.
-        ids = [item.run_id for item in items if self._core.view(item.run_id) is None]
+        # Those found here now are known for certain, even if they are over and in history by the time it is read.
+        ids = frozenset(item.run_id for item in items)
+        here = frozenset(run_id for run_id in ids if self._core.view(run_id) is not None)
 
         def taken(known: frozenset[str]) -> None:
-            ended = frozenset(item.run_id for item in items if self._core.ledger.get(item.run_id) is not None)
+            ended = frozenset(run_id for run_id in ids if self._core.ledger.get(run_id) is not None)
             try:
-                self._core.take(c.TriggerRuns(items, batch_id, known | ended), lambda: reply(answer))
+                self._core.take(c.TriggerRuns(items, batch_id, here | known | ended), lambda: reply(answer))
             except KernelKitError as refusal:
                 refuse(refusal)
 
-        self._read(lambda: frozenset(i for i in ids if self._core.store.run(i) is not None), taken, refuse)
+        self._read(lambda: frozenset(i for i in ids - here if self._core.store.run(i) is not None), taken, refuse)
 
     def _define(self, body: m.DefineTask, reply: Answer) -> None:
         spec = body.spec

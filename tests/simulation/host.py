@@ -119,6 +119,10 @@ class Host:
         run = self.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
             return
+        if run.canceled_reason is not None:
+            self.world.facts.note("canceled before it was sent")
+            self.try_take(c.TakeReport(run.id, run.fence, m.Stopped(self.world.now)))
+            return
         link = self.links.get(worker_id)
         if link is None:
             link = self.links[worker_id] = Link(worker_id, env_id, run.isolation)
@@ -205,8 +209,12 @@ class Host:
         for report in self.world.orphans.pop(worker_id, []):
             self.world.facts.note("orphan")
             self.try_take(c.TakeReport(report.run_id, report.fence, report.body))
-        self.links.pop(worker_id, None)
-        self.take(c.WorkerEnded(worker_id, lost_worker_error(worker_id), out_of_memory))
+        link = self.links.pop(worker_id, None)
+        undelivered = frozenset(link.waiting) if link is not None else frozenset()
+        if undelivered:
+            self.world.facts.note("worker ended at its start")
+        error = lost_worker_error(worker_id)
+        self.take(c.WorkerEnded(worker_id, error, out_of_memory, undelivered=undelivered))
 
     def never_began(self, worker_id: str, *, blames_worker: bool) -> None:
         self.links.pop(worker_id, None)
