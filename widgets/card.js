@@ -223,7 +223,7 @@ function progress(bar, status) {
 
 /** @param {View} view */
 function logRows(view) {
-  const rows = (view.logs ?? []).slice(-LOG_ROWS).map((row) => h('div', {}, h('span', {}, row.time), h('span', { class: `level ${/^[a-z]+$/.test(row.level) ? row.level : ''}` }, row.level), h('span', { title: row.text }, row.text)));
+  const rows = (view.logs ?? []).slice(-LOG_ROWS).map((row) => h('div', {}, h('span', {}, row.time), h('span', { class: 'level', 'data-level': row.level }, row.level), h('span', { title: row.text }, row.text)));
   if (view.status !== 'EXECUTING') return view.is_final && !view.error ? [] : rows;
   if (!rows.length) rows.push(h('div', { class: 'none' }, 'No log lines so far.'));
   while (rows.length < LOG_ROWS) rows.push(h('div', { 'aria-hidden': 'true' }, '\u00a0'));

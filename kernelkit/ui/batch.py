@@ -33,6 +33,7 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[FailedItem, ...]
     more_failed: int
     elapsed: str
+    lasted: str
     as_of: str
     is_final: bool
 
@@ -64,6 +65,7 @@ def batch_view(
         failed=tuple(failed[:FAILURES_SHOWN]),
         more_failed=max(0, len(failed) - FAILURES_SHOWN),
         elapsed=_elapsed(runs, ended == count, now),
+        lasted=_lasted(runs) if ended == count else "",
         as_of=words.full_moment(now, zone),
         is_final=ended == count,
     )
@@ -77,6 +79,12 @@ def _elapsed(runs: Sequence[Run], all_ended: bool, now: datetime) -> str:
     if all_ended and ends:
         return words.ended(max(ends) - min(starts))
     return words.ticking((now - min(starts)).total_seconds())
+
+
+def _lasted(runs: Sequence[Run]) -> str:
+    starts = [run.started_at for run in runs if run.started_at]
+    ends = [run.finished_at for run in runs if run.finished_at]
+    return words.spelled(max(ends) - min(starts)) if starts and ends else ""
 
 
 def batch_text(batch: BatchView, *, width: int = WIDTH, ascii: bool = False) -> str:
@@ -102,8 +110,9 @@ def batch_html(batch: BatchView) -> str:
         f"{html.esc(words.STATUSES[status].sign)}{html.NBSP}{html.esc(text)}"
         for status, text in words.count_words(batch.counts)
     )
-    when = f"in {html.esc(batch.elapsed)}" if batch.is_final else f"as of {html.esc(batch.as_of)}"
-    told = f"<p>{head}{batch.ended:,} of {batch.total:,} ended, {when}. {counts}.</p>"
+    when = f" in {html.esc(batch.lasted)}" if batch.lasted else ""
+    when = when if batch.is_final else f", as of {html.esc(batch.as_of)}"
+    told = f"<p>{head}{batch.ended:,} of {batch.total:,} ended{when}. {counts}.</p>"
     if not batch.failed:
         return told
     rows = [

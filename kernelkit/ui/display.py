@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
 from kernelkit.authoring.task import Task
 from kernelkit.client.engine import EngineControl
@@ -36,6 +37,7 @@ cards = LiveCards()
 def install(shell: hosts.Shell | None = None) -> None:
     """Register all faces, and in IPython those of plain values; calling it again changes nothing."""
     display.register(RunHandle, run_handle_bundle, show=show_run)
+    display.register(Result, result_bundle)
     display.register(BatchHandle, batch_bundle)
     display.register(Page, page_bundle)
     display.register(Task, task_bundle)
@@ -95,6 +97,11 @@ def _publish(bundle: Bundle, display_id: str, *, update: bool) -> None:
 def run_bundle(run: Run, **_: Any) -> Bundle:
     """The static face and the text of a snapshot."""
     return static_bundle(cards.view(run), **_terminal())
+
+
+def result_bundle(result: Result[Any]) -> Bundle:
+    """How the run ended."""
+    return run_bundle(result.run)
 
 
 def _terminal() -> dict[str, Any]:

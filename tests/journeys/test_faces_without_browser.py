@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import nbclient
+import nbformat
 import pytest
-from nbformat import NotebookNode
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -28,13 +28,12 @@ def project(tmp_path: Path) -> Iterator[Path]:
 
 def executed(project: Path, *cells: str) -> list[list[dict[str, Any]]]:
     """The outputs of each cell, as the saved notebook has them."""
-    code = [
-        {"cell_type": "code", "id": f"c{n}", "source": cell, "metadata": {}, "outputs": []}
-        for n, cell in enumerate(cells)
+    code: list[dict[str, Any]] = [
+        {"cell_type": "code", "id": f"c{n}", "source": source, "metadata": {}, "outputs": [], "execution_count": None}
+        for n, source in enumerate(cells)
     ]
-    made = NotebookNode(
-        nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=[NotebookNode(cell) for cell in code]
-    )
+    text = json.dumps({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    made = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     client = nbclient.NotebookClient(
         made,
         timeout=60,
@@ -46,27 +45,42 @@ def executed(project: Path, *cells: str) -> list[list[dict[str, Any]]]:
     return [json.loads(json.dumps(cell["outputs"])) for cell in made["cells"]]
 
 
+DOUBLE = """\
+@kk.task
+async def double(n: int):
+    return 2 * n
+"""
+FAIL = """\
+@kk.task(retries=1)
+async def fail():
+    raise ValueError("no rows")
+"""
+
+
 def test_a_notebook_run_by_a_program_keeps_readable_cards(project: Path) -> None:
     outputs = executed(
         project,
         "%load_ext kernelkit",
-        "@kk.task\nasync def double(n: int):\n    return 2 * n\n\n@kk.task(retries=1)\nasync def fail():\n    raise ValueError('no rows')",
+        DOUBLE,
+        FAIL,
         "first = double.trigger(n=21)\nfirst",
         "second = fail.trigger()\nsecond",
         "import time\nfirst.result(); second.result()\ntime.sleep(0.5)",
         "kk.runs.list()",
         "double",
         "first",
+        "second.result()",
     )
     assert outputs[0] == []
-    for cell, told in ((2, "double: Completed"), (3, "fail: Failed")):
+    for cell, told in ((3, "double: Completed"), (4, "fail: Failed")):
         (shown,) = outputs[cell]
         assert told in shown["data"]["text/html"], shown
         assert "application/vnd.jupyter.widget-view+json" not in shown["data"]
-    assert "ValueError: no rows" in outputs[3][0]["data"]["text/plain"]
-    assert "1–2 of 2, newest first" in outputs[5][0]["data"]["text/plain"]
-    assert "double, version" in outputs[6][0]["data"]["text/html"]
-    assert "Completed" in outputs[7][0]["data"]["text/plain"]
+    assert "ValueError: no rows" in outputs[4][0]["data"]["text/plain"]
+    assert "1–2 of 2, newest first" in outputs[6][0]["data"]["text/plain"]
+    assert "double, version" in outputs[7][0]["data"]["text/html"]
+    assert "Completed" in outputs[8][0]["data"]["text/plain"]
+    assert "fail  Failed" in outputs[9][0]["data"]["text/plain"]
     assert not any(output["output_type"] in ("stream", "error") for cell in outputs for output in cell)
 
 
@@ -96,10 +110,9 @@ done = run.result()
 run
 kk.engine
 """
-    (project / "session.ipy").write_text(script)
     shown = subprocess.run(
         [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit", "--simple-prompt"],
-        input=script.replace("\n    return", "\n    return"),
+        input=script,
         cwd=project,
         text=True,
         capture_output=True,
