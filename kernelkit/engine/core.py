@@ -360,9 +360,9 @@ class Core:
         self.writer.put(batch, committed)
 
     def _has_space(self) -> bool:
-        """Whether the disk has room, looked up at most once a second."""
+        """Whether the disk has room, looked up every 20 ms at most: what is taken meanwhile waits for space."""
         now = self.clock.now()
-        if self._min_free and now - self._free_checked > 1_000_000:
+        if self._min_free and now - self._free_checked > 20_000:
             self._free_checked = now
             free = self.store.free_bytes()
             self._free = free is None or free >= self._min_free
