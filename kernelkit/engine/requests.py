@@ -82,7 +82,6 @@ class Requests:
             case m.Trigger():
                 self._trigger(body.items, body.batch_id, request.again, reply, refuse)
             case m.BatchPart():
-                self._core.refuse_if_full()
                 self._batches.add(body, self._time())
             case m.BatchSeal():
                 self._trigger(self._batches.seal(body), body.batch_id, request.again, reply, refuse)
