@@ -52,6 +52,7 @@ TEND_S = 1.0
 LONGEST_TIMER_S = 10.0  # a wall clock may jump, so no timer sleeps longer without another look
 QUIET_HISTORY_S = 0.5
 RETENTION_EVERY_S = 600.0
+RETENTION_AGAIN_S = 2.0  # when a run has written far more lines than are kept
 STOP_WITHIN_S = 600.0
 DRAIN_LOOK_S = 0.02
 
@@ -105,7 +106,7 @@ class Daemon:
         self._keepers = Keepers(home)
         self._fleet = Fleet(self._core, home, settings, self._keepers, time.monotonic)
         highest = self._store.line_counts(list(self._core.state.runs))
-        logbook = Logbook({run_id: number + 1 for run_id, number in highest.items()})
+        self._logbook = logbook = Logbook({run_id: number + 1 for run_id, number in highest.items()})
         notices = Notices(self._core, logbook, self._loop.call_later)
         started_at = WallClock().now()
         self._requests = Requests(
@@ -169,8 +170,9 @@ class Daemon:
             self._core.flush_history()
         if self._core.snapshot_due(self._settings.snapshot_every) and not self._writer.problem:
             self._core.snapshot()
-        if now - self._retained_at > RETENTION_EVERY_S:
+        if now - self._retained_at > (RETENTION_AGAIN_S if self._logbook.has_long else RETENTION_EVERY_S):
             self._retained_at = now
+            self._logbook.prune(self._core.state.runs)
             self._read(self._retain, _ignore)
         if self._server.clients or self._core.state.runs:
             self._busy_at = now

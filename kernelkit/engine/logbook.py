@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 
 from kernelkit.clock import from_datetime
 from kernelkit.models.run import LogLine
@@ -10,6 +11,7 @@ from kernelkit.store.rows import LineRow
 from kernelkit.wire.messages import WorkerLogs
 
 TAIL = 50
+LONG_BYTES = 12 * 1024 * 1024  # of one run: more than retention leaves of it, by enough to be worth the work
 
 
 class Logbook:
@@ -18,16 +20,23 @@ class Logbook:
     def __init__(self, counts: dict[str, int] | None = None) -> None:
         """`counts` is how many lines each live run of a former engine has."""
         self._counts = dict(counts or {})
+        self._bytes: dict[str, int] = {}
         self._tails: dict[str, deque[LogLine]] = {}
+        self.has_long = False
+        """Whether some run has written more since the last `prune` than is kept of it."""
 
     def take(self, logs: WorkerLogs) -> list[LineRow]:
         """Rows for the store."""
         count = self._counts.get(logs.run_id, 0)
+        size = self._bytes.get(logs.run_id, 0)
         rows = []
         for line in logs.lines:
+            size += len(line.text)
             rows.append(LineRow(logs.run_id, logs.attempt, from_datetime(line.at), line.level, line.text, count))
             count += 1
         self._counts[logs.run_id] = count + logs.dropped
+        self._bytes[logs.run_id] = size
+        self.has_long = self.has_long or size > LONG_BYTES
         tail = self._tails.get(logs.run_id)
         if tail is not None:
             tail.extend(logs.lines)
@@ -47,6 +56,8 @@ class Logbook:
     def tail(self, run_id: str) -> tuple[LogLine, ...]:
         return tuple(self._tails.get(run_id, ()))
 
-    def forget(self, run_id: str) -> None:
-        """The run is over and its last lines are in."""
-        self._counts.pop(run_id, None)
+    def prune(self, live: Container[str]) -> None:
+        """Retention runs: long logs are cut by it, and runs that are over need no numbers any more."""
+        self._counts = {run_id: count for run_id, count in self._counts.items() if run_id in live}
+        self._bytes.clear()
+        self.has_long = False
