@@ -1,0 +1,498 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from kernelkit.config import EngineSettings, Home
+from kernelkit.engine import commands as c
+from kernelkit.engine import fleet as fleet_room
+from kernelkit.engine.fleet import IDLE_EXCLUSIVE_S, SPAWN_WITHIN_S, Fleet
+from kernelkit.errors import EngineUnavailableError
+from kernelkit.models.run import RunStatus
+from kernelkit.models.task import RetryPolicy
+from kernelkit.models.value import Value
+from kernelkit.wire import messages as m
+from kernelkit.wire.channel import Channel
+from tests.engine.fixtures import Bench
+from tests.engine.samples import BROKEN, T0, spec
+
+
+class Wire:
+    """A channel of which only one end exists."""
+
+    def __init__(self) -> None:
+        self.sent: list[m.AnyMessage] = []
+        self.is_closed = False
+
+    def send(self, message: m.AnyMessage) -> None:
+        self.sent.append(message)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def of(self, kind: type[Any]) -> list[Any]:  # messages of that kind
+        return [message for message in self.sent if isinstance(message, kind)]
+
+
+class Launcher:
+    """Notes which keepers were to be started; `refusal` and `ended` say what goes wrong with them."""
+
+    def __init__(self) -> None:
+        self.launched: list[str] = []
+        self.refusal = ""
+        self.ended: str | None = None
+
+    def launch(self, env_id: str) -> None:
+        self.launched.append(env_id)
+        if self.refusal:
+            raise EngineUnavailableError(self.refusal)
+
+    def failure(self, env_id: str) -> str | None:
+        return self.ended
+
+
+class Yard(Bench):
+    """A core with the real fleet, on fake channels and processes."""
+
+    def __init__(self, folder: Path, living: set[int], former: Yard | None = None) -> None:
+        super().__init__(former)
+        self.folder, self.living = folder, living
+        self.home = Home(folder / ".kernelkit").create()
+        self.launcher = Launcher()
+        self.seconds = 0.0
+        self.fleet = Fleet(self.core, self.home, EngineSettings(), self.launcher, lambda: self.seconds)
+        self.keeper = Wire()
+        self.wires: dict[str, Wire] = {}
+
+    def crash(self) -> Yard:
+        """The next engine on the same home; the old one's uncommitted work is lost."""
+        return Yard(self.folder, self.living, self)
+
+    def keeper_dials(self, *workers: str) -> None:
+        hello = m.Hello("keeper", "env1", 1, env_id="env1", workers=workers)
+        self.fleet.keeper_hello(cast(Channel, self.keeper), hello)
+        self.settle()
+
+    def worker_dials(self, worker_id: str, *live: m.LiveAttempt) -> Wire:
+        pid = int(worker_id[1:])
+        self.living.add(pid)
+        wire = self.wires[worker_id] = Wire()
+        hello = m.Hello("worker", worker_id, pid, env_id="env1", started_at=1.0, boot_id="boot", live=live)
+        self.fleet.worker_hello(cast(Channel, wire), hello)
+        self.settle()
+        return wire
+
+    def says(self, worker_id: str, body: m.ReportBody, run_id: str = "run_1", fence: str = "f1", seq: int = 1) -> None:
+        report = m.Report(seq, run_id, fence, body)
+        self.fleet.worker_message(worker_id, cast(Channel, self.wires[worker_id]), report)
+        self.settle()
+
+    def hangs_up(self, worker_id: str) -> None:
+        self.fleet.worker_closed(worker_id, cast(Channel, self.wires[worker_id]))
+        self.settle()
+
+    def keeper_says(self, message: m.AnyMessage) -> None:
+        if isinstance(message, m.WorkerExited):
+            self.living.discard(int(message.worker_id[1:]))
+        self.fleet.keeper_message("env1", message)
+        self.settle()
+
+    def pass_time(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.clock.moment += round(seconds * 1_000_000)
+        self.core.take(c.Tick())
+        self.settle()
+        self.fleet.tend()
+        self.settle()
+
+    def begin(self, run_id: str = "run_1", **changes: Any) -> Wire:  # any field of an item
+        """A run whose attempt f1 is on the connected worker w1."""
+        self.trigger(run_id, **changes)
+        self.settle()
+        self.keeper_dials()
+        return self.worker_dials("w1")
+
+    def status(self, run_id: str = "run_1") -> RunStatus:
+        return self.core.read_run(run_id)().status
+
+
+def succeeded() -> m.Succeeded:
+    return m.Succeeded(Value(text="42", size=2), T0, T0)
+
+
+def live(fence: str = "f1", attempt: int = 1) -> m.LiveAttempt:
+    return m.LiveAttempt("run_1", fence, attempt)
+
+
+@pytest.fixture
+def living(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Pids of processes that live."""
+    pids: set[int] = set()
+    monkeypatch.setattr(fleet_room, "is_alive", lambda pid, started_at: pid in pids)
+    monkeypatch.setattr(fleet_room, "boot_id", lambda: "boot")
+    return pids
+
+
+@pytest.fixture
+def yard(tmp_path: Path, living: set[int]) -> Iterator[Yard]:
+    made = Yard(tmp_path, living)
+    yield made
+    made.store.close()
+
+
+# ---- starting --------------------------------------------------------------------------------------------------------
+
+
+def test_an_attempt_waits_for_a_keeper_then_for_its_worker(yard: Yard) -> None:
+    yard.trigger("run_1")
+    yard.settle()
+    assert yard.launcher.launched == ["env1"]
+
+    yard.keeper_dials()
+    assert yard.keeper.of(m.SpawnWorker) == [m.SpawnWorker("w1", "shared")]
+
+    wire = yard.worker_dials("w1")
+    assert [start.fence for start in wire.of(m.StartAttempt)] == ["f1"]
+    assert yard.core.state.workers["w1"].pid == 1
+
+
+def test_a_keeper_that_cannot_be_started_ends_the_run_after_three_tries_in_its_words(yard: Yard) -> None:
+    yard.launcher.refusal = "The environment the task was defined in is gone: /old/python."
+
+    yard.trigger("run_1")
+    yard.settle()
+
+    run = yard.core.read_run("run_1")()
+    assert run.status is RunStatus.SYSTEM_FAILURE
+    assert run.error is not None and "/old/python" in run.error.message
+    assert len(yard.launcher.launched) == 3
+
+
+def test_three_spawn_failures_end_the_run(yard: Yard) -> None:
+    yard.trigger("run_1")
+    yard.settle()
+    yard.keeper_dials()
+
+    for number in (1, 2, 3):
+        assert yard.status() is RunStatus.DEQUEUED
+        yard.keeper_says(m.SpawnFailed(f"w{number}", "no such file: python3.9"))
+
+    assert yard.status() is RunStatus.SYSTEM_FAILURE
+
+
+def test_a_keeper_that_ends_before_it_dials_in_is_found_out(yard: Yard) -> None:
+    yard.trigger("run_1")
+    yard.settle()
+
+    yard.launcher.ended = "its keeper ended with code 1"
+    for _ in range(3):
+        yard.pass_time(1)
+
+    error = yard.core.read_run("run_1")().error
+    assert error is not None and "its keeper ended with code 1" in error.message
+
+
+def test_a_worker_that_does_not_dial_in_is_killed_and_sent_away_when_it_comes_late(yard: Yard) -> None:
+    yard.trigger("run_1")
+    yard.settle()
+    yard.keeper_dials()
+    yard.keeper_says(m.WorkerSpawned("w1", 1, 1.0))
+
+    yard.pass_time(SPAWN_WITHIN_S + 1)
+
+    assert yard.keeper.of(m.KillWorker) == [m.KillWorker("w1")]
+    assert yard.core.state.runs["run_1"].worker_id == "w2"
+    assert yard.worker_dials("w1").sent == [m.Retire()]
+
+
+def test_a_worker_that_ends_before_it_dials_in_costs_no_attempt(yard: Yard) -> None:
+    # With one attempt allowed, a worker that crashed at its start ended the run as lost though its code never began.
+    yard.trigger("run_1", max_attempts=1)
+    yard.settle()
+    yard.keeper_dials()
+
+    yard.keeper_says(m.WorkerExited("w1", 1, stderr_tail="No module named kernelkit"))
+    assert (yard.status(), yard.core.state.runs["run_1"].worker_id) == (RunStatus.DEQUEUED, "w2")
+    yard.keeper_says(m.WorkerExited("w2", 1, stderr_tail="No module named kernelkit"))
+    yard.keeper_says(m.WorkerExited("w3", 1, stderr_tail="No module named kernelkit"))
+
+    run = yard.core.read_run("run_1")()
+    assert run.status is RunStatus.SYSTEM_FAILURE
+    assert run.error is not None and run.error.message.endswith("No module named kernelkit")
+
+
+def test_a_run_canceled_before_its_attempt_was_sent_is_over_without_a_worker(yard: Yard) -> None:
+    yard.trigger("run_1")
+    yard.core.take(c.CancelRun("run_1", "enough"))
+    yard.settle()
+
+    assert not yard.core.state.runs
+    yard.trigger("run_2")
+    yard.settle()
+    yard.core.take(c.CancelRun("run_2", "enough"))
+    yard.settle()
+    assert not yard.core.state.runs
+
+
+# ---- reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_acked_once_it_is_on_disk(yard: Yard) -> None:
+    wire = yard.begin()
+
+    yard.says("w1", m.Started(T0))
+    yard.says("w1", succeeded(), seq=2)
+
+    assert wire.of(m.Ack) == [m.Ack(1), m.Ack(2)]
+    assert yard.status() is RunStatus.COMPLETED
+
+
+def test_a_report_under_an_old_fence_is_refused_acked_and_its_body_stopped(yard: Yard) -> None:
+    wire = yard.begin()
+
+    yard.says("w1", m.AddTags(("x",), op="a"), fence="f_old")
+
+    assert [refused.error["code"] for refused in wire.of(m.Refused)] == ["stale_fence"]
+    assert [stop.fence for stop in wire.of(m.StopAttempt)] == ["f_old"]
+    assert wire.of(m.Ack) == [m.Ack(1)]
+
+
+def test_reports_wait_while_the_store_cannot_commit_and_are_taken_in_order(yard: Yard) -> None:
+    wire = yard.begin()
+    yard.writer.problem = "the disk is full"
+    yard.says("w1", m.Started(T0))
+    yard.says("w1", succeeded(), seq=2)
+    assert (yard.status(), wire.of(m.Ack)) == (RunStatus.DEQUEUED, [])
+
+    yard.writer.problem = ""
+    yard.fleet.store_recovered()
+    yard.settle()
+
+    assert yard.status() is RunStatus.COMPLETED
+    assert wire.of(m.Ack)[-1] == m.Ack(2)
+
+
+def test_what_a_worker_reported_while_the_disk_was_full_counts_when_it_has_ended_since(yard: Yard) -> None:
+    # Its attempt was given up as lost although its result had come in, and the body was called again.
+    yard.begin()
+    yard.writer.problem = "the disk is full"
+    yard.says("w1", succeeded())
+
+    yard.keeper_says(m.WorkerExited("w1", -9))
+    yard.hangs_up("w1")
+
+    assert yard.status() is RunStatus.COMPLETED
+
+
+# ---- ends ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_reports_of_a_worker_count_although_its_exit_is_heard_of_first(yard: Yard) -> None:
+    yard.begin()
+
+    yard.keeper_says(m.WorkerExited("w1", 0))
+    assert yard.status() is RunStatus.DEQUEUED
+    yard.says("w1", succeeded())
+    yard.hangs_up("w1")
+
+    assert yard.status() is RunStatus.COMPLETED
+    assert not yard.core.state.workers
+
+
+@pytest.mark.parametrize("exit_first", [True, False])
+def test_a_worker_killed_from_outside_fails_its_attempt_and_the_run_is_tried_again(
+    yard: Yard, exit_first: bool
+) -> None:
+    yard.begin()
+    if exit_first:
+        yard.keeper_says(m.WorkerExited("w1", -9))
+        yard.hangs_up("w1")
+    else:
+        yard.hangs_up("w1")
+        yard.keeper_says(m.WorkerExited("w1", -9))
+
+    run = yard.core.read_run("run_1")()
+    assert run.error is not None and "killed from outside (signal 9)" in run.error.message
+    yard.pass_time(2)
+    assert yard.core.state.runs["run_1"].worker_id == "w2"
+
+
+def test_a_lost_connection_alone_ends_nothing(yard: Yard) -> None:
+    yard.begin()
+    yard.hangs_up("w1")
+    yard.pass_time(5)
+
+    wire = yard.worker_dials("w1", live())
+
+    assert wire.of(m.StopAttempt) == []
+    yard.says("w1", succeeded())
+    assert yard.status() is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize(("takes_signal", "kill_after"), [(False, 5.0), (True, 35.0)])
+def test_a_body_that_does_not_stop_has_its_worker_killed_in_time(
+    yard: Yard, takes_signal: bool, kill_after: float
+) -> None:
+    yard.core.take(c.DefineTask(spec(takes_signal=takes_signal, fingerprint="2")))
+    wire = yard.begin()
+
+    yard.core.take(c.CancelRun("run_1", "enough"))
+    yard.settle()
+    assert [stop.fence for stop in wire.of(m.StopAttempt)] == ["f1"]
+    yard.pass_time(kill_after - 0.5)
+    assert yard.keeper.of(m.KillWorker) == []
+    yard.pass_time(1)
+    yard.pass_time(1)
+
+    assert yard.keeper.of(m.KillWorker) == [m.KillWorker("w1")]
+    yard.keeper_says(m.WorkerExited("w1", -9, killed=True))
+    yard.hangs_up("w1")
+    assert (yard.status(), yard.core.state.holders) == (RunStatus.CANCELED, set())
+
+
+def test_a_body_that_stops_when_asked_keeps_its_worker(yard: Yard) -> None:
+    yard.begin()
+    yard.core.take(c.CancelRun("run_1", "enough"))
+    yard.settle()
+
+    yard.says("w1", m.Stopped(T0))
+    yard.pass_time(60)
+
+    assert yard.keeper.of(m.KillWorker) == []
+    assert "w1" in yard.core.state.workers
+
+
+# ---- after a crash of the engine -------------------------------------------------------------------------------------
+
+
+def test_a_new_engine_adopts_what_runs(yard: Yard) -> None:
+    yard.begin()
+    again = yard.crash()
+
+    again.keeper_dials("w1")
+    wire = again.worker_dials("w1", live())
+    again.says("w1", succeeded())
+
+    assert wire.of(m.StartAttempt) == wire.of(m.StopAttempt) == []
+    assert again.status() is RunStatus.COMPLETED
+
+
+def test_a_dispatch_that_was_lost_with_the_engine_is_made_again_on_the_worker_that_dials_in(yard: Yard) -> None:
+    yard.trigger("run_1")
+    yard.settle()
+    again = yard.crash()
+
+    again.keeper_dials("w1")
+    wire = again.worker_dials("w1")
+
+    assert [start.attempt for start in wire.of(m.StartAttempt)] == [1]
+
+
+def test_a_retry_lost_on_the_way_is_made_again_though_the_worker_still_holds_the_attempt_before(yard: Yard) -> None:
+    # The simulation's find: attempt 1 had been taken but not acked, so the worker named the run among its live ones,
+    # and attempt 2, which it never got, was believed to be with it for ever.
+    yard.begin()
+    yard.says("w1", m.Failed(BROKEN, T0, T0))
+    yard.hangs_up("w1")
+    again = yard.crash()
+    again.pass_time(2)
+    assert again.core.state.runs["run_1"].fence == "f2"
+    final = again.crash()
+
+    wire = final.worker_dials("w1", live("f1"))
+
+    assert [stop.fence for stop in wire.of(m.StopAttempt)] == ["f1"]
+    (start,) = wire.of(m.StartAttempt)
+    assert (start.run_id, start.attempt, start.fence) == ("run_1", 2, "f3")
+
+
+def test_a_cancel_that_the_worker_never_heard_of_is_told_when_it_dials_in(yard: Yard) -> None:
+    yard.begin()
+    yard.hangs_up("w1")
+    yard.core.take(c.CancelRun("run_1", "enough"))
+    yard.settle()
+    again = yard.crash()
+
+    wire = again.worker_dials("w1", live())
+
+    assert [(stop.fence, stop.reason) for stop in wire.of(m.StopAttempt)] == [("f1", "enough")]
+
+
+def test_results_that_found_no_engine_are_taken_before_their_worker_is_given_up(yard: Yard) -> None:
+    yard.begin()
+    path = yard.home.orphans / "w1.jsonl"
+    path.write_bytes(msgspec.json.encode(m.Report(2, "run_1", "f1", succeeded())) + b"\n" + b'{"torn')
+    yard.living.clear()
+    again = yard.crash()
+
+    again.keeper_dials()
+
+    assert again.status() is RunStatus.COMPLETED
+    assert not path.exists()
+
+
+def test_a_worker_that_lives_but_stays_silent_is_killed(yard: Yard) -> None:
+    yard.begin()
+    again = yard.crash()
+    again.keeper_dials("w1")
+
+    again.pass_time(19)
+    assert again.keeper.of(m.KillWorker) == []
+    again.pass_time(2)
+
+    assert again.keeper.of(m.KillWorker) == [m.KillWorker("w1")]
+
+
+def test_a_worker_spawned_for_a_former_engine_that_never_dials_in_is_given_up(yard: Yard) -> None:
+    # Nobody counted its time to start any more, and its runs stayed with it for ever.
+    yard.trigger("run_1")
+    yard.settle()
+    yard.keeper_dials()
+    again = yard.crash()
+    again.keeper_dials("w1")
+
+    again.pass_time(SPAWN_WITHIN_S + 1)
+
+    assert again.keeper.of(m.KillWorker) == [m.KillWorker("w1")]
+    assert again.core.state.runs["run_1"].worker_id != "w1"
+
+
+def test_workers_that_no_engine_knows_are_sent_away(yard: Yard) -> None:
+    yard.keeper_dials("w9")
+    wire = yard.worker_dials("w8", live())
+
+    assert yard.keeper.sent == [m.KillWorker("w9")]
+    assert [type(message).__name__ for message in wire.sent] == ["Retire", "StopAttempt"]
+
+
+# ---- idle and blocked workers ----------------------------------------------------------------------------------------
+
+
+def test_an_idle_exclusive_worker_is_retired_and_told_again_if_it_missed_the_word(yard: Yard) -> None:
+    yard.core.take(c.DefineTask(spec(isolation="process", fingerprint="2", retry=RetryPolicy())))
+    wire = yard.begin()
+    yard.says("w1", succeeded())
+
+    yard.pass_time(IDLE_EXCLUSIVE_S - 1)
+    assert wire.of(m.Retire) == []
+    yard.pass_time(2)
+    assert wire.of(m.Retire) == [m.Retire()]
+
+    yard.hangs_up("w1")
+    assert yard.worker_dials("w1").of(m.Retire) == [m.Retire()]
+
+
+def test_a_worker_that_does_not_answer_is_silent_since_it_was_asked(yard: Yard) -> None:
+    wire = yard.begin()
+    yard.pass_time(1)
+    assert wire.of(m.Ping) == [m.Ping()]
+
+    yard.pass_time(3)
+    assert yard.fleet.silent_for("w1") == 3
+    yard.fleet.worker_message("w1", cast(Channel, wire), m.Pong())
+
+    assert yard.fleet.silent_for("w1") == 0
