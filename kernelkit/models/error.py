@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
+class Frame(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of a traceback. `own` marks the reader's own cells and files, not libraries or KernelKit."""
 
     file: str
@@ -17,7 +17,7 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str = ""
 
 
-class Error(msgspec.Struct, frozen=True, omit_defaults=True):
+class Error(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What went wrong in an attempt: `name` is the exception's class, `code` a KernelKit error's stable code.
 
     `traceback` is the text Python would print, at most 50 frames; `frames` the same, taken apart.

@@ -45,7 +45,7 @@ FINAL = frozenset(
 AttemptStatus = Literal["EXECUTING", "WAITING", "COMPLETED", "FAILED", "CANCELED", "CRASHED", "TIMED_OUT"]
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One try of a run. `peak_memory` is in bytes, as measured for exclusive workers."""
 
     number: int
@@ -57,7 +57,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     peak_memory: int | None = None
 
 
-class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A snapshot of a run; take a newer one with `kk.runs.retrieve(run.id)` or `handle.refresh()`.
 
     `payload` and `output` are decoded from JSON each time they are asked for. Moments are aware, in UTC.
@@ -123,7 +123,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return f"<Run {self.id} of {self.task_id}: {self.status}>"
 
 
-class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One captured line. `level` is debug, info, warn, error, or stdout / stderr for printed lines."""
 
     at: datetime
@@ -132,7 +132,7 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 1
 
 
-class Logs(msgspec.Struct, frozen=True, omit_defaults=True):
+class Logs(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Lines of a run, oldest first; `dropped` counts lines in the middle that were not kept."""
 
     lines: tuple[LogLine, ...] = ()

@@ -13,7 +13,7 @@ MAX_OUTPUT_BYTES = 10_485_760
 MAX_METADATA_BYTES = 262_144
 
 
-class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """JSON text, or where to find it. Exactly one of `text` and `ref` is set once the engine has taken it in."""
 
     text: str | None = None

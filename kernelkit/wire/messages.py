@@ -23,8 +23,11 @@ from kernelkit.models.value import Value
 PROTOCOL = 1
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, array_like=False):
-    """Base of everything on the wire; the tag is the class name."""
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, array_like=False, gc=False):
+    """Base of everything on the wire; the tag is the class name.
+
+    `gc=False` here and in the models: frozen data holds no cycles, and the collector need not walk thousands of them.
+    """
 
 
 # ---- opening -----------------------------------------------------------------------------------------------------
@@ -47,7 +50,7 @@ class Hello(Message, frozen=True):
     live: tuple[LiveAttempt, ...] = ()  # workers: attempts they are executing now
 
 
-class LiveAttempt(msgspec.Struct, frozen=True):
+class LiveAttempt(msgspec.Struct, frozen=True, gc=False):
     """An attempt a worker was given and whose last report it has no `Ack` for yet: still executing, or just over."""
 
     run_id: str
@@ -73,7 +76,7 @@ class Refused(Message, frozen=True):
 # ---- requests, and what answers them -----------------------------------------------------------------------------
 
 
-class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One run to make. The id is the caller's, so sending it twice makes one run."""
 
     run_id: str
@@ -387,7 +390,7 @@ class AddTags(Message, frozen=True):
     op: str
 
 
-class MetadataOp(msgspec.Struct, frozen=True, omit_defaults=True):
+class MetadataOp(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     kind: Literal["set", "delete", "append", "remove", "increment", "update"]
     key: str = ""
     value: str = "null"  # JSON text
