@@ -11,7 +11,8 @@ from kernelkit.store.rows import LineRow
 from kernelkit.wire.messages import WorkerLogs
 
 TAIL = 50
-LONG_BYTES = 12 * 1024 * 1024  # of one run: more than retention leaves of it, by enough to be worth the work
+KEPT_BYTES = 10 * 1024 * 1024  # of one run: what retention leaves of it …
+LONG_BYTES = 12 * 1024 * 1024  # … and how much makes it worth the work
 
 
 class Logbook:
@@ -23,7 +24,7 @@ class Logbook:
         self._bytes: dict[str, int] = {}
         self._tails: dict[str, deque[LogLine]] = {}
         self.has_long = False
-        """Whether some run has written more since the last `prune` than is kept of it."""
+        """Whether some run has written so much more than is kept of it that retention should run soon."""
 
     def take(self, logs: WorkerLogs) -> list[LineRow]:
         """Rows for the store."""
@@ -59,5 +60,5 @@ class Logbook:
     def prune(self, live: Container[str]) -> None:
         """Retention runs: long logs are cut by it, and runs that are over need no numbers any more."""
         self._counts = {run_id: count for run_id, count in self._counts.items() if run_id in live}
-        self._bytes.clear()
+        self._bytes = {run_id: min(size, KEPT_BYTES) for run_id, size in self._bytes.items() if run_id in live}
         self.has_long = False

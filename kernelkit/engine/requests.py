@@ -103,6 +103,8 @@ class Requests:
                 )
             case m.ListTasks():
                 reply(self._tasks())
+            case m.GetStatus() if self._core.writer.problem:  # what is wrong must not wait until it is right again
+                self._read_now(self._status(), reply, refuse)
             case m.GetStatus():
                 self._core.flush_history(lambda: self._read(self._status(), reply, refuse))
             case m.Watch():
@@ -200,6 +202,10 @@ class Requests:
 
     def _read(self, read: Callable[[], T], then: Callable[[T], None], refuse: Refuse) -> None:
         """Read off the loop, after everything taken so far is on disk."""
+        self._core.after_commit(lambda: self._read_now(read, then, refuse))
+
+    def _read_now(self, read: Callable[[], T], then: Callable[[T], None], refuse: Refuse) -> None:
+        """Read off the loop what is on disk."""
 
         def safely() -> T | _Problem:
             try:
@@ -213,7 +219,7 @@ class Requests:
             else:
                 then(result)
 
-        self._core.after_commit(lambda: self._core.read(safely, done))
+        self._core.read(safely, done)
 
 
 class _Problem:
