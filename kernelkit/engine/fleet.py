@@ -92,6 +92,7 @@ class Fleet:
         self.workers: dict[str, WorkerLink] = {}
         self.stopping = False
         self._acks: dict[Channel, _AckDue] = {}
+        self._left_behind: dict[str, list[str]] = {}  # workers lost without a keeper: what they started may live on
         self._held: list[tuple[str, Channel, m.Report]] = []  # reports that wait for the store to commit again
         core.workers = self
         for worker in core.state.workers.values():  # a former engine's: they dial in, or are found dead
@@ -138,6 +139,8 @@ class Fleet:
             keeper.channel.close()
         keeper.channel = channel
         held = set(hello.workers)
+        for worker_id in self._left_behind.pop(hello.env_id, ()):
+            channel.send(m.KillWorker(worker_id))
         for link in [link for link in self.workers.values() if link.env_id == hello.env_id]:
             if link.channel is not None:
                 continue
@@ -323,6 +326,11 @@ class Fleet:
         self._take_held(link.id)
         self._take_orphans(link.id)
         self._forget(link)
+        keeper = self.keepers.get(link.env_id)
+        if keeper is not None and keeper.channel is not None:
+            keeper.channel.send(m.KillWorker(link.id))
+        else:
+            self._left_behind.setdefault(link.env_id, []).append(link.id)
         words = f"The worker {link.id} that ran this attempt was lost: {why}."
         self._take(c.WorkerEnded(link.id, lost_worker_error(words), undelivered=frozenset(link.waiting)))
 

@@ -37,6 +37,7 @@ from kernelkit.execution.processes import (
     become_subreaper,
     children,
     kill_group,
+    kill_marked,
     kill_tree,
     variable_of,
 )
@@ -224,6 +225,7 @@ class Keeper:
                 if worker is not None:
                     self._kill(worker)
                 else:
+                    kill_marked(worker_id)  # it, or what it started, may have outlived a keeper before this one
                     self._tell(self._exit_of(worker_id))
             case m.KeeperShutdown():
                 self._over.set()
