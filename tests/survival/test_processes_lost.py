@@ -212,3 +212,20 @@ def test_everything_killed_at_once_is_brought_to_an_end_by_the_next_client(proje
     )
 
     assert said == [["COMPLETED", [["CRASHED", "WorkerLostError"], ["COMPLETED", ""]]]] * 3
+
+
+def test_what_a_lost_worker_had_started_ends_though_no_keeper_saw_it_go(project: Project) -> None:
+    client = project.client(project.write(ENDS), "family")
+    begun(project, "family")
+    until(lambda: project.noted("children"), "children of a body")
+    known = [*project.engines(), *project.keepers(), *project.workers()]
+    children = {process.pid for process in project.processes()} - {process.pid for process in known}
+    assert len(children) == 2
+
+    project.kill(*[process.pid for process in known])
+    assert children <= {process.pid for process in project.processes()}
+    client.tell()
+
+    ((_, status, attempts, _),) = client.hear_all()[1:]
+    assert (status, len(attempts)) == ("COMPLETED", 2)
+    until(lambda: not children & {process.pid for process in project.processes()}, "the end of the children")
