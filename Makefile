@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests and demo must not meet a home or settings of the person who runs them.
 unexport KERNELKIT_HOME
+# Where mkfs is, which the tests of a full disk call; not everyone's PATH has it.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: demo test test-all check format lab bench soak clean
 
