@@ -9,12 +9,21 @@ import os
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
-_TRIPLES = [a + b + c for a in _ALPHABET for b in _ALPHABET for c in _ALPHABET]  # by 15 bits: a batch needs thousands
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # by ten bits, because a batch needs thousands of ids
 
 
 def _nine(number: int) -> str:
     """The lowest 45 bits as nine characters."""
-    return _TRIPLES[number >> 30 & 0x7FFF] + _TRIPLES[number >> 15 & 0x7FFF] + _TRIPLES[number & 0x7FFF]
+    pairs = _PAIRS
+    last = _ALPHABET[number & 31]
+    number >>= 5
+    return (
+        pairs[number >> 30 & 1023]
+        + pairs[number >> 20 & 1023]
+        + pairs[number >> 10 & 1023]
+        + pairs[number & 1023]
+        + last
+    )
 
 
 def make_id(prefix: str, *, now_ms: int | None = None, entropy: int | None = None) -> str:

@@ -6,7 +6,8 @@ here; `Task`, `RunHandle` and the rest of `authoring/` ask `current()` and know 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Protocol
@@ -40,9 +41,44 @@ class Caller(Protocol):
         """Resolves with the run once it is final. Cancelling the future leaves the run alone."""
         ...
 
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
+        """Resolves with all these runs, in that order, once every one is final; fails with the first that fails."""
+        ...
+
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         """Call `changed` at each change of the run, on a thread of the caller's; returns the function that ends it."""
         ...
+
+
+def gathered(ends: Sequence[Future[Run]]) -> Future[list[Run]]:
+    """One future for many: their results in order, or the first failure. Cancelling it cancels them."""
+    together: Future[list[Run]] = Future()
+    left = len(ends)
+    lock = threading.Lock()
+
+    def ended(end: Future[Run]) -> None:
+        nonlocal left
+        if end.cancelled():
+            return
+        problem = end.exception()
+        with lock:
+            left -= 1
+            if together.done() or not (problem or left == 0):
+                return
+            if problem is not None:
+                together.set_exception(problem)
+            else:
+                together.set_result([each.result() for each in ends])
+
+    def forget(together: Future[list[Run]]) -> None:
+        if together.cancelled():
+            for end in ends:
+                end.cancel()
+
+    for end in ends:
+        end.add_done_callback(ended)
+    together.add_done_callback(forget)
+    return together
 
 
 _current: ContextVar[Caller | None] = ContextVar("kernelkit_caller", default=None)

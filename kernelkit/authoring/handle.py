@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
@@ -194,52 +193,25 @@ class BatchHandle(display.Shown, Generic[T]):
         return self._wait().__await__()
 
     async def _wait(self) -> list[Result[T]]:
-        if any(run._run is None for run in self.runs):
-            await asyncio.wrap_future(self._ends())
+        waiting = self._waiting()
+        if waiting:
+            _keep_all(waiting, await asyncio.wrap_future(self._ends(waiting)))
         return [await run for run in self.runs]
 
     def result(self, timeout: Duration | None = None) -> list[Result[T]]:
         """Wait until every run is final; raises the built-in `TimeoutError`, which leaves the runs alone."""
-        if any(run._run is None for run in self.runs):
+        waiting = self._waiting()
+        if waiting:
             refuse_blocking(self._caller_now())
-            _blocking(self._ends(), timeout, f"Batch {self.id}")
+            _keep_all(waiting, _blocking(self._ends(waiting), timeout, f"Batch {self.id}"))
         return [run.result() for run in self.runs]
 
-    def _ends(self) -> Future[None]:
+    def _waiting(self) -> list[RunHandle[T]]:
+        return [run for run in self.runs if run._run is None]
+
+    def _ends(self, waiting: list[RunHandle[T]]) -> Future[list[Run]]:
         """One future for all, so that a thousand runs wake a waiting loop once."""
-        waiting = [run for run in self.runs if run._run is None]
-        done: Future[None] = Future()
-        left = len(waiting)
-        lock = threading.Lock()
-
-        def ended(handle: RunHandle[T], end: Future[Run]) -> None:
-            nonlocal left
-            if end.cancelled():
-                return
-            problem = end.exception()
-            if problem is None and not _lacks_output(end.result()):
-                handle._run = end.result()
-            with lock:
-                left -= 1
-                finished = left == 0
-                if done.done() or not (finished or problem):
-                    return
-                if problem is not None:
-                    done.set_exception(problem)
-                else:
-                    done.set_result(None)
-
-        ends = [(run, run._end()) for run in waiting]
-        for run, end in ends:
-            end.add_done_callback(lambda end, run=run: ended(run, end))  # type: ignore[misc]
-
-        def forget(done: Future[None]) -> None:
-            if done.cancelled():
-                for _, end in ends:
-                    end.cancel()
-
-        done.add_done_callback(forget)
-        return done
+        return self._caller_now().outcomes([run.id for run in waiting])
 
     def refresh(self) -> list[Run]:
         """The runs as they are now, in order, without large payloads and outputs."""
@@ -346,6 +318,13 @@ def _blocking(end: Future[Any], timeout: Duration | None, what: str) -> Any:
     except BaseException:
         end.cancel()
         raise
+
+
+def _keep_all(handles: list[RunHandle[T]], runs: list[Run]) -> None:
+    """Note the ends; a run whose output was left out is asked for later, by its handle."""
+    for handle, run in zip(handles, runs, strict=True):
+        if not _lacks_output(run):
+            handle._run = run
 
 
 def _lacks_output(run: Run) -> bool:

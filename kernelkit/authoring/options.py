@@ -138,6 +138,8 @@ class RunOptions:
 
     def merged(self, over: RunOptions) -> RunOptions:
         """These, with what `over` sets in their place."""
+        if over is NO_OPTIONS:
+            return self
         return RunOptions(
             tags=over.tags or self.tags,
             max_attempts=self.max_attempts if over.max_attempts is None else over.max_attempts,

@@ -123,8 +123,8 @@ def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
         for start, end in _parts(sizes):
             caller.call(BatchPart(batch_id, start, items[start:end]))
         caller.call(BatchSeal(batch_id, len(items)))
-    handles = [
-        RunHandle[Any](item.run_id, item.task_id, caller=caller, signature=order.signature)
+    handles: list[RunHandle[Any]] = [  # `RunHandle[Any](…)` would cost as much again
+        RunHandle(item.run_id, item.task_id, caller=caller, signature=order.signature)
         for item, order in zip(items, orders, strict=True)
     ]
     return BatchHandle(batch_id, handles, caller=caller)

@@ -11,7 +11,7 @@ import contextvars
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -103,6 +103,13 @@ class Client:
         end: Future[Run] = Future()
         portal.run_soon(link.follow, run_id, end)
         return end
+
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
+        """One future for all of them; a thousand futures would cost more than the thousand runs."""
+        portal, link = self._ready()
+        ends: Future[list[Run]] = Future()
+        portal.run_soon(link.follow_all, tuple(run_ids), ends)
+        return ends
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         """Call `changed` at each change of the run, on the portal's thread and in the context of this call.

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError, from_wire
@@ -40,6 +40,39 @@ class _Asked:
     body: m.RequestBody
     answer: Future[m.ReplyBody] | None  # None: nobody waits
     was_sent: bool = False
+
+
+class End(Protocol):
+    """Where the end of a run goes: the future of one, or an `_Ends` of several."""
+
+    def done(self) -> bool: ...
+    def set_result(self, run: Run, /) -> None: ...
+    def set_exception(self, problem: Exception, /) -> None: ...
+
+
+class _Ends:
+    """Gathers the ends of several runs for one future."""
+
+    __slots__ = ("_future", "_left", "_run_ids", "_runs")
+
+    def __init__(self, run_ids: tuple[str, ...], future: Future[list[Run]]) -> None:
+        self._run_ids = run_ids
+        self._future = future
+        self._runs: dict[str, Run | None] = dict.fromkeys(run_ids)
+        self._left = len(self._runs)
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def set_result(self, run: Run) -> None:
+        self._runs[run.id] = run
+        self._left -= 1
+        if not self._left:
+            runs = (self._runs[run_id] for run_id in self._run_ids)
+            self._future.set_result([run for run in runs if run is not None])
+
+    def set_exception(self, problem: Exception) -> None:
+        self._future.set_exception(problem)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +100,7 @@ class Link:
         self._number = 0
         self._asked: dict[int, _Asked] = {}
         self._parts: dict[str, list[m.BatchPart]] = {}  # of batches whose seal is not answered
-        self._ends: dict[str, list[Future[Run]]] = {}
+        self._ends: dict[str, list[End]] = {}
         self._new_ends: list[str] = []  # followed since the last tick
         self._follows: dict[int, tuple[str, ...]] = {}
         self._watchers: dict[str, list[Watcher]] = {}
@@ -111,7 +144,13 @@ class Link:
             asked.was_sent = True
             self._channel.send(m.Request(number, body))
 
-    def follow(self, run_id: str, end: Future[Run]) -> None:
+    def follow_all(self, run_ids: tuple[str, ...], future: Future[list[Run]]) -> None:
+        """Resolve `future` once all these runs are final."""
+        ends = _Ends(run_ids, future)
+        for run_id in dict.fromkeys(run_ids):
+            self.follow(run_id, ends)
+
+    def follow(self, run_id: str, end: End) -> None:
         """Resolve `end` once the run is final; all follows of one tick are one message."""
         waiting = self._ends.setdefault(run_id, [])
         waiting.append(end)
@@ -315,14 +354,14 @@ class Link:
         self._send(number, m.Follow(run_ids))
 
 
-def _resolve(future: Future[Any], value: object) -> None:
+def _resolve(future: Future[Any] | End, value: Any) -> None:
     try:
         future.set_result(value)
     except InvalidStateError:
         pass  # whoever asked has given up
 
 
-def _refuse(future: Future[Any], error: Exception) -> None:
+def _refuse(future: Future[Any] | End, error: Exception) -> None:
     try:
         future.set_exception(error)
     except InvalidStateError:

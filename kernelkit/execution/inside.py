@@ -6,10 +6,11 @@ be. What a newcomer would get wrong: a refusal therefore comes later, at the run
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NoReturn
 
+from kernelkit.authoring.caller import gathered
 from kernelkit.authoring.context import current_scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
@@ -63,6 +64,9 @@ class InsideCaller:
     def outcome(self, run_id: str) -> Future[Run]:
         current_scope("Waiting for a run")
         _refuse(f"Waiting for the run {run_id} is")
+
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
+        return gathered([self.outcome(run_id) for run_id in run_ids])
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         current_scope("Watching a run")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from kernelkit import errors
+from kernelkit.authoring.caller import gathered
 from kernelkit.config import Home
 from kernelkit.engine.requests import Requests
 from kernelkit.models.run import Run
@@ -53,6 +54,9 @@ class TestCaller:
             self._outcomes.setdefault(run_id, []).append(future)
         self._ask(m.Follow((run_id,)))
         return future
+
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
+        return gathered([self.outcome(run_id) for run_id in run_ids])
 
     def watch(self, run_id: str, changed: Callable[[m.RunChanged], None]) -> Callable[[], None]:
         with self._lock:

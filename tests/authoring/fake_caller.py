@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from kernelkit.authoring.caller import gathered
 from kernelkit.clock import to_datetime
 from kernelkit.config import Home
 from kernelkit.errors import UnknownRunError, UnknownTaskError
@@ -104,6 +105,9 @@ class FakeCaller:
         else:
             self.waiting.setdefault(run_id, []).append(future)
         return future
+
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
+        return gathered([self.outcome(run_id) for run_id in run_ids])
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         changed(RunChanged(self._run(run_id)))

@@ -1,4 +1,4 @@
-"""The peer's task: huey on SQLite that flushes to disk (WAL, synchronous=FULL). Its consumer imports this module too."""
+"""The peer's task: huey on SQLite that flushes to disk (WAL, synchronous=FULL). Its consumer imports this too."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,7 +106,7 @@ def _moments(run: Run, began: float, ended: float) -> tuple[float, ...]:
     started, finished = run.attempts[0].started_at, run.finished_at
     assert started is not None and finished is not None
     moments = [began, run.created_at.timestamp(), started.timestamp(), finished.timestamp(), ended]
-    return tuple(after - before for before, after in zip(moments, moments[1:], strict=False))
+    return tuple(after - before for before, after in pairwise(moments))
 
 
 def _starved(pid: int) -> float:
@@ -138,9 +139,7 @@ def _slowest(samples: list[Sample], count: int = 5) -> list[dict[str, Any]]:
     return [
         {
             "ms": round(sample.seconds * 1e3, 2),
-            "over_usual_ms": {
-                stage: round(sample.stages[i] * 1e3 - usual[stage], 2) for i, stage in enumerate(STAGES)
-            },
+            "over_usual_ms": {stage: round(sample.stages[i] * 1e3 - usual[stage], 2) for i, stage in enumerate(STAGES)},
             "without_cpu_ms": {who: round(waited * 1e3, 2) for who, waited in sample.starved.items()},
             "engine_wrote_bytes": sample.written,
             "cause": _cause_of(sample, samples),

@@ -99,7 +99,9 @@ def test_follows_are_said_again_after_a_loss_and_given_up_ones_are_not(client: C
 
 def test_a_follow_of_an_unknown_run_fails_alone(client: Client, engine: ScriptedEngine) -> None:
     def answer(body: m.RequestBody) -> KernelKitError | None:
-        return UnknownRunError("no such run", run_id="run_2") if isinstance(body, m.Follow) else None
+        if isinstance(body, m.Follow) and "run_2" in body.run_ids:  # the two may come in one message or in two
+            return UnknownRunError("no such run", run_id="run_2")
+        return None
 
     client.connect()
     engine.answer = answer
@@ -263,3 +265,22 @@ def test_the_default_client_is_one_per_process_and_home(
     monkeypatch.setenv("KERNELKIT_HOME", str(second))
     assert default_client().home.path == second
     set_default_client(None)
+
+
+def test_runs_awaited_together_are_one_follow_and_come_in_their_order(client: Client, engine: ScriptedEngine) -> None:
+    ends = client.outcomes(["run_2", "run_1", "run_2"])
+    engine.wait_for(lambda got: any(isinstance(each.body, m.Follow) for each in got))
+
+    engine.push(m.RunEnded(a_run()))
+    engine.push(m.RunEnded(a_run("run_2")))
+
+    assert [run.id for run in ends.result(10)] == ["run_2", "run_1", "run_2"]
+    assert [each.body.run_ids for each in engine.got if isinstance(each.body, m.Follow)] == [("run_2", "run_1")]
+
+
+def test_one_unknown_run_fails_those_awaited_with_it(client: Client, engine: ScriptedEngine) -> None:
+    client.connect()
+    engine.answer = lambda body: UnknownRunError("no such run", run_id="run_2") if isinstance(body, m.Follow) else None
+
+    with pytest.raises(UnknownRunError):
+        client.outcomes(["run_1", "run_2"]).result(10)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from kernelkit.authoring.caller import gathered
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.models.run import LogLine, Logs, Run
@@ -51,6 +52,9 @@ class FakeCaller:
         end: Future[Run] = Future()
         self.ends.setdefault(run_id, []).append(end)
         return end
+
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
+        return gathered([self.outcome(run_id) for run_id in run_ids])
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         watchers = self.watchers.setdefault(run_id, [])
