@@ -173,7 +173,10 @@ def _refuse_broken(database: Path) -> None:
 
 
 def _refuse_cut(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """DuckDB reads blocks when it needs them, so a file cut short may open and fail days later; its size tells now."""
+    """DuckDB reads blocks when it needs them, so a file cut short may open and fail days later; its size tells now.
+
+    Only used blocks count: a checkpoint cuts free ones off the end of the file and still reports them.
+    """
     block_size, blocks = connection.execute(statements()["blocks"]).fetchall()[0]
     expected, size = block_size * blocks, database.stat().st_size
     if size < expected:

@@ -98,6 +98,22 @@ def test_a_log_whose_last_entry_was_cut_by_a_crash_opens_with_everything_before_
     store.close()
 
 
+def test_a_file_that_was_shortened_by_a_checkpoint_opens_again(tmp_path: Path) -> None:
+    """DuckDB cuts free blocks off the end, but goes on counting them until the next checkpoint."""
+    store = open_store(tmp_path)
+    shortened = 0
+    for turn in range(12):
+        size = home_in(tmp_path).database.stat().st_size
+        store.append(events(turn + 1))
+        store.write_snapshot(store.last_seq, os.urandom(2_000_000 if turn % 3 == 0 else 1_000))
+        store.close()
+        shortened += home_in(tmp_path).database.stat().st_size < size
+        store = open_store(tmp_path)
+    store.close()
+
+    assert shortened
+
+
 def test_a_quarantined_database_is_kept_and_a_new_one_begins(tmp_path: Path) -> None:
     home = used_home(tmp_path)
     os.truncate(home.database, 5000)

@@ -6,7 +6,7 @@ FROM duckdb_tables()
 WHERE database_name = current_database();
 
 -- name: blocks
-SELECT block_size, total_blocks FROM pragma_database_size();
+SELECT block_size, used_blocks FROM pragma_database_size();
 
 -- name: schema_version
 SELECT value FROM meta WHERE key = 'schema';
