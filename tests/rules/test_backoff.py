@@ -53,4 +53,4 @@ def test_no_delay_is_negative_or_over_the_cap_however_many_attempts_there_were(
 ) -> None:
     policy = RetryPolicy(factor=factor, min_timeout=least, max_timeout=most)
 
-    assert 0 <= delay_s(policy, attempt, jitter) <= round(most, 3)
+    assert 0 <= delay_s(policy, attempt, jitter) <= most + 0.0005  # delays are rounded to milliseconds

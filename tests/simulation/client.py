@@ -78,7 +78,12 @@ class Client:
 
     def cancel(self) -> None:
         host, random = self.world.host, self._random
-        pool = list(host.state.runs) if random.random() < 0.9 else list(self.world.book.runs)
+        parents = [run_id for run_id in host.state.by_parent if run_id in host.state.runs]
+        if parents and random.random() < 0.5:
+            self.world.facts.note("cancel of a parent")
+            pool = parents
+        else:
+            pool = list(host.state.runs) if random.random() < 0.9 else list(self.world.book.runs)
         host.take(c.CancelRun(random.choice(pool) if pool else "run_unknown", "Canceled by user"))
 
 

@@ -19,6 +19,7 @@ COMMANDS = [command.__name__ for command in typing.get_args(c.Command)]
 REPORTS = [f"TakeReport {body.__name__}" for body in typing.get_args(m.ReportBody)]
 TROUBLE = [
     "batch",
+    "cancel of a parent",
     "capture",
     "clock back",
     "clock forward",
@@ -38,6 +39,7 @@ TROUBLE = [
     "spawn failure",
     "start overdue",
     "takeover",
+    "worker ended at its start",
     "worker lost mid-run",
 ]
 
