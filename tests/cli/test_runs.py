@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -41,7 +42,7 @@ def jobs(home: Home, tmp_path: Path) -> Path:
     """A module with three tasks, which the engine knows."""
     module = tmp_path / "jobs.py"
     module.write_text(JOBS)
-    environment = {"KERNELKIT_HOME": str(home.path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    environment = os.environ | {"KERNELKIT_HOME": str(home.path)}
     subprocess.run([sys.executable, str(module)], check=True, env=environment, timeout=60)
     return module
 
