@@ -85,7 +85,9 @@ def execute(client: BlockingKernelClient, code: str) -> str:
 ASK = "import kernelkit as kk; run = kk.runs.retrieve({!r}); print(run.status.value, run.output, len(run.attempts))"
 
 
-@pytest.mark.parametrize("how", ["restarted", "restarted in the midst of a cell", "killed"])
+@pytest.mark.parametrize(
+    "how", [pytest.param("restarted", marks=pytest.mark.slow), "restarted in the midst of a cell", "killed"]
+)
 def test_a_run_outlives_its_kernel(project: Project, start_kernel: StartKernel, how: str) -> None:
     kernel = start_kernel()
     client = client_of(kernel)

@@ -142,7 +142,7 @@ def test_a_killed_shared_worker_fails_all_its_attempts_which_are_tried_again(pro
         ("segfault", "WorkerLostError", "segmentation fault (signal 11)"),
         ("segfault_beside_others", "WorkerLostError", "segmentation fault (signal 11)"),
         ("hard_exit", "WorkerLostError", "exited with code 7"),
-        ("soft_exit", "SystemExit", "no more"),
+        pytest.param("soft_exit", "SystemExit", "no more", marks=pytest.mark.slow),
         ("soft_exit_beside_others", "SystemExit", "3"),
     ],
 )

@@ -116,6 +116,42 @@ def test_results_written_down_for_want_of_an_engine_are_taken_in_though_their_wo
     until(lambda: list(project.home.orphans.iterdir()) == [], "orphans that were taken in are gone")
 
 
+CHATTY = """
+GATE = os.path.join(os.path.dirname(NOTES), "gate")
+
+@kk.task
+async def chatty() -> None:
+    for n in range(5):
+        print("before", n)
+    note("start")
+    while not os.path.exists(GATE):
+        await asyncio.sleep(0.02)
+    for n in range(5):
+        print("after", n)
+
+run = chatty.trigger()
+run.result(timeout=60)
+until = time.monotonic() + 10
+while "after 4" not in [line.text for line in (logs := run.logs()).lines] and time.monotonic() < until:
+    time.sleep(0.02)  # lines for which there was no engine come a moment after the result
+say([line.text for line in logs.lines], logs.dropped)
+"""
+
+
+def test_lines_of_a_run_stay_in_order_across_engines(project: Project) -> None:
+    client = project.client(CHATTY)
+    until(lambda: project.noted("start"), "the body")
+
+    killed = project.kill_engine()
+    project.engine(other_than=killed)
+    (project.folder / "gate").touch()
+
+    ((lines, dropped),) = client.hear_all()
+    assert [line for line in lines if line.startswith("after")] == [f"after {n}" for n in range(5)]
+    assert lines == sorted(lines, key=lambda line: line.startswith("after")), "what was printed first comes first"
+    assert dropped <= 5, "what an engine had and had not stored when it was killed"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_worker_that_finds_no_engine_for_a_minute_writes_its_results_down(project: Project) -> None:
