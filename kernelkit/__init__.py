@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from kernelkit.authoring.batch import batch
     from kernelkit.authoring.context import CancelSignal, Context, ctx
     from kernelkit.authoring.handle import BatchHandle, RunHandle
+    from kernelkit.authoring.locals import Local, locals
     from kernelkit.authoring.logger import logger
     from kernelkit.authoring.metadata import metadata
-    from kernelkit.authoring.options import Item, Queue, Retry
+    from kernelkit.authoring.options import NO_TIMEOUT, Queue, Retry
+    from kernelkit.authoring.onerror import OnError
     from kernelkit.authoring.result import Result
+    from kernelkit.authoring.run_options import Item
     from kernelkit.authoring.runs import runs
     from kernelkit.authoring.tags import tags
     from kernelkit.authoring.task import Task, task
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         PayloadNotSerializableError,
         PayloadTooLargeError,
         PayloadValidationError,
+        RunCanceledError,
         StoreError,
         StoreFullError,
         SubtaskError,
@@ -68,7 +72,10 @@ _ROOMS: dict[str, str] = {
     "Client": "client.client",
     "Context": "authoring.context",
     "Error": "models.error",
-    "Item": "authoring.options",
+    "Item": "authoring.run_options",
+    "NO_TIMEOUT": "authoring.options",
+    "Local": "authoring.locals",
+    "OnError": "authoring.onerror",
     "Queue": "authoring.options",
     "Result": "authoring.result",
     "Retry": "authoring.options",
@@ -79,6 +86,7 @@ _ROOMS: dict[str, str] = {
     "batch": "authoring.batch",
     "ctx": "authoring.context",
     "engine": "client.default",
+    "locals": "authoring.locals",
     "logger": "authoring.logger",
     "metadata": "authoring.metadata",
     "runs": "authoring.runs",
@@ -91,6 +99,7 @@ _ROOMS: dict[str, str] = {
 _NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "runs", "task", "tasks"})
 
 __all__ = [
+    "NO_TIMEOUT",
     "AbortTaskRunError",
     "AsyncClient",
     "Attempt",
@@ -106,7 +115,9 @@ __all__ = [
     "InvalidOptionError",
     "Item",
     "KernelKitError",
+    "Local",
     "NotInTaskError",
+    "OnError",
     "OutOfMemoryError",
     "OutputError",
     "OutputNotSerializableError",
@@ -119,6 +130,7 @@ __all__ = [
     "Result",
     "Retry",
     "Run",
+    "RunCanceledError",
     "RunHandle",
     "RunStatus",
     "StoreError",
@@ -136,6 +148,7 @@ __all__ = [
     "batch",
     "ctx",
     "engine",
+    "locals",
     "logger",
     "metadata",
     "runs",

@@ -21,12 +21,13 @@
     ├─ InvalidOptionError          an option's value is out of bounds
     ├─ InvalidDurationError
     ├─ NotInTaskError              a call that needs a run around it
+    ├─ RunCanceledError            what an on_cancel hook sees of a body that its cancel stopped
     └─ SubtaskError                `Result.unwrap()` of a run that did not complete
 
 Errors raised *by* a task body to steer it (`AbortTaskRunError`) and errors the engine gives to an attempt
 (`WorkerLostError`, `OutOfMemoryError`, `TaskTimeoutError`) hang under `KernelKitError` as well.
 
-Errors cross processes: `to_wire` / `from_wire` keep class, message and typed fields; pickling works as for any exception.
+Errors cross processes: `to_wire` and `from_wire` keep class, message and typed fields; pickling works as usual.
 """
 
 from __future__ import annotations
@@ -178,6 +179,12 @@ class NotInTaskError(KernelKitError):
     """A call that only means something inside a run."""
 
     code = "not_in_task"
+
+
+class RunCanceledError(KernelKitError):
+    """The body of a canceled run was stopped, so it has no output: what `await run` raises in an on_cancel hook."""
+
+    code = "run_canceled"
 
 
 class AbortTaskRunError(KernelKitError):

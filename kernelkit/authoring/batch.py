@@ -8,8 +8,8 @@ from typing import Any
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, batch_runs
-from kernelkit.authoring.options import NO_OPTIONS, Item
 from kernelkit.authoring.reference import TaskReference
+from kernelkit.authoring.run_options import NO_OPTIONS, Item
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.triggering import Order, numbered, send_batch
 from kernelkit.errors import InvalidOptionError

@@ -20,7 +20,7 @@ import threading
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,14 @@ import msgspec
 
 from kernelkit.authoring import captures, notebook
 from kernelkit.authoring.captures import MAX_BUNDLE_BYTES, CaptureReport, CaptureState
+from kernelkit.authoring.hooks import Hook, HookSet
 from kernelkit.authoring.pickling import Capped, CellPickler, missing, sized, whole_problem
 from kernelkit.authoring.signature import Signature
 from kernelkit.config import Home
 from kernelkit.errors import StoreError, TaskNotPicklableError
 
 _MAGIC = b"KKB1"
+_NO_HOOKS = HookSet()
 
 
 class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,6 +44,7 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     module: str = ""  # set when the function is found by importing; then there is no pickle
     qualname: str = ""
     sources: dict[str, str] = {}
+    hooked: bool = False  # then the pickle holds the hooks as well
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class LoadedTask:
     function: Callable[..., Any]
     signature: Signature
     sources: Mapping[str, str]
+    hooks: HookSet = _NO_HOOKS
+
+    def with_hooks(self, hooks: HookSet) -> LoadedTask:
+        """The same task with other hooks."""
+        return replace(self, hooks=hooks)
 
     def fill_linecache(self) -> None:
         """Make tracebacks show the source as it was when it was shipped; again, if another bundle used the names."""
@@ -90,16 +98,22 @@ class LoadedTask:
 # ---- making ----------------------------------------------------------------------------------------------------------
 
 
-def make_bundle(function: Callable[..., Any], *, task_id: str, sources: Mapping[str, str] | None = None) -> Bundle:
-    """The bundle of `function` with the globals as they are now.
+def make_bundle(
+    function: Callable[..., Any],
+    *,
+    task_id: str,
+    sources: Mapping[str, str] | None = None,
+    hooks: HookSet = _NO_HOOKS,
+) -> Bundle:
+    """The bundle of `function` and its hooks with the globals as they are now.
 
     `sources` (file name → text) default to those of the function and of its helpers from cells. Raises nothing for
     what cannot be pickled or is missing: that is in the report, and `check()` raises it.
     """
-    found = [] if is_by_reference(function) else captures.captured_names(function)
+    found = captures.captured_names(None if is_by_reference(function) else function, _functions(hooks))
     lost = [missing(one) for one in found if one.missing]
     try:
-        data = _pack(function, task_id, sources)
+        data = _pack(function, task_id, sources, hooks)
     except Exception as cause:  # pickling runs people's own `__reduce__` methods, which may raise anything
         troubles = lost + [one for one in sized(found) if one.state != "ok"]
         if not any(one.state != "missing" for one in troubles):
@@ -109,16 +123,32 @@ def make_bundle(function: Callable[..., Any], *, task_id: str, sources: Mapping[
     return Bundle(task_id, _hash(data), data, report)
 
 
-def _pack(function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None) -> bytes:
-    """The file's content: a header, and behind it the pickle of function and annotations. Copies large data once."""
+def _pack(
+    function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None, hooks: HookSet = _NO_HOOKS
+) -> bytes:
+    """The file's content: a header, and behind it the pickle of function, annotations and hooks.
+
+    Copies large data once. It is one pickle, so that functions of one notebook share its globals again.
+    """
     target = Capped(MAX_BUNDLE_BYTES)
+    hooked = bool(hooks)
+    parts: list[object] = []
     if is_by_reference(function):
-        target.write(_head(_Header(task_id, function.__module__, function.__qualname__)))
+        texts = _sources_of(None, hooks) if hooked else {}
+        target.write(_head(_Header(task_id, function.__module__, function.__qualname__, texts, hooked)))
     else:
-        texts = dict(sources) if sources is not None else _sources_of(function)
-        target.write(_head(_Header(task_id, sources=texts)))
-        CellPickler(target, protocol=5).dump((function, _resolved_annotations(function)))
+        texts = dict(sources) if sources is not None else _sources_of(function, hooks)
+        target.write(_head(_Header(task_id, sources=texts, hooked=hooked)))
+        parts += [function, _resolved_annotations(function)]
+    if hooked:
+        parts += [[[(hook.kind, hook.name, hook.function) for hook in some] for some in (hooks.everywhere, hooks.own)]]
+    if parts:
+        CellPickler(target, protocol=5).dump(tuple(parts))
     return target.getvalue()
+
+
+def _functions(hooks: HookSet) -> list[Callable[..., Any]]:
+    return [hook.function for hook in hooks]
 
 
 def is_by_reference(function: Callable[..., Any]) -> bool:
@@ -132,12 +162,18 @@ def is_by_reference(function: Callable[..., Any]) -> bool:
     return bound is None or _unwrapped(bound) is function
 
 
-def code_fingerprint(function: Callable[..., Any], options_json: str) -> str:
-    """16 hex digits of code and options, without captured globals: what makes a new version of a task."""
+def code_fingerprint(function: Callable[..., Any], options_json: str, hooks: HookSet = _NO_HOOKS) -> str:
+    """16 hex digits of code, options and hooks, without captured globals: what makes a new version of a task."""
+    parts = [function.__qualname__, str(_code_text(function)), options_json]
+    for hook in hooks:
+        parts += [hook.kind, hook.name, str(_code_text(hook.function))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _code_text(function: Callable[..., Any]) -> str | None:
     source = _own_source(function)
     code = getattr(inspect.unwrap(function), "__code__", None)
-    text = source if source is not None or code is None else repr(_code_facts(code))
-    return hashlib.sha256(f"{function.__qualname__}\0{text}\0{options_json}".encode()).hexdigest()[:16]
+    return source if source is not None or code is None else repr(_code_facts(code))
 
 
 def _resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
@@ -178,9 +214,9 @@ def remember_source(file: str, text: str) -> None:
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
 
 
-def _sources_of(function: Callable[..., Any]) -> dict[str, str]:
+def _sources_of(function: Callable[..., Any] | None, hooks: HookSet) -> dict[str, str]:
     found: dict[str, str] = {}
-    for code in captures.captured_code(function):
+    for code in captures.captured_code(function, _functions(hooks)):
         lines = linecache.getlines(code.co_filename)
         if lines:
             found[notebook.shown_file(code.co_filename)] = "".join(lines)
@@ -266,28 +302,32 @@ def load_bundle(home: Home, hash: str) -> LoadedTask:
     for file, text in header.sources.items():
         remember_source(file, text)
     try:
-        function = _load_function(header, memoryview(data)[8 + length :])
+        function, hooks = _load_code(header, memoryview(data)[8 + length :])
     except Exception as cause:  # importing and unpickling run people's code, which may raise anything
         raise TaskNotPicklableError(
             f"Task '{header.task_id}' could not be loaded in its worker: {type(cause).__name__}: {cause}. "
             "A module that it imports must be installed, or lie in the notebook's folder or on its sys.path.",
             task_id=header.task_id,
         ) from cause
-    return LoadedTask(header.task_id, function, Signature.of(function), header.sources)
+    return LoadedTask(header.task_id, function, Signature.of(function), header.sources, hooks)
 
 
-def _load_function(header: _Header, pickled: memoryview) -> Callable[..., Any]:
+def _load_code(header: _Header, pickled: memoryview) -> tuple[Callable[..., Any], HookSet]:
+    function: Callable[..., Any]
     if header.module:
         bound: Any = importlib.import_module(header.module)
         for part in header.qualname.split("."):
             bound = getattr(bound, part)
-        found: Callable[..., Any] = getattr(bound, "function", bound)  # a Task holds its function
-        return found
-    function, annotations = cloudpickle.loads(pickled)
-    if annotations:
-        function.__annotations__ = annotations
-    loaded: Callable[..., Any] = function
-    return loaded
+        function = getattr(bound, "function", bound)  # a Task holds its function
+        parts: list[Any] = [*cloudpickle.loads(pickled)] if header.hooked else []
+    else:
+        function, annotations, *parts = cloudpickle.loads(pickled)
+        if annotations:
+            function.__annotations__ = annotations
+    if not header.hooked:
+        return function, _NO_HOOKS
+    everywhere, own = [tuple(Hook.of(kind, hook, name) for kind, name, hook in some) for some in parts[0]]
+    return function, HookSet(everywhere, own)
 
 
 # ---- a task's code over time -----------------------------------------------------------------------------------------
@@ -301,9 +341,12 @@ class TaskCode:
     >>> code.at_trigger(home).hash                                     # doctest: +SKIP
     """
 
-    def __init__(self, function: Callable[..., Any], *, task_id: str) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, task_id: str, hooks: Callable[[], HookSet] = lambda: _NO_HOOKS
+    ) -> None:
         self._function = function
         self._task_id = task_id
+        self._hooks = hooks
         self._lock = threading.Lock()
         self._state: CaptureState | None = None
         self._latest: Bundle | None = None
@@ -321,7 +364,7 @@ class TaskCode:
         with self._lock:
             latest = self._latest
             if latest is not None and latest.hash and not latest.report.problems and is_written(home, latest.hash):
-                state = captures.capture_state(self._function)
+                state = captures.capture_state(self._function, _functions(self._hooks()))
                 if self._state is not None and self._state.proves_unchanged(state):
                     return latest
                 if self._hash_now() == latest.hash:
@@ -331,13 +374,14 @@ class TaskCode:
 
     def _hash_now(self) -> str:
         try:
-            return _hash(_pack(self._function, self._task_id))
+            return _hash(_pack(self._function, self._task_id, hooks=self._hooks()))
         except Exception:  # as in make_bundle, which says what is wrong
             return ""
 
     def _make(self, home: Home) -> Bundle:
-        self._state = captures.capture_state(self._function)
-        bundle = make_bundle(self._function, task_id=self._task_id)
+        hooks = self._hooks()
+        self._state = captures.capture_state(self._function, _functions(hooks))
+        bundle = make_bundle(self._function, task_id=self._task_id, hooks=hooks)
         write_bundle(home, bundle)
         # The bytes are on disk now; keeping them would double what a large capture costs.
         self._latest = Bundle(bundle.task_id, bundle.hash, b"", bundle.report)

@@ -13,7 +13,7 @@ import functools
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,9 @@ MAX_BUNDLE_BYTES = 256_000_000
 WARN_BUNDLE_BYTES = 10_000_000
 _READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF"})
 _IMPLICIT = frozenset({"__name__", "__module__", "__qualname__", "__file__", "__annotations__", "__doc__"})
+
+
+Hooks = Sequence[Callable[..., Any]]  # functions that travel with a task's own
 
 
 class Capture(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -133,18 +136,18 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
     return tuple(sorted(found - stored - _IMPLICIT))
 
 
-def captured_names(function: Callable[..., Any]) -> list[Found]:
+def captured_names(function: Callable[..., Any] | None, hooks: Hooks = ()) -> list[Found]:
     """Everything `function` reads from the notebook: globals, closures and defaults, through notebook helpers.
 
-    Modules, and functions and classes that a worker imports by name, are left out.
+    Modules, and functions and classes that a worker imports by name, are left out. What only `hooks` read comes last.
     """
-    return list(_walk(function, "", set(), own_name=function.__name__))
+    return list(_walk_all(function, hooks))
 
 
-def captured_code(function: Callable[..., Any]) -> list[types.CodeType]:
+def captured_code(function: Callable[..., Any] | None, hooks: Hooks = ()) -> list[types.CodeType]:
     """The code objects that are shipped by value: the function's own, its helpers', its classes' methods'."""
     seen: dict[int, object] = {}
-    list(_walk(function, "", set(), own_name=function.__name__, visited=seen))
+    list(_walk_all(function, hooks, visited=seen))
     return [value.__code__ for value in seen.values() if isinstance(value, types.FunctionType)]
 
 
@@ -164,6 +167,18 @@ def _is_importable(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError, AttributeError):  # a parent that is no package, or a module without a spec
         return False
+
+
+def _walk_all(
+    function: Callable[..., Any] | None, hooks: Hooks, visited: dict[int, object] | None = None
+) -> Iterator[Found]:
+    seen: set[int] = set()
+    if function is not None:
+        yield from _walk(function, "", seen, own_name=function.__name__, visited=visited)
+    for hook in hooks:
+        if not travels_by_name(hook):
+            name = getattr(hook, "__name__", type(hook).__name__)
+            yield from _walk(hook, f"the hook {name}", seen, own_name=name, visited=visited)
 
 
 def _walk(
@@ -258,12 +273,12 @@ class CaptureState:
         return self.settled and later.settled and self.key == later.key
 
 
-def capture_state(function: Callable[..., Any]) -> CaptureState:
+def capture_state(function: Callable[..., Any], hooks: Hooks = ()) -> CaptureState:
     """A picture for `proves_unchanged`: plain values by value, notebook helpers by identity, others not settled."""
     key: list[object] = []
     settled = True
     seen: dict[int, object] = {}
-    for found in _walk(function, "", set(), own_name=function.__name__, visited=seen):
+    for found in _walk_all(function, hooks, visited=seen):
         if found.missing:
             key.append((found.name, _MISSING))
             continue
@@ -272,6 +287,7 @@ def capture_state(function: Callable[..., Any]) -> CaptureState:
             settled = False
         key.append((found.name, snapshot))
     key.extend(seen.values())
+    key.extend(hooks)
     return CaptureState(tuple(key), settled)
 
 

@@ -90,8 +90,8 @@ def context_of(start: StartAttempt, started_at: int) -> Context:
         run=RunContext(
             id=start.run_id,
             tags=start.tags,
-            is_test=False,
-            is_replay=False,
+            is_test=start.is_test,
+            is_replay=start.is_replay,
             created_at=to_datetime(start.created_at),
             started_at=attempt.started_at,
             max_attempts=start.max_attempts,
@@ -182,10 +182,12 @@ class Scope:
         "_open",
         "_settled",
         "_signal",
+        "canceled",
         "emit",
         "in_body",
         "interrupted",
         "later",
+        "locals",
         "metadata_state",
         "now",
         "progress",
@@ -217,6 +219,8 @@ class Scope:
         self.interrupted = False  # a plain body is to be interrupted
         self.takes_signal = False
         self.stop_reason: str | None = None  # set once the attempt was asked to stop
+        self.canceled = False  # and that because its run was canceled
+        self.locals: dict[str, Any] | None = None  # see authoring/locals.py
         self.refusal: tuple[KernelKitError, Site | None] | None = None
         self.metadata_state: MetadataState | None = None
         self.progress: list[dict[str, Any]] = []  # see authoring/track.py

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from kernelkit import ids
@@ -20,12 +21,13 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.result import Result
+from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import KernelKitError, UnknownRunError
 from kernelkit.models.error import Error
 from kernelkit.models.run import Logs, Run, RunStatus
-from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Retrieve, RunPage, RunReply
+from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Reschedule, Retrieve, RunPage, RunReply
 
 T = TypeVar("T")
 
@@ -153,6 +155,13 @@ class RunHandle(display.Shown, Generic[T]):
         """Cancel the run and the runs below it; returns it as it is then. A run that has ended stays as it is."""
         return self._keep(cancel_run(self._caller_now(), self.id, reason))
 
+    def reschedule(self, *, delay: Duration | datetime) -> Run:
+        """Have a delayed run start after another delay, counted from now, or at a moment; returns it as it is then.
+
+        Raises `InvalidOptionError` when it is not delayed (any more).
+        """
+        return self._keep(reschedule_run(self._caller_now(), self.id, delay))
+
     # ---- the rest --------------------------------------------------------------------------------------------------
 
     def _caller_now(self) -> Caller:
@@ -266,6 +275,14 @@ def retrieve_run(caller: Caller, run_id: str) -> Run:
 def cancel_run(caller: Caller, run_id: str, reason: str) -> Run:
     """Cancel, and the run as it is then; raises `UnknownRunError`."""
     reply = caller.call(Cancel(run_id, reason=reason))
+    assert isinstance(reply, RunReply)
+    return reply.run
+
+
+def reschedule_run(caller: Caller, run_id: str, delay: Duration | datetime) -> Run:
+    """Move a delayed run to another moment, and the run as it is then."""
+    delay_s, delay_until = delay_of(delay)
+    reply = caller.call(Reschedule(run_id, delay_s, delay_until))
     assert isinstance(reply, RunReply)
     return reply.run
 

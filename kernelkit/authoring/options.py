@@ -1,7 +1,7 @@
-"""Options of tasks and of triggers: read, checked, and refused with words.
+"""Options of tasks: read, checked, and refused with words. Those of triggers: `run_options.py`.
 
-Everything a person may write after `@kk.task(` and `.options(` passes through here once; what comes out is right and is
-not checked again. What a newcomer would get wrong: `retry=None` means one attempt, leaving `retry` out means three.
+Everything a person may write after `@kk.task(` passes through here once; what comes out is right and is not checked
+again. What a newcomer would get wrong: `retry=None` means one attempt, leaving `retry` out means three.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Never, get_args
 
-from kernelkit import jsonvalues
+from kernelkit.authoring.hooks import KINDS
 from kernelkit.authoring.tags import new_tags
 from kernelkit.durations import Duration, to_seconds
-from kernelkit.errors import InvalidOptionError, TaskDefinitionError
+from kernelkit.errors import InvalidDurationError, InvalidOptionError, TaskDefinitionError
 from kernelkit.models.task import MAX_ATTEMPTS, ONE_ATTEMPT, Isolation, RetryPolicy
-from kernelkit.rules.metadata import encode_checked
 
 MAX_FACTOR = 10  # 10 ** 249 is still a float
 MAX_CONCURRENCY = 100_000
@@ -33,8 +32,9 @@ TASK_OPTIONS = (
     "tags",
     "isolation",
     "replace",
+    "ttl",
+    "max_duration",
 )
-RUN_OPTIONS = ("tags", "max_attempts", "metadata")
 
 _ID = re.compile(r"[^\W_][\w./:-]*")
 _QUEUE = re.compile(r"[A-Za-z0-9_/-]+")
@@ -48,6 +48,16 @@ class _Default:
 
 
 DEFAULT: Final = _Default()
+
+
+class _NoTimeout:
+    """`kk.NO_TIMEOUT`: an attempt may take as long as it wants, whatever the task's default says."""
+
+    def __repr__(self) -> str:
+        return "kk.NO_TIMEOUT"
+
+
+NO_TIMEOUT: Final = _NoTimeout()
 
 
 class Retry:
@@ -129,54 +139,6 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
-    """Checked options of one trigger."""
-
-    tags: tuple[str, ...] = ()
-    max_attempts: int | None = None
-    metadata: str = "{}"  # JSON text
-
-    def merged(self, over: RunOptions) -> RunOptions:
-        """These, with what `over` sets in their place."""
-        if over is NO_OPTIONS:
-            return self
-        return RunOptions(
-            tags=over.tags or self.tags,
-            max_attempts=self.max_attempts if over.max_attempts is None else over.max_attempts,
-            metadata=self.metadata if over.metadata == "{}" else over.metadata,
-        )
-
-
-NO_OPTIONS = RunOptions()
-
-
-class Item:
-    """One payload of a batch with options of its own.
-
-        thumb.batch_trigger([{"url": a}, kk.Item({"url": b}, tags=["large"], max_attempts=1)])
-
-    Raises `InvalidOptionError` for an option that `.options()` would refuse as well.
-    """
-
-    __slots__ = ("options", "payload")
-
-    def __init__(
-        self,
-        payload: Any = None,  # whatever the task takes
-        *,
-        tags: str | Iterable[str] = (),
-        max_attempts: int | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        **unknown: Never,
-    ) -> None:
-        self.payload = payload
-        self.options = run_options(tags=tags, max_attempts=max_attempts, metadata=metadata, **unknown)
-
-    def __repr__(self) -> str:
-        return f"Item({self.payload!r})"
-
-
-@dataclass(frozen=True, slots=True)
 class TaskOptions:
     """Checked options of a task."""
 
@@ -189,28 +151,13 @@ class TaskOptions:
     tags: tuple[str, ...]
     isolation: Isolation | None  # None: as the function asks, async shared and plain a process
     replace: bool
-
-
-def run_options(**given: Any) -> RunOptions:
-    """Options of a trigger; raises `InvalidOptionError` naming the one that will not do.
-
-    >>> run_options(tags="user_1", max_attempts=1)
-    RunOptions(tags=('user_1',), max_attempts=1, metadata='{}')
-    """
-    if not given:
-        return NO_OPTIONS
-    refuse_unknown(given, RUN_OPTIONS, "a trigger")
-    attempts = given.get("max_attempts")
-    return RunOptions(
-        tags=_tags(given.get("tags", ())),
-        max_attempts=None if attempts is None else check_attempts(attempts, "max_attempts"),
-        metadata=_metadata(given.get("metadata")),
-    )
+    ttl: float
+    max_duration: float
 
 
 def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
     """Options of the task made from a function of that name; raises `InvalidOptionError` naming the wrong one."""
-    refuse_unknown(given, TASK_OPTIONS, "a task")
+    refuse_unknown(given, (*TASK_OPTIONS, *KINDS), "a task")
     queue, limit = given.get("queue"), check_limit(given.get("concurrency_limit"))
     if isinstance(queue, Queue):
         if limit is not None and queue.concurrency_limit not in (None, limit):
@@ -237,9 +184,11 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
         queue="" if queue is None else check_queue(queue),
         concurrency_limit=limit,
         retry=_retry(given.get("retry", DEFAULT), given.get("retries")),
-        tags=_tags(given.get("tags") or ()),
+        tags=check_tag_list(given.get("tags") or ()),
         isolation=isolation,
         replace=bool(given.get("replace")),
+        ttl=0.0 if given.get("ttl") is None else to_seconds(given["ttl"], field="ttl"),
+        max_duration=check_max_duration(given.get("max_duration")) or 0.0,
     )
 
 
@@ -302,6 +251,20 @@ def check_limit(given: object) -> int | None:
     )
 
 
+def check_max_duration(given: Any) -> float | None:
+    """Seconds an attempt may take, 0 for any, None where nothing was given; raises `InvalidDurationError`."""
+    if given is None:
+        return None
+    if given is NO_TIMEOUT:
+        return 0.0
+    seconds = to_seconds(given, field="max_duration")
+    if seconds > 0:
+        return seconds
+    raise InvalidDurationError(
+        "max_duration=0 would let no attempt do anything. For no limit give kk.NO_TIMEOUT.", field="max_duration"
+    )
+
+
 def _retry(retry: object, retries: object) -> RetryPolicy:
     if retries is not None:
         if retry is not DEFAULT:
@@ -321,20 +284,7 @@ def _retry(retry: object, retries: object) -> RetryPolicy:
     )
 
 
-def _tags(given: object) -> tuple[str, ...]:
+def check_tag_list(given: object) -> tuple[str, ...]:
     if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping):
         raise InvalidOptionError(f"tags={given!r} is not a text or a list of texts.", field="tags")
     return new_tags(given)
-
-
-def _metadata(given: object) -> str:
-    if given is None:
-        return "{}"
-    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
-        raise InvalidOptionError(
-            f"metadata={given!r} is not a dict with texts as keys."
-            if len(repr(given)) < 100
-            else "metadata is not a dict with texts as keys.",
-            field="metadata",
-        )
-    return encode_checked(jsonvalues.decode(jsonvalues.encode(dict(given), what="the option metadata")))

@@ -12,8 +12,9 @@ from typing import Any
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
-from kernelkit.authoring.options import NO_OPTIONS, RunOptions, check_id, run_options
+from kernelkit.authoring.options import check_id
 from kernelkit.authoring.registration import tell_all
+from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
 from kernelkit.authoring.triggering import Order, encode_payload, items_of, numbered, send_batch, send_one
 from kernelkit.errors import PayloadValidationError
 

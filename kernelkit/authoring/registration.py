@@ -21,6 +21,8 @@ from kernelkit.authoring import notebook
 from kernelkit.authoring.bundle import Bundle, TaskCode, code_fingerprint
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
+from kernelkit.authoring.hooks import HookSet, Registry, global_hooks
+from kernelkit.authoring.hooks import revision as hooks_revision
 from kernelkit.authoring.options import TaskOptions
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.surroundings import Surroundings, detect_owner
@@ -32,7 +34,10 @@ logger = logging.getLogger(__name__)
 
 _surroundings = Surroundings()
 _newest: dict[str, weakref.ref[Registration]] = {}  # task id → the task last defined under it in this process
-_all_told: weakref.WeakSet[Any] = weakref.WeakSet()  # callers that know every task in `_newest`
+# Callers that know every task in `_newest`, each with the revision of the hooks they know.
+_all_told: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+_INIT_PY = "init.py"
+_NO_HOOKS = HookSet()
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Known:
     bundle: str
     version: str
     notice: str = ""
+    hooks: HookSet = _NO_HOOKS
 
 
 @dataclass
@@ -52,6 +58,7 @@ class Registration:
     options: TaskOptions
     signature: Signature
     owner: Owner | None = None  # None: whoever this process is
+    hooks: Registry = field(default_factory=Registry)  # the task's own
     report: CaptureReport | None = None
     """What the latest bundle captured, and what of it cannot be sent."""
     latest: Known | None = None
@@ -61,10 +68,19 @@ class Registration:
     __hash__ = object.__hash__
 
     def __post_init__(self) -> None:
-        self._code = TaskCode(self.function, task_id=self.options.id)
+        self._code = TaskCode(self.function, task_id=self.options.id, hooks=self.hook_set)
         self._known = weakref.WeakKeyDictionary()
         _newest[self.options.id] = weakref.ref(self)
         _all_told.clear()
+
+    def hook_set(self) -> HookSet:
+        """The hooks of the task as they are now, the process's included."""
+        return HookSet(global_hooks(), self.hooks.hooks())
+
+    def is_known(self, caller: Caller) -> bool:
+        """Whether that engine was told of the task with the hooks it has now."""
+        known = self._known.get(caller)
+        return known is not None and known.hooks == self.hook_set()
 
     def register(self, caller: Caller) -> Known | None:
         """Tell the engine now. None when something captured cannot be sent: the trigger will say so, `report` knows.
@@ -96,13 +112,13 @@ class Registration:
         if any(task.spec.id == self.options.id for task in reply.tasks):
             return False
         self._known.pop(caller, None)
-        _all_told.discard(caller)
+        _all_told.pop(caller, None)
         return True
 
     def _define(self, caller: Caller, bundle: Bundle) -> Known:
         reply = caller.call(DefineTask(self._spec(caller, bundle.hash), replace=self.options.replace))
         assert isinstance(reply, Defined)
-        known = Known(bundle.hash, reply.version, reply.notice)
+        known = Known(bundle.hash, reply.version, reply.notice, self.hook_set())
         if reply.notice:
             logger.info(reply.notice, extra={"task_id": reply.task_id})
         self._known[caller] = known
@@ -117,7 +133,7 @@ class Registration:
             owner=self.owner or detect_owner(self.function),
             env_id=_surroundings.write(caller.home),
             bundle=bundle,
-            fingerprint=code_fingerprint(self.function, _behaviour(options)),
+            fingerprint=code_fingerprint(self.function, _behaviour(options), self.hook_set()),
             isolation=self.isolation,
             queue=options.queue,
             concurrency_limit=options.concurrency_limit,
@@ -127,8 +143,19 @@ class Registration:
             json_schema=self.signature.json_schema(),
             where=self.where,
             explicit_id=options.explicit_id,
-            takes_signal=self.signature.takes_signal,
+            ttl=options.ttl,
+            max_duration=options.max_duration,
+            takes_signal=self.signature.takes_signal or self._has_on_cancel(caller),
         )
+
+    def _has_on_cancel(self, caller: Caller) -> bool:
+        """Whether a canceled run gets time for a hook. `init.py` is only read here: workers are who import it."""
+        if any(hook.kind == "on_cancel" for hook in self.hook_set()):
+            return True
+        try:
+            return "on_cancel" in (caller.home.path.parent / _INIT_PY).read_text(errors="replace")
+        except OSError:
+            return False
 
     @property
     def isolation(self) -> Any:  # an `Isolation`
@@ -153,16 +180,16 @@ def _behaviour(options: TaskOptions) -> str:
 
 
 def tell_all(caller: Caller) -> None:
-    """Register every task of this process that `caller`'s engine was not told of.
+    """Register every task of this process that `caller`'s engine was not told of, or not with its hooks of now.
 
     One that cannot be defined is left for its own trigger to say why.
     """
-    if caller.inside_run or caller in _all_told:
+    if caller.inside_run or _all_told.get(caller) == hooks_revision():
         return
-    _all_told.add(caller)
+    _all_told[caller] = hooks_revision()
     for reference in list(_newest.values()):
         registration = reference()
-        if registration is not None and caller not in registration._known:
+        if registration is not None and not registration.is_known(caller):
             try:
                 registration.register(caller)
             except KernelKitError as problem:

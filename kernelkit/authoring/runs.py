@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, overload
 
 import msgspec
@@ -11,8 +12,9 @@ import msgspec
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import PAGE, cancel_run, retrieve_run
+from kernelkit.authoring.handle import PAGE, cancel_run, reschedule_run, retrieve_run
 from kernelkit.authoring.options import refuse_unknown
+from kernelkit.durations import Duration
 from kernelkit.errors import InvalidOptionError
 from kernelkit.models.run import Run, RunStatus
 from kernelkit.wire.messages import ListRuns, RunPage
@@ -136,8 +138,12 @@ class Runs:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""
         return cancel_run(self._current(), _name(run_id, "run_id"), reason)
 
+    def reschedule(self, run_id: str, *, delay: Duration | datetime) -> Run:
+        """Have a delayed run start after another delay; raises `InvalidOptionError` when it is not delayed."""
+        return reschedule_run(self._current(), _name(run_id, "run_id"), delay)
+
     def __repr__(self) -> str:
-        return "<kk.runs: list(…), retrieve(id), cancel(id)>"
+        return "<kk.runs: list(…), retrieve(id), cancel(id), reschedule(id, delay=…)>"
 
 
 def _several(given: object) -> list[object]:

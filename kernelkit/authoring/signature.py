@@ -20,9 +20,9 @@ from kernelkit.errors import PayloadValidationError, TaskDefinitionError
 if TYPE_CHECKING:
     from kernelkit.authoring.shape import Shape
 
-Injected = Literal["ctx", "signal"]
+Injected = Literal["ctx", "signal", "init"]
 
-_INJECTED_NAMES: dict[str, Injected] = {"ctx": "ctx", "signal": "signal"}
+_INJECTED_NAMES: dict[str, Injected] = {"ctx": "ctx", "signal": "signal", "init": "init"}
 # By name, so that reading a signature needs none of the machinery behind a running attempt.
 _INJECTED_TYPES: dict[tuple[str, str], Injected] = {
     ("kernelkit.authoring.context", "Context"): "ctx",
@@ -65,11 +65,6 @@ class Signature:
                 self.injections[name] = injected
             elif parameter.kind is parameter.VAR_KEYWORD:
                 self.extra = parameter
-            elif name == "init":
-                raise TaskDefinitionError(
-                    f"{self.name} cannot be a task: a parameter named `init` is kept for what init hooks return. "
-                    "Choose another name."
-                )
             else:
                 fields[name] = parameter
         self.fields = fields

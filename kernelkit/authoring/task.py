@@ -16,16 +16,11 @@ from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
 from kernelkit.authoring.handle import BatchHandle, RunHandle
-from kernelkit.authoring.options import (
-    NO_OPTIONS,
-    Queue,
-    Retry,
-    RunOptions,
-    run_options,
-    task_options,
-)
+from kernelkit.authoring.hooks import Hooked, HookPoint, Kind, taken_from
+from kernelkit.authoring.options import Queue, Retry, task_options
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import Registration, tell_all
+from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.triggering import Order, encode_payload, items_of, numbered, send_batch, send_one
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
@@ -38,12 +33,15 @@ T = TypeVar("T")
 _defined: list[Callable[[Task[..., Any]], None]] = []
 
 
-class Task(display.Shown, Generic[P, R]):
+class Task(display.Shown, Hooked, Generic[P, R]):
     """A function that an engine runs. Made by `@kk.task` or a `%%task` cell.
 
     run = resize.trigger(url="a.png", width=256)
     batch = resize.batch_trigger([{"url": "a.png"}, {"url": "b.png"}])
     resize(url="a.png")           # the plain function, in this process, without an engine
+
+    @resize.on_failure            # its hooks: `hooks.py` names them all
+    def tell(error): ...
     """
 
     def __init__(
@@ -53,8 +51,11 @@ class Task(display.Shown, Generic[P, R]):
             raise TaskDefinitionError(f"{function!r} is not a function. A task is made of `def` or `async def`.")
         self.function = function
         """The plain function."""
-        checked = task_options(function.__name__, options or {})
+        others, hooks = taken_from(options or {})
+        checked = task_options(function.__name__, others)
         self._registration = Registration(function, checked, Signature.of(function), owner)
+        for hook in hooks:
+            self._registration.hooks.add(hook)
         functools.update_wrapper(self, function, updated=())
 
     # ---- facts -----------------------------------------------------------------------------------------------------
@@ -121,6 +122,13 @@ class Task(display.Shown, Generic[P, R]):
     def captures(self) -> CaptureReport | None:
         """Which globals travel with the code, and which cannot; None before the task was registered or triggered."""
         return self._registration.report
+
+    def _point(self, kind: Kind) -> HookPoint:
+        return HookPoint(kind, self._registration.hooks, self._hooks_changed)
+
+    def _hooks_changed(self) -> None:
+        for told in _defined:
+            told(self)
 
     # ---- running ---------------------------------------------------------------------------------------------------
 
@@ -265,6 +273,16 @@ def task(
     tags: str | Iterable[str] = (),
     isolation: Isolation | None = None,
     replace: bool = False,
+    init: Callable[..., Any] | None = None,
+    middleware: Callable[..., Any] | None = None,
+    on_start: Callable[..., Any] | None = None,
+    on_start_attempt: Callable[..., Any] | None = None,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
+    on_complete: Callable[..., Any] | None = None,
+    on_cancel: Callable[..., Any] | None = None,
+    catch_error: Callable[..., Any] | None = None,
+    cleanup: Callable[..., Any] | None = None,
 ) -> Decorator: ...
 
 
@@ -280,12 +298,13 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Options: `id` (else the function's name with `_` as `-`), `description`, `queue` (a name or `kk.Queue`),
     `concurrency_limit` (of that queue), `retry` (a `kk.Retry`; None means one attempt), `retries` (how many
-    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `replace` (take the id over).
+    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `replace` (take the id over), and
+    a function for each kind of hook (`on_start`, `catch_error`, …), as with the decorators of the task.
     Raises `InvalidOptionError` for others, and `TaskDefinitionError` for a function that cannot be a task.
     """
     if function is not None:
         return _define(function, options)
-    task_options("_", {"id": "checked-at-once", **options})
+    task_options("_", {"id": "checked-at-once", **taken_from(options)[0]})
     return lambda function: _define(function, options)
 
 
@@ -297,6 +316,7 @@ def _define(function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..
 
 
 def on_definition(told: Callable[[Task[..., Any]], None]) -> Callable[[], None]:
-    """Call `told` with each task that `@kk.task` makes from now on; returns the function that ends it."""
+    """Call `told` with each task that `@kk.task` makes from now on, and again when it gets a hook; returns the function
+    that ends it."""
     _defined.append(told)
     return lambda: _defined.remove(told) if told in _defined else None

@@ -9,9 +9,10 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
-from kernelkit.authoring.options import run_options
+from kernelkit.authoring.hooks import Hooked, HookPoint, Kind, global_registry
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import tell_all
+from kernelkit.authoring.run_options import run_options
 from kernelkit.wire.messages import ListTasks, TaskInfo, TaskList
 
 
@@ -43,11 +44,14 @@ class TaskTable(display.Shown, Sequence[TaskInfo]):
         return "\n".join(f"{task.spec.id:<{width}}  {task.version}  {task.spec.where}" for task in self._tasks)
 
 
-class Tasks:
-    """The tasks of the project.
+class Tasks(Hooked):
+    """The tasks of the project, and the hooks of all those that this process defines.
 
     kk.tasks.trigger("resize", {"url": "a.png"}, tags=["user_1"])
     kk.tasks.list()
+
+    @kk.tasks.on_start
+    def log(ctx): ...
     """
 
     def __init__(self, caller: Caller | None = None) -> None:
@@ -77,6 +81,9 @@ class Tasks:
         reply = caller.call(ListTasks())
         assert isinstance(reply, TaskList)
         return TaskTable(sorted(reply.tasks, key=lambda task: task.spec.id))
+
+    def _point(self, kind: Kind) -> HookPoint:
+        return HookPoint(kind, global_registry())
 
     def __repr__(self) -> str:
         return "<kk.tasks: list(), trigger(id, payload), batch_trigger(id, items)>"

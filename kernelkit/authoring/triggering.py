@@ -12,7 +12,7 @@ from typing import Any
 from kernelkit import ids, jsonvalues
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, ids_in_order
-from kernelkit.authoring.options import NO_OPTIONS, Item, RunOptions
+from kernelkit.authoring.run_options import NO_OPTIONS, Item, RunOptions
 from kernelkit.authoring.signature import Signature
 from kernelkit.errors import InvalidOptionError, PayloadError, PayloadTooLargeError
 from kernelkit.models.value import MAX_PAYLOAD_BYTES, NULL, Value
@@ -47,6 +47,15 @@ class Order:
             tags=options.tags,
             max_attempts=options.max_attempts,
             metadata=options.metadata,
+            queue=options.queue,
+            queue_limit=options.queue_limit,
+            concurrency_key=options.concurrency_key,
+            priority=options.priority,
+            delay_s=options.delay_s,
+            delay_until=options.delay_until,
+            ttl=options.ttl,
+            max_duration=options.max_duration,
+            is_test=options.is_test,
         )
 
 

@@ -6,12 +6,10 @@ status may become is checked here all the same, as a bug in `decide` must not re
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import Any
 
-from msgspec.structs import replace
-
+from kernelkit.clock import MICROS
 from kernelkit.engine.state import LiveRun, PastAttempt, State, Worker
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
@@ -23,6 +21,8 @@ from kernelkit.rules.lifecycle import allows
 def apply(state: State, event: ev.AnyEvent) -> LiveRun | None:
     """Change `state` by `event`, and return the run it was about, also when that run has just left the live set."""
     state.seq += 1
+    if event.at > state.clock:
+        state.clock = event.at
     handler = _HANDLERS[type(event)]
     return handler(state, event)
 
@@ -39,11 +39,6 @@ def _task_defined(state: State, event: ev.TaskDefined) -> None:
         state.limits.pop(spec.queue_name, None)
 
 
-def _bundle_captured(state: State, event: ev.BundleCaptured) -> None:
-    known = state.tasks[event.task_id]
-    _keep(state, replace(known, spec=replace(known.spec, bundle=event.bundle, env_id=event.env_id)))
-
-
 _KEPT_BUNDLES = 64
 
 
@@ -57,6 +52,13 @@ def _keep(state: State, version: TaskVersion) -> None:
         state.bundles = {key: kept for key, kept in state.bundles.items() if key in needed or key in recent}
 
 
+def _queue_limited(state: State, event: ev.QueueLimited) -> None:
+    if event.limit is None:
+        state.limits.pop(event.queue, None)
+    else:
+        state.limits[event.queue] = event.limit
+
+
 def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
     run = LiveRun(
         id=event.run_id,
@@ -65,7 +67,8 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         isolation=event.isolation,
         created_at=event.at,
         queued_at=event.at,
-        order=state.seq,
+        order=(0, 0),
+        status=RunStatus.DELAYED if event.delay_until else RunStatus.QUEUED,
         payload=event.payload,
         bundle=event.bundle,
         tags=event.tags,
@@ -75,6 +78,13 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         root_id=event.root_id,
         depth=event.depth,
         batch_id=event.batch_id,
+        concurrency_key=event.concurrency_key,
+        priority=event.priority,
+        delay_until=event.delay_until,
+        ttl=event.ttl,
+        max_duration=event.max_duration,
+        is_test=event.is_test,
+        is_replay=event.is_replay,
     )
     state.runs[run.id] = run
     if run.parent_id:
@@ -82,7 +92,34 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         parent = state.runs.get(run.parent_id)
         if parent is not None:
             parent.children += 1
+    if run.delay_until:
+        state.set_timer(run)
+    else:
+        _enter_queue(state, run, event.at)
+    return run
+
+
+def _enter_queue(state: State, run: LiveRun, at: int) -> None:
+    """The run stands in its queue for the first time: its place and its time to live count from here."""
+    run.queued_at = at
+    run.order = (state.clock - round(run.priority * MICROS), state.seq)
+    if run.ttl:
+        run.expires_at = at + round(run.ttl * MICROS)
     state.line_up(run)
+    state.set_timer(run)
+
+
+def _run_rescheduled(state: State, event: ev.RunRescheduled) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.delay_until = event.delay_until
+    state.set_timer(run)
+    return run
+
+
+def _delay_over(state: State, event: ev.DelayOver) -> LiveRun:
+    run = state.runs[event.run_id]
+    _move(run, RunStatus.QUEUED)
+    _enter_queue(state, run, event.at)
     return run
 
 
@@ -127,6 +164,7 @@ def _run_dispatched(state: State, event: ev.RunDispatched) -> LiveRun:
     run.retry = event.retry
     run.attempt_started_at = 0
     run.retry_at = 0
+    run.expires_at = 0
     run.keeps_slot = False
     state.kept.pop(run.id, None)
     run.started_at = run.started_at or event.at
@@ -153,6 +191,7 @@ def _attempt_started(state: State, event: ev.AttemptStarted) -> LiveRun:
         _move(run, RunStatus.EXECUTING)
     run.start_failures = 0
     run.attempt_started_at = event.started_at
+    state.set_timer(run)
     return run
 
 
@@ -166,7 +205,7 @@ def _attempt_failed(state: State, event: ev.AttemptFailed) -> LiveRun:
     run.keeps_slot = event.keeps_slot
     if run.keeps_slot:
         state.hold(run)
-    heapq.heappush(state.due, (run.retry_at, run.id))
+    state.set_timer(run)
     return run
 
 
@@ -202,10 +241,16 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
     return run
 
 
+def _run_timed_out(state: State, event: ev.RunTimedOut) -> LiveRun:
+    run = state.runs[event.run_id]
+    _move(run, RunStatus.TIMED_OUT)
+    return run
+
+
 def _attempt_stopped(state: State, event: ev.AttemptStopped) -> LiveRun:
     run = state.runs[event.run_id]
     state.release(run)
-    _end_attempt(run, "CANCELED", event.at, event.started_at, None, None)
+    _end_attempt(run, _ATTEMPT[run.status], event.at, event.started_at, None, None)
     state.forget(run)
     return run
 
@@ -248,8 +293,10 @@ _ATTEMPT: dict[RunStatus, AttemptStatus] = {
 # Each handler takes the one event class it stands under; a dict cannot say that in types.
 _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.TaskDefined: _task_defined,
-    ev.BundleCaptured: _bundle_captured,
+    ev.QueueLimited: _queue_limited,
     ev.RunTriggered: _run_triggered,
+    ev.RunRescheduled: _run_rescheduled,
+    ev.DelayOver: _delay_over,
     ev.OpDone: _op_done,
     ev.WorkerPlanned: _worker_planned,
     ev.WorkerRunning: _worker_running,
@@ -262,6 +309,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.RetryDue: _retry_due,
     ev.RunFinished: _run_finished,
     ev.RunCanceled: _run_canceled,
+    ev.RunTimedOut: _run_timed_out,
     ev.AttemptStopped: _attempt_stopped,
     ev.TagsAdded: _tags_added,
     ev.MetadataChanged: _metadata_changed,

@@ -16,7 +16,7 @@ from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import InvalidOptionError, KernelKitError, WorkerLostError
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
-from kernelkit.models.run import RunStatus
+from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.value import MAX_METADATA_BYTES
 from kernelkit.rules.backoff import KEEPS_SLOT_BELOW_S, retry_delay_s
 from kernelkit.rules.limits import check_tags
@@ -51,7 +51,7 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
         case m.Started():
             return () if run.attempt_started_at else (ev.AttemptStarted(now, run.id, run.fence, body.at),)
         case m.Succeeded():
-            if run.status is RunStatus.CANCELED:
+            if run.status in FINAL:
                 return (ev.AttemptStopped(now, run.id, run.fence, body.started_at),)
             return (
                 ev.RunFinished(
@@ -66,11 +66,12 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
                 roll,
                 started_at=body.started_at,
                 may_retry=body.retry and not body.out_of_memory,
-                crashed=body.out_of_memory,
+                crashed=body.out_of_memory or body.crashed,
                 peak_memory=body.peak_memory,
+                retry_at=body.retry_at,
             )
         case m.Stopped():
-            if run.status is not RunStatus.CANCELED:
+            if run.status not in FINAL:
                 raise StaleFence(f"{run.id} was not asked to stop.", run_id=run.id)
             return (ev.AttemptStopped(now, run.id, run.fence, body.started_at),)
         case m.AddTags():
@@ -115,8 +116,9 @@ def _failed(
     crashed: bool = False,
     through_queue: bool = False,
     peak_memory: int | None = None,
+    retry_at: int | None = None,
 ) -> Sequence[ev.AnyEvent]:
-    if run.status is RunStatus.CANCELED:
+    if run.status in FINAL:
         return (ev.AttemptStopped(now, run.id, run.fence, started_at),)
     assert run.retry is not None and run.max_attempts is not None, "set at dispatch"
     delay = retry_delay_s(
@@ -125,6 +127,7 @@ def _failed(
     if delay is None:
         status = RunStatus.CRASHED if crashed else RunStatus.FAILED
         return (ev.RunFinished(now, run.id, status, started_at, error=error, peak_memory=peak_memory),)
+    due = now + round(delay * MICROS) if retry_at is None else max(now, retry_at)  # hooks were told, or chose
     return (
         ev.AttemptFailed(
             now,
@@ -132,8 +135,8 @@ def _failed(
             run.fence,
             error,
             started_at,
-            retry_at=now + round(delay * MICROS),
-            keeps_slot=delay < KEEPS_SLOT_BELOW_S and not through_queue,
+            retry_at=due,
+            keeps_slot=due - now < KEEPS_SLOT_BELOW_S * MICROS and not through_queue,
             crashed=crashed,
             peak_memory=peak_memory,
         ),
@@ -192,7 +195,7 @@ def decide_undelivered(state: State, command: c.AttemptNeverArrived, now: int) -
 
 
 def _undone(run: LiveRun, reason: str, now: int, *, blames_worker: bool) -> ev.AnyEvent:
-    if run.status is RunStatus.CANCELED:
+    if run.status in FINAL:
         return ev.AttemptStopped(now, run.id, run.fence)
     if blames_worker and run.start_failures + 1 >= MAX_START_FAILURES:
         error = Error(

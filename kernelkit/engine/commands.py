@@ -8,48 +8,50 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from kernelkit.models.error import Error
 from kernelkit.models.task import TaskSpec
 from kernelkit.wire.messages import ReportBody, TriggerItem
 
 
-@dataclass(frozen=True, slots=True)
-class DefineTask:
+class DefineTask(msgspec.Struct, frozen=True, gc=False):
     spec: TaskSpec
     replace: bool = False
     connected: frozenset[str] = frozenset()  # owners whose client is connected now
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerRuns:
+class TriggerRuns(msgspec.Struct, frozen=True, gc=False):
     items: tuple[TriggerItem, ...]
     batch_id: str = ""
     known: frozenset[str] = frozenset()  # ids among the items that history already has: a resend
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRun:
+class CancelRun(msgspec.Struct, frozen=True, gc=False):
     run_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TakeReport:
+class RescheduleRun(msgspec.Struct, frozen=True, gc=False):
+    run_id: str
+    delay_s: float = 0.0
+    delay_until: int = 0
+
+
+class TakeReport(msgspec.Struct, frozen=True, gc=False):
     run_id: str
     fence: str
     body: ReportBody
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerAppeared:
+class WorkerAppeared(msgspec.Struct, frozen=True, gc=False):
     worker_id: str
     pid: int
     started_at: float
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerEnded:
+class WorkerEnded(msgspec.Struct, frozen=True, gc=False):
     """The worker's process is gone. `error` is what its attempts failed with."""
 
     worker_id: str
@@ -59,8 +61,7 @@ class WorkerEnded:
     undelivered: frozenset[str] = frozenset()  # runs whose attempts had not been sent to it
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerNeverBegan:
+class WorkerNeverBegan(msgspec.Struct, frozen=True, gc=False):
     """The worker could not be started, or its attempts never reached it."""
 
     worker_id: str
@@ -68,21 +69,18 @@ class WorkerNeverBegan:
     blames_worker: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptNeverArrived:
+class AttemptNeverArrived(msgspec.Struct, frozen=True, gc=False):
     """The dispatch got lost with the engine that made it: the worker lives and does not know of it."""
 
     run_id: str
     fence: str
 
 
-@dataclass(frozen=True, slots=True)
-class RetireWorker:
+class RetireWorker(msgspec.Struct, frozen=True, gc=False):
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, gc=False):
     """Time has passed."""
 
 
@@ -90,6 +88,7 @@ Command = (
     DefineTask
     | TriggerRuns
     | CancelRun
+    | RescheduleRun
     | TakeReport
     | WorkerAppeared
     | WorkerEnded

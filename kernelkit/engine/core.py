@@ -19,19 +19,22 @@ from kernelkit.clock import Clock
 from kernelkit.engine import commands as c
 from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import Change, next_due, step
-from kernelkit.engine.ledger import Ledger, canceled_error, history_row
+from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.views import run_view
 from kernelkit.errors import StoreFullError, UnknownRunError
 from kernelkit.models import event as ev
 from kernelkit.models.run import Run
+from kernelkit.models.task import RetryPolicy
 from kernelkit.models.value import INLINE_BYTES, Value
 from kernelkit.store.rows import Batch, LineRow, LogRow, ValueRow
 from kernelkit.store.store import Store
 from kernelkit.wire import messages as m
 
 SIGNAL_S = 30.0  # how long a body that takes the cancel signal may go on by itself
+TIMEOUT_SIGNAL_S = 5.0  # the same for a body that has taken longer than it may
+_DEFAULT_RETRY = RetryPolicy()
 _TEXTS_BYTES = 32 * 1024 * 1024
 _HISTORY_ROWS = 1_000  # that many finished runs are appended at once, or whatever there is when it has been quiet
 
@@ -154,7 +157,7 @@ class Core:
         """The run as it is now if it is live or has just ended; large values are left out. None: ask history."""
         run = self.state.runs.get(run_id)
         if run is not None:
-            error = canceled_error(run.canceled_reason) if run.canceled_reason is not None else None
+            error = stopped_error(run)
             return run_view(run, self.state, self.capacity, error=error, notice=self.worker_notices.get(run.worker_id))
         row = self.ledger.get(run_id)
         return row.run if row else None
@@ -253,15 +256,24 @@ class Core:
             case ev.RunFinished():
                 assert ended is not None, "a finished run has left the state"
                 self._after.append(lambda: self._ended(ended.run, event.output))
-            case ev.RunCanceled():
+            case ev.RunCanceled() | ev.RunTimedOut():
                 view = ended.run if ended else self.view(run.id)
                 assert view is not None, "it is live, or has just ended"
                 self._after.append(lambda: self._ended(view, None))
                 if run.fence:
-                    takes_signal = locked_version(self.state, run).spec.takes_signal
-                    stop = m.StopAttempt(run.id, run.fence, event.reason, signal_s=SIGNAL_S if takes_signal else 0.0)
+                    heeds = locked_version(self.state, run).spec.takes_signal
+                    signal_s = (SIGNAL_S if isinstance(event, ev.RunCanceled) else TIMEOUT_SIGNAL_S) if heeds else 0.0
+                    canceled = isinstance(event, ev.RunCanceled)
+                    stop = m.StopAttempt(run.id, run.fence, run.stop_reason or "", signal_s, canceled)
                     self._after.append(lambda: self.workers.stop(run.worker_id, stop))
-            case ev.AttemptStarted() | ev.AttemptFailed() | ev.RunTriggered() | ev.RetryDue() | ev.AttemptStopped():
+            case (
+                ev.AttemptStarted()
+                | ev.AttemptFailed()
+                | ev.RunTriggered()
+                | ev.DelayOver()
+                | ev.RetryDue()
+                | ev.AttemptStopped()
+            ):
                 self._after.append(lambda: self.notices.changed(run.id, status_changed=True))
             case _:
                 self._after.append(lambda: self.notices.changed(run.id, status_changed=False))
@@ -290,6 +302,11 @@ class Core:
                 root_id=run.root_id,
                 depth=run.depth,
                 batch_id=run.batch_id,
+                max_duration=run.max_duration or None,
+                priority=run.priority,
+                is_test=run.is_test,
+                is_replay=run.is_replay,
+                retry=None if event.retry == _DEFAULT_RETRY else event.retry,
             ),
         )
         self.notices.changed(run.id, status_changed=True)

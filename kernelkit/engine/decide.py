@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
+
+import msgspec
 
 from kernelkit.clock import MICROS, to_datetime
 from kernelkit.engine import commands as c
@@ -26,7 +27,8 @@ from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import DuplicateTaskError, InvalidOptionError, PayloadTooLargeError, UnknownTaskError
 from kernelkit.models import event as ev
-from kernelkit.models.run import RunStatus
+from kernelkit.models.error import Error
+from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.task import MAX_ATTEMPTS, TaskSpec, TaskVersion
 from kernelkit.models.value import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from kernelkit.rules.limits import check_tags
@@ -35,8 +37,7 @@ from kernelkit.wire.messages import ChildTrigger, TriggerItem
 MAX_BATCH = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One applied event, its place in the log, and the run it was about."""
 
     seq: int
@@ -68,6 +69,8 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
             return decide_report(state, command, now, roll)
         case c.CancelRun():
             return list(_cancel(state, command.run_id, command.reason, now))
+        case c.RescheduleRun():
+            return _reschedule(state, command, now)
         case c.DefineTask():
             return _define(state, command, now)
         case c.WorkerAppeared():
@@ -141,17 +144,36 @@ def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent
         raise InvalidOptionError(f"A batch has at most {MAX_BATCH:,} items; this one has {len(command.items):,}.")
     items = {item.run_id: item for item in command.items}.values()  # an id makes one run, also within a batch
     fresh = [item for item in items if item.run_id not in state.runs and item.run_id not in command.known]
-    return [_triggered(state, item, now, batch_id=command.batch_id or None) for item in fresh]
+    events: list[ev.AnyEvent] = [_triggered(state, item, now, batch_id=command.batch_id or None) for item in fresh]
+    return [*_queue_limits(state, fresh, now), *events]
+
+
+def _queue_limits(state: State, items: Iterable[TriggerItem], now: int) -> Iterator[ev.AnyEvent]:
+    """Queues that the items create or change, each once."""
+    wanted = {item.queue: item.queue_limit for item in items if item.queue and item.queue_limit is not None}
+    for queue, limit in wanted.items():
+        if state.limits.get(queue) != limit:
+            yield ev.QueueLimited(now, queue, limit)
+
+
+def _reschedule(state: State, command: c.RescheduleRun, now: int) -> Sequence[ev.AnyEvent]:
+    run = state.runs.get(command.run_id)
+    if run is None or run.status is not RunStatus.DELAYED:
+        status = run.status if run is not None else "over"
+        raise InvalidOptionError(
+            f"Cannot reschedule a run that is not delayed: {command.run_id} is {status}.", run_id=command.run_id
+        )
+    return (ev.RunRescheduled(now, run.id, command.delay_until or now + round(command.delay_s * MICROS)),)
 
 
 def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now: int) -> Sequence[ev.AnyEvent]:
     parent = run_of(state, command)
     if body.op in parent.ops:
         return ()
-    events: list[ev.AnyEvent] = []
+    events: list[ev.AnyEvent] = list(_queue_limits(state, body.items, now))
     for item in body.items:
         events.append(_triggered(state, item, now, batch_id=body.batch_id or None, parent=parent))
-        if parent.status is RunStatus.CANCELED:  # its code has not stopped yet: what it still starts ends with it
+        if parent.status in FINAL:  # its code has not stopped yet: what it still starts ends with it
             events.append(ev.RunCanceled(now, item.run_id, _with_parent(parent.id)))
     events.append(ev.OpDone(now, parent.id, body.op))
     return events
@@ -180,7 +202,7 @@ def _triggered(
         at=now,
         run_id=item.run_id,
         task_id=item.task_id,
-        queue=spec.queue_name,
+        queue=_queue(state, item, spec),
         isolation=spec.isolation,
         payload=item.payload,
         bundle=item.bundle,
@@ -191,6 +213,29 @@ def _triggered(
         root_id=(parent.root_id or parent.id) if parent else None,
         depth=parent.depth + 1 if parent else 0,
         batch_id=batch_id,
+        concurrency_key=item.concurrency_key,
+        priority=item.priority,
+        delay_until=item.delay_until or (now + round(item.delay_s * MICROS) if item.delay_s else 0),
+        ttl=spec.ttl if item.ttl is None else item.ttl,
+        max_duration=spec.max_duration if item.max_duration is None else item.max_duration,
+        is_test=item.is_test or (parent is not None and parent.is_test),
+        is_replay=item.is_replay,
+    )
+
+
+def _queue(state: State, item: TriggerItem, spec: TaskSpec) -> str:
+    """The queue of a new run; one that nobody has named before is refused, as an unknown task is."""
+    if not item.queue or item.queue_limit is not None:
+        return item.queue or spec.queue_name
+    known = {version.spec.queue_name for version in state.tasks.values()} | state.limits.keys()
+    if item.queue in known:
+        return item.queue
+    near = difflib.get_close_matches(item.queue, known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise InvalidOptionError(
+        f"There is no queue {item.queue!r} in this project. {hint}To make one, give "
+        f"queue=kk.Queue({item.queue!r}, concurrency_limit=n).",
+        field="queue",
     )
 
 
@@ -218,7 +263,7 @@ def _cancel(state: State, run_id: str, reason: str, now: int) -> Iterator[ev.Any
     run = state.runs.get(run_id)
     if run is None:
         return
-    if run.status is not RunStatus.CANCELED:
+    if run.status not in FINAL:
         yield ev.RunCanceled(now, run_id, reason)
     for child in sorted(state.by_parent.get(run_id, ())):
         yield from _cancel(state, child, _with_parent(run_id), now)
@@ -236,7 +281,7 @@ def next_due(state: State) -> int | None:
     while state.due:
         at, run_id = state.due[0]
         run = state.runs.get(run_id)
-        if run is not None and run.retry_at == at:
+        if run is not None and run.timer == at:
             return at
         heapq.heappop(state.due)
     return None
@@ -248,9 +293,23 @@ def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:
         if at > now:
             return
         run = state.runs.get(run_id)
-        if run is not None and run.retry_at == at and run_id not in seen:
+        if run is not None and run.timer == at and run_id not in seen:
             seen.add(run_id)
-            yield ev.RetryDue(now, run_id)
+            yield _rung(run, now)
+
+
+def _rung(run: LiveRun, now: int) -> ev.AnyEvent:
+    """What the moment of a run's timer brings."""
+    if run.status is RunStatus.DELAYED:
+        return ev.DelayOver(now, run.id)
+    if run.retry_at:
+        return ev.RetryDue(now, run.id)
+    if run.status is RunStatus.QUEUED:
+        error = Error(
+            name="Expired", message=f"Run expired because the TTL ({run.ttl:g} s) was reached", code="expired"
+        )
+        return ev.RunFinished(now, run.id, RunStatus.EXPIRED, error=error)
+    return ev.RunTimedOut(now, run.id, run.fence)
 
 
 def seconds_until(at: int, now: int) -> float:

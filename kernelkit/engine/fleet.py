@@ -20,6 +20,7 @@ from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
 from kernelkit.errors import KernelKitError, to_wire
+from kernelkit.models.run import RunStatus
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
 from kernelkit.wire.discovery import boot_id, is_alive
@@ -105,7 +106,7 @@ class Fleet:
         run = self._core.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
             return  # overtaken: the worker is gone already
-        if run.canceled_reason is not None:  # while its payload was read: the word to stop may have gone out before
+        if run.stop_reason is not None:  # while its payload was read: the word to stop may have gone out before
             self._take(c.TakeReport(run.id, run.fence, m.Stopped(finished_at=self._core.clock.now())))
             return
         link = self.workers.get(worker_id)
@@ -242,8 +243,9 @@ class Fleet:
             run = state.runs.get(run_id)
             if run is None or run.fence != fence:
                 link.channel.send(m.StopAttempt(run_id, fence, "another attempt took its place", signal_s=0))
-            elif run.canceled_reason is not None:
-                self.stop(link.id, m.StopAttempt(run_id, fence, run.canceled_reason, signal_s=0))
+            elif run.stop_reason is not None:
+                canceled = run.status is RunStatus.CANCELED
+                self.stop(link.id, m.StopAttempt(run_id, fence, run.stop_reason, signal_s=0, canceled=canceled))
         for run_id in list(state.by_worker.get(link.id, ())):
             fence = state.runs[run_id].fence  # it may still hold an earlier attempt of the same run, without an ack
             if held.get(run_id) != fence and run_id not in link.waiting:

@@ -9,8 +9,9 @@ from collections import OrderedDict
 
 from kernelkit.engine.commands import Capacity
 from kernelkit.engine.decide import Change
-from kernelkit.engine.state import State
+from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.views import run_view
+from kernelkit.errors import TaskTimeoutError
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import RunStatus
@@ -30,19 +31,21 @@ def history_row(change: Change, state: State, capacity: Capacity) -> HistoryRow 
     match event:
         case ev.RunFinished():
             output, error = event.output, event.error
-        case ev.RunCanceled():
-            error = canceled_error(event.reason)
-        case ev.AttemptStopped():
-            error = canceled_error(run.canceled_reason or "")
+        case ev.RunCanceled() | ev.AttemptStopped():
+            error = stopped_error(run)
         case _:
             return None
     view = run_view(run, state, capacity, finished_at=event.at, output=output, error=error)
     return HistoryRow(run=view, payload_ref=run.payload.ref, output_ref=output.ref if output else None, seq=change.seq)
 
 
-def canceled_error(reason: str) -> Error:
-    """What a canceled run shows as its error."""
-    return Error(name=RunStatus.CANCELED.value, message=reason, code="canceled")
+def stopped_error(run: LiveRun) -> Error | None:
+    """What a run that was canceled, or took too long, shows as its error."""
+    if run.stop_reason is None:
+        return None
+    if run.status is RunStatus.TIMED_OUT:
+        return Error(name=TaskTimeoutError.__name__, message=run.stop_reason, code=TaskTimeoutError.code)
+    return Error(name=RunStatus.CANCELED.value, message=run.stop_reason, code="canceled")
 
 
 class Ledger:

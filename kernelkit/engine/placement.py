@@ -67,9 +67,9 @@ def locked_version(state: State, run: LiveRun) -> TaskVersion:
 
 
 def _lane_is_held(state: State, lane: Lane, capacity: Capacity) -> bool:
-    queue, isolation = lane
-    limit = state.limits.get(queue)
-    if limit is not None and state.holding(queue) >= limit:
+    slots, isolation = lane
+    limit = state.limit_of(slots)
+    if limit is not None and state.holding(slots) >= limit:
         return True
     return isolation == "process" and state.executing_exclusive() >= capacity.exclusive
 
@@ -98,10 +98,11 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity) -> str | None:
         return None
     if run.retry_at:
         return f"attempt {run.attempt + 1} of {run.max_attempts} waits out its backoff; the slot was given back"
-    limit = state.limits.get(run.queue)
-    used = state.holding(run.queue)
+    limit = state.limit_of(run.slots)
+    used = state.holding(run.slots)
     if limit is not None and used >= limit:
-        return f"queue {run.queue}: {used} of {limit} in use{_ahead(state, run)}"
+        key = f", key {run.concurrency_key}" if run.concurrency_key else ""
+        return f"queue {run.queue}{key}: {used} of {limit} in use{_ahead(state, run)}"
     if len(state.holders) >= capacity.attempts:
         return f"project limit: {len(state.holders)} of {capacity.attempts} executing{_ahead(state, run)}"
     exclusive = state.executing_exclusive()
@@ -112,7 +113,7 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity) -> str | None:
 
 def _ahead(state: State, run: LiveRun) -> str:
     # A lane also has entries of runs that have started since, and two of one that came back to it.
-    lane = state.lanes.get((run.queue, run.isolation), ())
+    lane = state.lanes.get((run.slots, run.isolation), ())
     before = {other for order, other in lane if order < run.order}
     count = sum(1 for other in before if other in state.runs and state.runs[other].is_ready)
     return f", {count} {'run' if count == 1 else 'runs'} ahead" if count else ""

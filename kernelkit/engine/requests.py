@@ -91,6 +91,8 @@ class Requests:
                 self._define(body, reply)
             case m.Cancel():
                 self._cancel(body, reply, refuse)
+            case m.Reschedule():
+                self._reschedule(body, reply)
             case m.Retrieve():
                 self._read(self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
             case m.ListRuns():
@@ -163,6 +165,14 @@ class Requests:
         notice = ""
         if before is not None and before.spec.owner != spec.owner:
             notice = f"The task {spec.id!r} was taken over from {before.spec.owner}."
+
+    def _reschedule(self, body: m.Reschedule, reply: Answer) -> None:
+        def rescheduled() -> None:
+            view = self._core.view(body.run_id)
+            assert view is not None, "it was live when its command was taken, and so it is, or has just ended"
+            reply(m.RunReply(view))
+
+        self._core.take(c.RescheduleRun(body.run_id, body.delay_s, body.delay_until), rescheduled)
 
     def _cancel(self, body: m.Cancel, reply: Answer, refuse: Refuse) -> None:
         if body.run_id not in self._core.state.runs:

@@ -16,7 +16,13 @@ from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 
 Lane = tuple[str, Isolation]
-"""Runs of one queue that need one kind of worker; first in, first out."""
+"""Runs of one slot group that need one kind of worker; first in, first out."""
+
+Order = tuple[int, int]
+"""Place in a queue: the moment the run entered it (by `State.clock`) less its priority, then the event's number."""
+
+KEY = "\x1f"
+"""Between the name of a queue and the concurrency key of one of its copies."""
 
 
 class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,7 +36,7 @@ class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LiveRun(msgspec.Struct, omit_defaults=True):
-    """A run that is not over, or is canceled while its code still runs."""
+    """A run that is not over, or is canceled or timed out while its code still runs."""
 
     id: str
     task_id: str
@@ -38,7 +44,7 @@ class LiveRun(msgspec.Struct, omit_defaults=True):
     isolation: Isolation
     created_at: int
     queued_at: int
-    order: int  # place in the queue: events are numbered, and this is the number of the one that made the run
+    order: Order
     status: RunStatus = RunStatus.QUEUED
     payload: Value = NULL
     bundle: str = ""
@@ -64,6 +70,39 @@ class LiveRun(msgspec.Struct, omit_defaults=True):
     depth: int = 0
     batch_id: str | None = None
     children: int = 0
+    concurrency_key: str = ""
+    priority: float = 0.0
+    delay_until: int = 0
+    ttl: float = 0.0
+    expires_at: int = 0  # while it waits for its first start
+    max_duration: float = 0.0
+    is_test: bool = False
+    is_replay: bool = False
+
+    @property
+    def slots(self) -> str:
+        """What its slot is counted under: the queue, or its copy for the concurrency key."""
+        return f"{self.queue}{KEY}{self.concurrency_key}" if self.concurrency_key else self.queue
+
+    @property
+    def timer(self) -> int:
+        """The moment at which time alone changes something about it; 0 = never."""
+        match self.status:
+            case RunStatus.DELAYED:
+                return self.delay_until
+            case RunStatus.QUEUED:
+                return self.retry_at or self.expires_at
+            case RunStatus.EXECUTING if self.fence and self.max_duration:
+                return self.attempt_started_at + round(self.max_duration * 1_000_000)
+            case _:
+                return self.retry_at
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why its code should stop, in words, once it should."""
+        if self.status is RunStatus.TIMED_OUT:
+            return f"Run exceeded max_duration of {self.max_duration:g} seconds"
+        return self.canceled_reason
 
     @property
     def holds_slot(self) -> bool:
@@ -91,6 +130,7 @@ class Snapshot(msgspec.Struct):
     """The part of state that is written down."""
 
     seq: int
+    clock: int
     runs: list[LiveRun]
     tasks: dict[str, TaskVersion]
     bundles: dict[str, TaskVersion]
@@ -104,6 +144,7 @@ class State:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.clock = 0  # the latest moment of any event: goes on when the machine's clock is set back
         self.runs: dict[str, LiveRun] = {}
         self.tasks: dict[str, TaskVersion] = {}  # the latest of each id
         self.bundles: dict[str, TaskVersion] = {}  # what each bundle that may still be asked for belongs to
@@ -119,7 +160,7 @@ class State:
         self.by_worker: dict[str, set[str]] = {}
         self.by_parent: dict[str, set[str]] = {}
         self.by_env: dict[str, set[str]] = {}
-        self.lanes: dict[Lane, list[tuple[int, str]]] = {}
+        self.lanes: dict[Lane, list[tuple[Order, str]]] = {}
         self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
         self.due: list[tuple[int, str]] = []
         for worker in self.workers.values():
@@ -133,24 +174,27 @@ class State:
                 self.line_up(run)
             if run.keeps_slot and not run.retry_at:
                 self.kept[run.id] = None
-            if run.retry_at:
-                heapq.heappush(self.due, (run.retry_at, run.id))
+            self.set_timer(run)
 
     # ---- indexes, kept by apply --------------------------------------------------------------------------------
 
     def line_up(self, run: LiveRun) -> None:
-        heapq.heappush(self.lanes.setdefault((run.queue, run.isolation), []), (run.order, run.id))
+        heapq.heappush(self.lanes.setdefault((run.slots, run.isolation), []), (run.order, run.id))
+
+    def set_timer(self, run: LiveRun) -> None:
+        if run.timer:
+            heapq.heappush(self.due, (run.timer, run.id))
 
     def hold(self, run: LiveRun) -> None:
         self.holders.add(run.id)
-        self.by_queue.setdefault(run.queue, set()).add(run.id)
+        self.by_queue.setdefault(run.slots, set()).add(run.id)
         if run.fence:
             self.by_worker.setdefault(run.worker_id, set()).add(run.id)
 
     def release(self, run: LiveRun) -> None:
         self.holders.discard(run.id)
         self.kept.pop(run.id, None)
-        _drop(self.by_queue, run.queue, run.id)
+        _drop(self.by_queue, run.slots, run.id)
         _drop(self.by_worker, run.worker_id, run.id)
 
     def forget(self, run: LiveRun) -> None:
@@ -160,9 +204,13 @@ class State:
 
     # ---- what limits are read off ------------------------------------------------------------------------------
 
-    def holding(self, queue: str) -> int:
-        """Slots of `queue` in use."""
-        return len(self.by_queue.get(queue, ()))
+    def holding(self, slots: str) -> int:
+        """Slots in use of a queue, or of its copy for one concurrency key."""
+        return len(self.by_queue.get(slots, ()))
+
+    def limit_of(self, slots: str) -> int | None:
+        """How many of them may be in use at once; every copy of a queue has the whole limit."""
+        return self.limits.get(slots.partition(KEY)[0])
 
     def executing_exclusive(self) -> int:
         """Exclusive attempts that hold a slot, over all environments."""
@@ -187,6 +235,7 @@ class State:
         return msgspec.msgpack.encode(
             Snapshot(
                 seq=self.seq,
+                clock=self.clock,
                 runs=list(self.runs.values()),
                 tasks=self.tasks,
                 bundles=self.bundles,
@@ -201,6 +250,7 @@ class State:
         snapshot = msgspec.msgpack.decode(data, type=Snapshot)
         state = cls()
         state.seq = snapshot.seq
+        state.clock = snapshot.clock
         state.runs = {run.id: run for run in snapshot.runs}
         state.tasks = snapshot.tasks
         state.bundles = snapshot.bundles

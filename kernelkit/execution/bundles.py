@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.execution.modules import ModuleWatch
@@ -13,10 +13,10 @@ KEPT = 256
 class LoadedBundles:
     """`load` gives the task of a bundle's hash; it imports and unpickles a person's code, so it may raise anything."""
 
-    def __init__(self, load: Callable[[str], LoadedTask]) -> None:
+    def __init__(self, load: Callable[[str], LoadedTask], watched: Sequence[str] = ()) -> None:
         self._load = load
         self._tasks: dict[str, LoadedTask] = {}
-        self._modules = ModuleWatch()
+        self._modules = ModuleWatch(watched=watched)
         self._shown = ""  # whose sources the line cache holds
 
     def find(self, bundle: str) -> LoadedTask | None:

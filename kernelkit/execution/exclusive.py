@@ -22,11 +22,13 @@ import msgspec
 from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
+from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.capture import CROWDED_BYTES, DescriptorCapture, LogPump, RunLog
+from kernelkit.execution.ends import Outcome
 from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
-from kernelkit.execution.runner import BodyInterrupted, Outcome, run_async_attempt, run_sync_attempt, stop_body
+from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.execution.shared import run_for_ever
 from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, Stopped
 
@@ -78,6 +80,7 @@ class ExclusiveWorker:
         live = self._live.get((order.run_id, order.fence))
         if live is None or (live.scope.stopping and order.signal_s > 0):
             return
+        live.scope.canceled = order.canceled
         live.scope.stop_reason = order.reason
         live.stop = self._link_loop.create_task(self._stop(live, order), name="kernelkit-stop")
 
@@ -157,7 +160,7 @@ class ExclusiveWorker:
         if live is None or live.interrupted or not (live.scope.in_body and live.scope.interrupted):
             return
         name = "" if frame is None else str(frame.f_globals.get("__name__", ""))
-        if name.startswith("kernelkit.") and name != "kernelkit.execution.runner":
+        if name.startswith("kernelkit.") and name != "kernelkit.execution.body":
             return  # the signal comes again in a moment
         live.interrupted = True
         raise BodyInterrupted

@@ -20,7 +20,7 @@ MAX_MESSAGE = 1_000
 MAX_LINE = 1_024
 HEAD_FRAMES, TAIL_FRAMES = 5, 45
 
-_RUNNER = {"kernelkit.execution.runner", "kernelkit.execution.worker"}
+_RUNNER = {f"kernelkit.execution.{room}" for room in ("body", "lifecycle", "runner", "worker")}
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

@@ -13,7 +13,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
@@ -43,8 +43,9 @@ def stamp_imports() -> None:
 class ModuleWatch:
     """The files of loaded modules that are neither installed nor Python's nor KernelKit's."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, watched: Sequence[str] = ()) -> None:
         self._now = now
+        self._watched = watched  # files that may be imported later, or come to be
         self._known = 0  # len(sys.modules) at the last listing
         self._files: dict[str, str] = {}  # module → file
         self._stamps: dict[str, _Stamp] = {}  # file → as it was when first seen
@@ -81,6 +82,8 @@ class ModuleWatch:
             if isinstance(file, str) and file.endswith(".py") and is_own(file):
                 self._files[name] = file
                 self._stamps.setdefault(file, _at_import.get(file) or _stamp(file))
+        for file in self._watched:
+            self._stamps.setdefault(file, _stamp(file))
 
 
 def _stamp(file: str) -> _Stamp:

@@ -17,9 +17,10 @@ from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.capture import CROWDED_BYTES, LogPump, RunLog
+from kernelkit.execution.ends import Outcome
 from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
-from kernelkit.execution.runner import Outcome, run_async_attempt, run_sync_attempt, stop_body
+from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class SharedWorker:
         live = self._live.get((order.run_id, order.fence))
         if live is None or (live.scope.stopping and order.signal_s > 0):
             return
+        live.scope.canceled = order.canceled
         if live.in_thread:  # nothing interrupts a thread: it may obey the signal, or the worker is killed
             live.scope.stop_reason = order.reason
             live.scope.signal.set(order.reason)

@@ -32,6 +32,7 @@ from kernelkit.execution.inside import InsideCaller
 from kernelkit.execution.link import Link
 from kernelkit.execution.modules import stamp_imports
 from kernelkit.execution.processes import kill_marked
+from kernelkit.execution.project import Project
 from kernelkit.execution.shared import SharedWorker, run_for_ever
 from kernelkit.models.task import Owner
 from kernelkit.wire.discovery import boot_id, process_started_at
@@ -65,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     follow_threads()
     os.register_at_fork(after_in_child=partial(scope.set, None))  # a forked child has no line to the engine
     stamp_imports()
-    bundles = LoadedBundles(partial(load_bundle, home))
+    project = Project(home, load_bundle)
+    bundles = LoadedBundles(project.load, watched=(str(project.init_file),))
     if options.kind == "shared":
         return serve_shared(home, hello, bundles)
     return serve_exclusive(home, hello, bundles)

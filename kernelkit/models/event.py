@@ -24,16 +24,15 @@ class TaskDefined(Event, frozen=True):
     version: TaskVersion
 
 
-class BundleCaptured(Event, frozen=True):
-    """The same version of a task with other captured globals."""
+class QueueLimited(Event, frozen=True):
+    """A trigger created the queue or gave it another limit; None takes the limit away."""
 
-    task_id: str
-    bundle: str
-    env_id: str
+    queue: str
+    limit: int | None
 
 
 class RunTriggered(Event, frozen=True):
-    """A run exists and is queued."""
+    """A run exists: queued, or delayed until `delay_until`."""
 
     run_id: str
     task_id: str
@@ -48,6 +47,26 @@ class RunTriggered(Event, frozen=True):
     root_id: str | None = None
     depth: int = 0
     batch_id: str | None = None
+    concurrency_key: str = ""
+    priority: float = 0.0  # seconds by which it goes ahead of others
+    delay_until: int = 0
+    ttl: float = 0.0
+    max_duration: float = 0.0
+    is_test: bool = False
+    is_replay: bool = False
+
+
+class RunRescheduled(Event, frozen=True):
+    """A delayed run is due at another moment."""
+
+    run_id: str
+    delay_until: int
+
+
+class DelayOver(Event, frozen=True):
+    """The delayed run stands in its queue now."""
+
+    run_id: str
 
 
 class OpDone(Event, frozen=True):
@@ -153,8 +172,15 @@ class RunCanceled(Event, frozen=True):
     reason: str
 
 
+class RunTimedOut(Event, frozen=True):
+    """The attempt took longer than it may. The run is TIMED_OUT; the attempt stays live until its code has stopped."""
+
+    run_id: str
+    fence: str
+
+
 class AttemptStopped(Event, frozen=True):
-    """The code of a canceled run has stopped; the run leaves the live set."""
+    """The code of a canceled or timed-out run has stopped; the run leaves the live set."""
 
     run_id: str
     fence: str
@@ -175,8 +201,10 @@ class MetadataChanged(Event, frozen=True):
 
 AnyEvent = (
     TaskDefined
-    | BundleCaptured
+    | QueueLimited
     | RunTriggered
+    | RunRescheduled
+    | DelayOver
     | OpDone
     | WorkerPlanned
     | WorkerRunning
@@ -189,6 +217,7 @@ AnyEvent = (
     | RetryDue
     | RunFinished
     | RunCanceled
+    | RunTimedOut
     | AttemptStopped
     | TagsAdded
     | MetadataChanged

@@ -87,6 +87,13 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     root_id: str | None = None
     depth: int = 0
     batch_id: str | None = None
+    concurrency_key: str | None = None
+    priority: float = 0.0  # seconds by which it goes ahead of others in its queue
+    delay_until: datetime | None = None
+    ttl: float | None = None  # seconds it may wait for its first start
+    max_duration: float | None = None  # seconds an attempt may take
+    is_test: bool = False
+    is_replay: bool = False
     queued_reason: str | None = None  # why it is not running, while QUEUED
     canceled_reason: str | None = None
     notice: str | None = None  # something a person should know of a run that is executing, in words

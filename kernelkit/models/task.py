@@ -51,6 +51,8 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     json_schema: str = ""  # JSON Schema of the payload, as text
     where: str = ""  # "cell [8] of thumbs.ipynb" or "jobs.py line 12", for screens
     explicit_id: bool = False
+    ttl: float = 0.0  # seconds a run may wait for its first start; 0 = for ever
+    max_duration: float = 0.0  # seconds an attempt may take; 0 = any
     takes_signal: bool = False  # the body asks for the cancel signal, and gets 30 s to heed it
 
     @property

@@ -57,6 +57,13 @@ class Columns(NamedTuple):
     children: int
     worker: str | None
     peak_memory: int | None
+    concurrency_key: str | None
+    priority: float
+    delay_until: int | None
+    ttl: float | None
+    max_duration: float | None
+    is_test: bool
+    is_replay: bool
     seq: int
     sort_key: int
 
@@ -105,6 +112,13 @@ def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `
         run.children,
         run.worker,
         run.peak_memory,
+        run.concurrency_key,
+        run.priority,
+        _micros(run.delay_until),
+        run.ttl,
+        run.max_duration,
+        run.is_test,
+        run.is_replay,
         row.seq,
         sort_key(run.id),
     )
@@ -143,6 +157,13 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
         children=row.children,
         worker=row.worker,
         peak_memory=row.peak_memory,
+        concurrency_key=row.concurrency_key,
+        priority=row.priority,
+        delay_until=_moment(row.delay_until),
+        ttl=row.ttl,
+        max_duration=row.max_duration,
+        is_test=row.is_test,
+        is_replay=row.is_replay,
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import msgspec
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring.hooks import forgotten_after
 from kernelkit.authoring.surroundings import detect_owner
 from kernelkit.client.client import Client
 from kernelkit.clock import MICROS, from_datetime, to_datetime
@@ -230,7 +231,8 @@ def engine(
     """An engine for the block; every KernelKit call in it, on this thread, goes there.
 
     `now` is the virtual start (aware); `home` keeps the database in that folder instead of in memory; `workers` is the
-    number of exclusive worker processes of a `real_time` engine; other keywords are engine settings.
+    number of exclusive worker processes of a `real_time` engine; other keywords are engine settings. Global hooks that
+    are registered inside the block are dropped at its end.
 
     >>> import kernelkit as kk
     >>> @kk.task
@@ -254,5 +256,6 @@ def engine(
         else:
             made = VirtualEngine(now or datetime.now(UTC), place, chosen, in_memory=home is None)
         stack.callback(made.close)
+        stack.enter_context(forgotten_after())
         stack.enter_context(callers.use(made.caller))
         yield made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -22,9 +23,12 @@ from kernelkit.engine.attempts import StaleFence
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
 from kernelkit.errors import KernelKitError
+from kernelkit.execution.body import BodyInterrupted
+from kernelkit.execution.ends import Outcome
 from kernelkit.execution.failure import describe
 from kernelkit.execution.inside import InsideCaller
-from kernelkit.execution.runner import BodyInterrupted, Outcome, run_async_attempt, run_sync_attempt, stop_body
+from kernelkit.execution.project import Project
+from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.models.run import LogLine
 from kernelkit.models.task import Owner
 from kernelkit.testing.loop import VirtualLoop
@@ -40,12 +44,13 @@ class LocalFleet:
         self._core = core
         self._loop = loop
         self._clock = clock
-        self._home = home
+        self._project = Project(home, load_bundle)
         self._logbook = logbook
         self._caller = InsideCaller(home, Owner("kernel", "test engine"))
         self._loaded: dict[str, LoadedTask] = {}
         self._async: dict[str, tuple[asyncio.Task[None], Scope]] = {}
         self._threads: dict[str, tuple[threading.Thread, Scope]] = {}
+        self._numbers = itertools.count(1)
         self._stopping: set[asyncio.Task[None]] = set()
         self.problem: KernelKitError | None = None
         core.workers = self
@@ -59,7 +64,7 @@ class LocalFleet:
         try:
             loaded = self._loaded.get(attempt.bundle)
             if loaded is None:
-                loaded = self._loaded[attempt.bundle] = load_bundle(self._home, attempt.bundle)
+                loaded = self._loaded[attempt.bundle] = self._project.load(attempt.bundle)
         except Exception as error:  # whatever loading a person's code raises fails the attempt
             self._loop.call_soon(self._end, attempt, _unloadable(error, self._clock.now()))
             return
@@ -68,7 +73,7 @@ class LocalFleet:
             attempt,
             report=(lambda body: self._report(attempt, body))
             if on_loop
-            else (lambda body: self._loop.ask(lambda: self._report(attempt, body)).result()),
+            else (lambda body: self._report_from_thread(attempt, body, scope)),
             emit=lambda level, text: self._emit(attempt, level, text),
             later=lambda seconds, fn: self._later(seconds, fn),
             now=self._clock.now,
@@ -93,11 +98,13 @@ class LocalFleet:
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         if attempt.fence in self._async:
             task, scope = self._async[attempt.fence]
+            scope.canceled = attempt.canceled
             stopping = self._loop.create_task(stop_body(task, scope, attempt.reason, signal_s=attempt.signal_s))
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
         elif attempt.fence in self._threads:
             thread, scope = self._threads[attempt.fence]
+            scope.canceled = attempt.canceled
             scope.stop_reason = attempt.reason
             scope.signal.set(attempt.reason)
             if not scope.takes_signal:
@@ -139,6 +146,21 @@ class LocalFleet:
 
     def _report(self, attempt: m.StartAttempt, body: m.ReportBody) -> None:
         self._core.take(c.TakeReport(attempt.run_id, attempt.fence, body))
+
+    def _report_from_thread(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> int:
+        """Answered later, as in a real worker: waiting for the loop here could wait for ever, as a scope is locked
+        while it reports and the loop's own timers report for it too."""
+        number = next(self._numbers)
+        self._loop.call_soon_threadsafe(self._take_and_settle, attempt, body, scope, number)
+        return number
+
+    def _take_and_settle(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope, number: int) -> None:
+        try:
+            self._report(attempt, body)
+        except KernelKitError as refusal:
+            scope.refuse(number, refusal)
+        else:
+            scope.settle(number)
 
     def _emit(self, attempt: m.StartAttempt, level: str, text: str) -> None:
         line = LogLine(at=to_datetime(self._clock.now()), level=level, text=text, attempt=attempt.attempt)

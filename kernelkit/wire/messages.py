@@ -17,7 +17,7 @@ import msgspec
 
 from kernelkit.models.error import Error
 from kernelkit.models.run import LogLine, Logs, Run
-from kernelkit.models.task import TaskSpec
+from kernelkit.models.task import RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
 
 PROTOCOL = 1
@@ -86,6 +86,16 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tags: tuple[str, ...] = ()
     max_attempts: int | None = None
     metadata: str = "{}"
+    queue: str = ""  # "" = the task's
+    queue_limit: int | None = None  # with `queue`: create or update it with this limit
+    concurrency_key: str = ""
+    priority: float = 0.0
+    delay_s: float = 0.0  # from when the engine takes it
+    delay_until: int = 0  # or a moment
+    ttl: float | None = None  # None = the task's, 0 = none
+    max_duration: float | None = None  # None = the task's, 0 = any
+    is_test: bool = False
+    is_replay: bool = False
 
 
 class DefineTask(Message, frozen=True):
@@ -133,6 +143,14 @@ class Cancel(Message, frozen=True):
 
     run_id: str
     reason: str = "Canceled by user"
+
+
+class Reschedule(Message, frozen=True):
+    """→ `RunReply`. Only a run that is still delayed can be."""
+
+    run_id: str
+    delay_s: float = 0.0
+    delay_until: int = 0
 
 
 class Retrieve(Message, frozen=True):
@@ -253,6 +271,7 @@ RequestBody = (
     | BatchPart
     | BatchSeal
     | Cancel
+    | Reschedule
     | Retrieve
     | ListRuns
     | GetLogs
@@ -315,6 +334,11 @@ class StartAttempt(Message, frozen=True):
     root_id: str | None = None
     depth: int = 0
     batch_id: str | None = None
+    max_duration: float | None = None
+    priority: float = 0.0
+    is_test: bool = False
+    is_replay: bool = False
+    retry: RetryPolicy | None = None  # None: the default one
 
 
 class StopAttempt(Message, frozen=True):
@@ -328,6 +352,7 @@ class StopAttempt(Message, frozen=True):
     fence: str
     reason: str
     signal_s: float = 30.0
+    canceled: bool = False  # the run was canceled: its on_cancel hooks run
 
 
 class Retire(Message, frozen=True):
@@ -360,7 +385,10 @@ class Succeeded(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """`retry` False: never again (AbortTaskRunError, payload or output errors). `out_of_memory`: see decision 16."""
+    """`retry` False: never again (AbortTaskRunError, payload or output errors). `out_of_memory`: see decision 16.
+
+    `retry_at` is the moment that the task's catch_error hooks were shown or chose. `crashed`: one of them failed.
+    """
 
     error: Error
     started_at: int
@@ -368,6 +396,8 @@ class Failed(Message, frozen=True):
     retry: bool = True
     out_of_memory: bool = False
     peak_memory: int | None = None
+    retry_at: int | None = None
+    crashed: bool = False
 
 
 class Stopped(Message, frozen=True):

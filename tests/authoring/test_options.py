@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kernelkit.authoring.options import Item, Queue, Retry, run_options, task_options
+from kernelkit.authoring.options import Queue, Retry, task_options
+from kernelkit.authoring.run_options import Item, run_options
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, TaskDefinitionError
 from kernelkit.models.task import ONE_ATTEMPT, RetryPolicy
 
@@ -45,7 +46,7 @@ def test_a_queue_brings_its_limit() -> None:
     ("given", "words"),
     [
         ({"quue": "a"}, "Did you mean 'queue'"),
-        ({"ttl": "1h"}, "'ttl' is not an option of a task"),
+        ({"machine": "large-1x"}, "'machine' is not an option of a task"),
         ({"id": "has space"}, "not a task id"),
         ({"queue": 3}, "not a queue"),
         ({"queue": "a b"}, "not a queue"),
@@ -72,7 +73,7 @@ def test_a_wrong_task_option_is_named(given: dict[str, Any], words: str) -> None
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"delay": "10m"}, "'delay' is not an option of a trigger"),
+        ({"machine": "large-1x"}, "'machine' is not an option of a trigger"),
         ({"max_attempt": 1}, "Did you mean 'max_attempts'"),
         ({"max_attempts": 0}, "max_attempts=0"),
         ({"metadata": [1]}, "metadata=.* is not a dict"),

@@ -8,9 +8,13 @@ from typing import Any
 
 from kernelkit import jsonvalues
 from kernelkit.authoring.context import Scope
+from kernelkit.authoring.hooks import Hook, HookSet
 from kernelkit.authoring.signature import Signature
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import ReportBody, StartAttempt
+
+
+NO_HOOKS = HookSet()
 
 
 @dataclass
@@ -20,10 +24,11 @@ class LoadedFunction:
     function: Callable[..., Any]
     signature: Signature
     task_id: str = "a-task"
+    hooks: HookSet = NO_HOOKS
 
 
-def loaded(function: Callable[..., Any]) -> LoadedFunction:
-    return LoadedFunction(function, Signature.of(function))
+def loaded(function: Callable[..., Any], *hooks: Hook) -> LoadedFunction:
+    return LoadedFunction(function, Signature.of(function), hooks=HookSet(own=hooks))
 
 
 def start_of(payload: object = None, **changes: Any) -> StartAttempt:  # fields of StartAttempt

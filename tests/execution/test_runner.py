@@ -15,7 +15,9 @@ from kernelkit.authoring.context import CancelSignal, ctx
 from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.tags import tags
 from kernelkit.errors import AbortTaskRunError, NotInTaskError, OutOfMemoryError, UnknownTaskError
-from kernelkit.execution.runner import BodyInterrupted, Outcome, run_async_attempt, run_sync_attempt, stop_body
+from kernelkit.execution.body import BodyInterrupted
+from kernelkit.execution.ends import Outcome
+from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.wire.messages import AddTags, ChangeMetadata, Failed, Stopped, Succeeded
 from tests.execution.attempts import Attempt, loaded, start_of
 

@@ -73,6 +73,13 @@ CREATE TABLE history (
     children INTEGER,
     worker VARCHAR,
     peak_memory BIGINT,
+    concurrency_key VARCHAR,
+    priority DOUBLE,
+    delay_until BIGINT,
+    ttl DOUBLE,
+    max_duration DOUBLE,
+    is_test BOOLEAN,
+    is_replay BOOLEAN,
     seq BIGINT,                     -- of the event that ended the run
     sort_key BIGINT
 );
@@ -107,5 +114,12 @@ SELECT
     canceled_reason,
     children,
     worker,
-    peak_memory
+    peak_memory,
+    concurrency_key,
+    priority,
+    make_timestamp(delay_until) AS delay_until,
+    ttl,
+    max_duration,
+    is_test,
+    is_replay
 FROM history;

@@ -1,0 +1,196 @@
+"""Options of triggers: read, checked, and refused with words.
+
+Everything a person may write after `.options(`, or in a `kk.Item`, passes through here once; what comes out is right
+and is not checked again. What a newcomer would get wrong: a delay counts from when the engine takes the trigger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from kernelkit import jsonvalues
+from kernelkit.authoring.options import (
+    MAX_NAME,
+    Queue,
+    check_attempts,
+    check_max_duration,
+    check_queue,
+    check_tag_list,
+    refuse_unknown,
+)
+from kernelkit.clock import from_datetime
+from kernelkit.durations import to_seconds
+from kernelkit.errors import InvalidDurationError, InvalidOptionError
+from kernelkit.rules.metadata import encode_checked
+
+RUN_OPTIONS = (
+    "tags",
+    "max_attempts",
+    "metadata",
+    "queue",
+    "concurrency_key",
+    "priority",
+    "delay",
+    "ttl",
+    "max_duration",
+    "test",
+)
+MAX_PRIORITY_S = 2_147_483.647  # Trigger.dev's, which counts milliseconds in 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Checked options of one trigger."""
+
+    tags: tuple[str, ...] = ()
+    max_attempts: int | None = None
+    metadata: str = "{}"  # JSON text
+    queue: str = ""
+    queue_limit: int | None = None
+    concurrency_key: str = ""
+    priority: float = 0.0
+    delay_s: float = 0.0
+    delay_until: int = 0
+    ttl: float | None = None
+    max_duration: float | None = None
+    is_test: bool = False
+
+    def merged(self, over: RunOptions) -> RunOptions:
+        """These, with what `over` sets in their place."""
+        if over is NO_OPTIONS:
+            return self
+        given = {name: value for name, value in asdict(over).items() if value != getattr(NO_OPTIONS, name)}
+        if "delay_s" in given or "delay_until" in given:
+            given = {"delay_s": 0.0, "delay_until": 0} | given
+        return replace(self, **given)
+
+
+NO_OPTIONS = RunOptions()
+
+
+class Item:
+    """One payload of a batch with options of its own.
+
+        thumb.batch_trigger([{"url": a}, kk.Item({"url": b}, tags=["large"], max_attempts=1)])
+
+    Raises `InvalidOptionError` for an option that `.options()` would refuse as well.
+    """
+
+    __slots__ = ("options", "payload")
+
+    def __init__(
+        self,
+        payload: Any = None,  # whatever the task takes
+        *,
+        tags: str | Iterable[str] = (),
+        max_attempts: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Any,  # any other option of a trigger
+    ) -> None:
+        self.payload = payload
+        self.options = run_options(tags=tags, max_attempts=max_attempts, metadata=metadata, **options)
+
+    def __repr__(self) -> str:
+        return f"Item({self.payload!r})"
+
+
+def run_options(**given: Any) -> RunOptions:
+    """Options of a trigger; raises `InvalidOptionError` naming the one that will not do.
+
+    >>> run_options(tags="user_1", max_attempts=1).tags
+    ('user_1',)
+    """
+    if not given:
+        return NO_OPTIONS
+    refuse_unknown(given, RUN_OPTIONS, "a trigger")
+    attempts = given.get("max_attempts")
+    queue = given.get("queue")
+    delay_s, delay_until = delay_of(given.get("delay"))
+    return RunOptions(
+        tags=check_tag_list(given.get("tags", ())),
+        max_attempts=None if attempts is None else check_attempts(attempts, "max_attempts"),
+        metadata=_metadata(given.get("metadata")),
+        queue="" if queue is None else queue.name if isinstance(queue, Queue) else check_queue(queue),
+        queue_limit=queue.concurrency_limit if isinstance(queue, Queue) else None,
+        concurrency_key=_concurrency_key(given.get("concurrency_key")),
+        priority=_priority(given.get("priority")),
+        delay_s=delay_s,
+        delay_until=delay_until,
+        ttl=None if given.get("ttl") is None else to_seconds(given["ttl"], field="ttl"),
+        max_duration=check_max_duration(given.get("max_duration")),
+        is_test=_flag(given, "test"),
+    )
+
+
+def delay_of(given: Any) -> tuple[float, int]:
+    """Seconds from now, or else a moment in UTC microseconds, of a `delay`; raises `InvalidDurationError`.
+
+    >>> delay_of("10m"), delay_of("2027-01-01T00:00:00Z")
+    ((600.0, 0), (0.0, 1798761600000000))
+    """
+    if given is None:
+        return 0.0, 0
+    moment = _moment(given)
+    if moment is None:
+        return to_seconds(given, field="delay"), 0
+    if moment.tzinfo is None:
+        raise InvalidDurationError(
+            f"delay={given!r} has no time zone. Give one, for instance datetime(2027, 1, 1, tzinfo=UTC).", field="delay"
+        )
+    return 0.0, from_datetime(moment)
+
+
+def _moment(given: object) -> datetime | None:
+    if isinstance(given, datetime):
+        return given
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(given)
+    return None
+
+
+def _concurrency_key(given: object) -> str:
+    if given is None:
+        return ""
+    if isinstance(given, str | int) and not isinstance(given, bool) and 0 < len(str(given)) <= MAX_NAME:
+        return str(given)
+    raise InvalidOptionError(
+        f"concurrency_key={given!r} is not a text or whole number of 1 to {MAX_NAME} characters.",
+        field="concurrency_key",
+    )
+
+
+def _priority(given: object) -> float:
+    if given is None:
+        return 0.0
+    if isinstance(given, int | float) and not isinstance(given, bool) and abs(given) <= MAX_PRIORITY_S:
+        return float(given)
+    raise InvalidOptionError(
+        f"priority={given!r} is not a number of seconds from -{MAX_PRIORITY_S:,} to {MAX_PRIORITY_S:,}. A run goes "
+        "ahead of those that were triggered up to so many seconds before it.",
+        field="priority",
+    )
+
+
+def _flag(given: Mapping[str, Any], name: str) -> bool:
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidOptionError(f"{name}={value!r} is not True or False.", field=name)
+
+
+def _metadata(given: object) -> str:
+    if given is None:
+        return "{}"
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise InvalidOptionError(
+            f"metadata={given!r} is not a dict with texts as keys."
+            if len(repr(given)) < 100
+            else "metadata is not a dict with texts as keys.",
+            field="metadata",
+        )
+    return encode_checked(jsonvalues.decode(jsonvalues.encode(dict(given), what="the option metadata")))

@@ -1,0 +1,397 @@
+"""One attempt of a task that has hooks, in order.
+
+    middleware, global ones outermost              around everything below
+      init, on_start (first attempt), on_start_attempt
+      the body                                     on_cancel beside it, when the run is canceled
+      on_success, on_complete                      or catch_error and, if there is no further attempt,
+                                                   on_failure, on_complete
+      cleanup
+
+Global hooks go before the task's own, but after them for catch_error. What a newcomer would get wrong: `next()` does
+not raise when the body failed, so what stands behind it in a middleware runs either way. An error of a middleware or of
+cleanup is the attempt's, unless the attempt has failed already; then it goes to the log, as those of on_success,
+on_failure and on_complete do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kernelkit import jsonvalues
+from kernelkit.authoring.context import Scope
+from kernelkit.authoring.hooks import Hook, Kind
+from kernelkit.authoring.result import Result
+from kernelkit.clock import to_datetime
+from kernelkit.errors import KernelKitError, RunCanceledError
+from kernelkit.execution.body import Arguments, BodyInterrupted, Ended
+from kernelkit.execution.calls import Beside, Calls, LoopCalls, ThreadCalls
+from kernelkit.execution.ends import Outcome, as_error, encoded, failed, flush, refusal_of, stopped, succeeded
+from kernelkit.execution.verdict import judge
+from kernelkit.models.error import Error
+from kernelkit.models.run import Run, RunStatus
+from kernelkit.models.value import Value
+from kernelkit.wire.messages import Failed
+
+if TYPE_CHECKING:
+    from kernelkit.execution.runner import Loaded
+
+CANCEL_S = 30.0  # for all on_cancel hooks of a run together
+
+
+async def run_hooked(loaded: Loaded, scope: Scope, arguments: Arguments) -> Outcome:
+    """Run an `async def` task and its hooks on this loop."""
+    return await Lifecycle(loaded, scope, arguments, LoopCalls(scope)).run()
+
+
+def run_hooked_plain(loaded: Loaded, scope: Scope, arguments: Arguments) -> Outcome:
+    """Run a `def` task and its hooks on this thread."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        calls = ThreadCalls(scope, runner.get_loop())
+        return calls.drive(Lifecycle(loaded, scope, arguments, calls).run())
+
+
+class Lifecycle:
+    """The hooks of one attempt, and where it stands."""
+
+    def __init__(self, loaded: Loaded, scope: Scope, arguments: Arguments, calls: Calls) -> None:
+        self._loaded = loaded
+        self._scope = scope
+        self._arguments = arguments
+        self._calls = calls
+        self._offered: dict[str, Any] = {
+            "ctx": scope.context,
+            "payload": _payload(loaded, arguments),
+            "task": loaded.task_id,
+            "signal": scope.signal,
+            "init": {},
+        }
+        self._has_init = False
+        self._outcome: Outcome | None = None
+        self._cleaned = False
+        self._body = BodyEnd()
+        self._beside: Beside | None = None
+
+    async def run(self) -> Outcome:
+        if self._loaded.hooks.of("on_cancel"):
+            self._beside = self._calls.beside(self._on_cancel)
+        try:
+            await self._through(self._loaded.hooks.of("middleware"))
+            if not self._cleaned:  # a middleware failed before the rest began
+                await self._clean_up()
+        finally:
+            await self._end_beside()
+        flush(self._scope)
+        if self._outcome is None or self._scope.stopping:
+            return stopped(self._scope)
+        return msgspec.structs.replace(self._outcome, finished_at=self._scope.now())
+
+    # ---- the order ---------------------------------------------------------------------------------------------------
+
+    async def _through(self, middleware: tuple[Hook, ...]) -> None:
+        if self._scope.stopping:
+            return
+        if not middleware:
+            await self._inner()
+            return
+        hook, rest = middleware[0], middleware[1:]
+        following = Next(hook, lambda: self._through(rest), self._calls.finish)
+        _, error = await self._call(hook, {"next": following}, stoppable=True)
+        error = error or following.misuse()
+        if error is not None:
+            await self._went_wrong(hook, error)
+
+    async def _inner(self) -> None:
+        scope, told = self._scope, None
+        retry, value, output = True, None, Value()
+        error = await self._before()
+        if error is None and not scope.stopping:
+            value, error = await self._calls.body(self._loaded.function, self._with_init())
+            self._body.told(value, error)
+            if error is None:
+                encoding = encoded(self._loaded.signature.encode_output, value, self._loaded.task_id)
+                if isinstance(encoding, Value):
+                    output = encoding
+                else:
+                    error, retry = encoding, False
+        flush(scope)
+        if error is None and scope.has_open_reports:
+            await scope.settled().wait()
+        if error is None and scope.refusal is not None and (refusal := refusal_of(scope)) is not None:
+            error, told = refusal
+        if scope.stopping:
+            await self._end_beside()
+        elif error is None:
+            await self._succeed(output, value)
+        else:
+            await self._fail(error, retry=retry, message=told)
+        await self._clean_up()
+
+    async def _before(self) -> BaseException | None:
+        kinds: tuple[Kind, ...] = ("init", "on_start", "on_start_attempt")
+        for kind in kinds:
+            if kind == "on_start" and self._scope.start.attempt > 1:
+                continue
+            for hook in self._loaded.hooks.of(kind):
+                if self._scope.stopping:
+                    return None
+                value, error = await self._call(hook, stoppable=True)
+                if error is None and kind == "init" and value is not None:
+                    error = self._take_init(hook, value)
+                if error is not None:
+                    return error
+        return None
+
+    async def _succeed(self, output: Value, value: Any) -> None:  # value: what the body returned
+        await self._tell("on_success", output=value)
+        await self._tell("on_complete", result=self._result(output, value, None))
+        self._outcome = succeeded(self._scope, output)
+
+    async def _fail(self, error: BaseException, *, retry: bool = True, message: str | None = None) -> None:
+        hooks = self._loaded.hooks.of("catch_error")
+        verdict = await judge(self._scope, error, hooks, self._call, retry=retry)
+        words = verdict.message or (message if verdict.error is error else None)
+        if verdict.is_final and not verdict.crashed:
+            await self._tell("on_failure", error=verdict.error)
+            await self._tell("on_complete", result=self._result(None, None, as_error(verdict.error, words)))
+        flush(self._scope)
+        is_decided = verdict.is_final and self._scope.start.attempt < self._scope.start.max_attempts
+        self._outcome = msgspec.structs.replace(
+            failed(self._scope, verdict.error, retry=retry and not is_decided, message=words),
+            retry_at=verdict.retry_at,
+            crashed=verdict.crashed,
+        )
+
+    async def _clean_up(self) -> None:
+        self._cleaned = True
+        first: tuple[Hook, BaseException] | None = None
+        for hook in self._loaded.hooks.of("cleanup"):
+            _, error = await self._call(hook)
+            if error is not None and first is None:
+                first = (hook, error)
+            elif error is not None:
+                self._log(hook, error)
+        if first is not None:
+            await self._went_wrong(*first)
+
+    async def _went_wrong(self, hook: Hook, error: BaseException) -> None:
+        """A middleware or cleanup failed: so did the attempt, unless it has failed or was stopped before."""
+        if self._scope.stopping:
+            if not isinstance(error, asyncio.CancelledError | BodyInterrupted):
+                self._log(hook, error)
+        elif isinstance(self._outcome, Failed):
+            self._log(hook, error)
+        else:
+            await self._fail(error)
+
+    # ---- on_cancel ---------------------------------------------------------------------------------------------------
+
+    async def _on_cancel(self) -> None:
+        """Beside the body: wait for the signal, then call the hooks; an error of one ends the rest."""
+        await self._scope.signal.wait()
+        if not self._scope.canceled:
+            return
+        for hook in self._loaded.hooks.of("on_cancel"):
+            try:  # not by `Calls`: the body is what may be stopped now
+                made = hook.function(**hook.arguments({**self._offered, "run": self._body}))
+                if inspect.isawaitable(made):
+                    await made
+            except asyncio.CancelledError:  # its time is over
+                raise
+            except BaseException as error:
+                self._log(hook, error)
+                return
+
+    async def _end_beside(self) -> None:
+        """The body is over: nobody waits for it any more, and the hooks of a cancel get the rest of their time."""
+        self._body.told(None, RunCanceledError("The run was canceled before its task was called."))
+        beside, self._beside = self._beside, None
+        if beside is None:
+            return
+        scope = self._scope
+        if scope.stop_reason is not None:
+            scope.signal.set(scope.stop_reason)
+        if not await beside.end(CANCEL_S if scope.stopping and scope.canceled else 0.0):
+            self._say(f"on_cancel took longer than {CANCEL_S:g} s and was ended")
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
+
+    async def _call(self, hook: Hook, extra: Mapping[str, Any] | None = None, *, stoppable: bool = False) -> Ended:
+        offered = self._offered if extra is None else {**self._offered, **extra}
+        return await self._calls.hook(hook.function, ((), hook.arguments(offered)), stoppable=stoppable)
+
+    async def _tell(self, kind: Kind, **extra: Any) -> None:
+        """Call hooks whose errors are nobody's but the log's."""
+        for hook in self._loaded.hooks.of(kind):
+            if self._scope.stopping:
+                return
+            _, error = await self._call(hook, extra)
+            if error is not None:
+                self._log(hook, error)
+
+    def _log(self, hook: Hook, error: BaseException) -> None:
+        told = as_error(error)
+        self._say(f"{hook.told} failed, and the run does not mind: {told}\n{told.traceback}")
+
+    def _say(self, text: str) -> None:
+        if self._scope.emit is not None:
+            self._scope.emit("error", text)
+
+    # ---- what hooks are given ----------------------------------------------------------------------------------------
+
+    def _take_init(self, hook: Hook, value: object) -> KernelKitError | None:
+        if not self._has_init:
+            self._has_init = True
+            self._offered["init"] = value
+            return None
+        before = self._offered["init"]
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            self._offered["init"] = {**before, **value}
+            return None
+        return KernelKitError(
+            f"{hook.told} returned a {type(value).__name__}, and an init hook before it a {type(before).__name__}. "
+            "Where several init hooks return something, each returns a dict, and the dicts are merged."
+        )
+
+    def _with_init(self) -> Arguments:
+        args, kwargs = self._arguments
+        for name, wanted in self._loaded.signature.injections.items():
+            if wanted == "init":
+                kwargs[name] = self._offered["init"]
+        return args, kwargs
+
+    def _result(self, output: Value | None, value: Any, error: Error | None) -> Result[Any]:
+        scope, start = self._scope, self._scope.start
+        state = scope.metadata_state
+        run = Run(
+            id=start.run_id,
+            task_id=start.task_id,
+            status=RunStatus.COMPLETED if error is None else RunStatus.FAILED,
+            payload_json=start.payload.text,
+            payload_size=start.payload.size,
+            output_json=None if output is None else output.text,
+            output_size=0 if output is None else output.size,
+            error=error,
+            tags=start.tags,
+            metadata_json=start.metadata if state is None else jsonvalues.encode(state.values, what="the metadata"),
+            attempt_number=start.attempt,
+            max_attempts=start.max_attempts,
+            created_at=to_datetime(start.created_at),
+            queue=start.queue,
+            version=start.version,
+            parent_id=start.parent_id,
+            root_id=start.root_id,
+            depth=start.depth,
+            batch_id=start.batch_id,
+        )
+        return Result(run, lambda _: value)
+
+
+class Next:
+    """`next` of one middleware: `await next()`, once. In a plain task a plain middleware calls it without `await`."""
+
+    def __init__(
+        self,
+        hook: Hook,
+        rest: Callable[[], Coroutine[Any, Any, None]],
+        finish: Callable[[Coroutine[Any, Any, None]], bool],
+    ) -> None:
+        self._hook = hook
+        self._rest = rest
+        self._finish = finish
+        self._called = False
+        self._done = False
+
+    def __call__(self) -> Awaitable[None]:
+        if self._called:
+            raise KernelKitError(f"{self._hook.told} called next() a second time, and a task is called once.")
+        self._called = True
+        work = self._go()
+        if not self._finish(work):
+            work.close()
+        return _Following(self)
+
+    async def _go(self) -> None:
+        if not self._done:
+            await self._rest()
+            self._done = True
+
+    def misuse(self) -> KernelKitError | None:
+        """What is wrong with how the middleware used it, now that it has returned."""
+        if self._done:
+            return None
+        if not self._called:
+            words = "returned without `await next()`, so the task was not called."
+        elif inspect.iscoroutinefunction(self._hook.function):
+            words = "called next() without awaiting it, so the task was not called. Write `await next()`."
+        else:
+            words = (
+                "is a plain function around an `async def` task, so it cannot wait for next(). Make it `async def`, "
+                "or let it `return next()`."
+            )
+        return KernelKitError(f"{self._hook.told} {words}")
+
+
+class _Following:
+    """What `next()` returns: nothing happens before it is awaited, and nothing warns if it never is."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, following: Next) -> None:
+        self._next = following
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._next._go().__await__()
+
+
+class BodyEnd:
+    """`run` of an on_cancel hook: await it for what the body returned; it raises what the body raised.
+
+    A body that was stopped by the cancel raises `RunCanceledError` here. A plain hook calls `run.result(timeout=…)`.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._future: Future[Any] = Future()
+        self._future.set_running_or_notify_cancel()  # whoever stops waiting for it does not cancel it
+
+    def told(self, value: Any, error: BaseException | None) -> None:
+        """The body has ended; what it is told first counts."""
+        if self._future.done():
+            return
+        if isinstance(error, asyncio.CancelledError | BodyInterrupted):
+            stopped_by = RunCanceledError("The task was stopped by the cancel, so it has no output.")
+            stopped_by.__cause__ = error
+            error = stopped_by
+        if error is None:
+            self._future.set_result(value)
+        else:
+            self._future.set_exception(error)
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """For plain hooks: block until the body has ended."""
+        if threading.get_ident() == self._thread and not self._future.done():
+            raise KernelKitError("run.result() would block the loop that the task runs on. Use `await run`.")
+        return self._future.result(timeout)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self._future).__await__()
+
+
+def _payload(loaded: Loaded, arguments: Arguments) -> Any:  # whatever the task takes
+    """What hooks see as `payload`: the one of a `payload` parameter, else the fields by name."""
+    args, kwargs = arguments
+    signature = loaded.signature
+    positional = list(signature.fields)[: len(args)]
+    fields = {**dict(zip(positional, args, strict=True)), **kwargs}
+    given = {name: value for name, value in fields.items() if name not in signature.injections}
+    return given["payload"] if signature.whole and "payload" in given else given
