@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from kernelkit.authoring.locals import Local, locals
     from kernelkit.authoring.logger import logger
     from kernelkit.authoring.metadata import metadata
-    from kernelkit.authoring.options import NO_TIMEOUT, Queue, Retry
     from kernelkit.authoring.onerror import OnError
+    from kernelkit.authoring.options import NO_TIMEOUT, Queue, Retry
     from kernelkit.authoring.result import Result
     from kernelkit.authoring.run_options import Item
     from kernelkit.authoring.runs import runs

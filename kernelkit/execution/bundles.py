@@ -11,7 +11,10 @@ KEPT = 256
 
 
 class LoadedBundles:
-    """`load` gives the task of a bundle's hash; it imports and unpickles a person's code, so it may raise anything."""
+    """`load` gives the task of a bundle's hash; it imports and unpickles a person's code, so it may raise anything.
+
+    `watched` are files that count as a person's modules even before they are there.
+    """
 
     def __init__(self, load: Callable[[str], LoadedTask], watched: Sequence[str] = ()) -> None:
         self._load = load
