@@ -144,6 +144,9 @@ class Daemon:
             self._loop.add_signal_handler(number, self._stop_now)
         logger.info("engine up: pid %d, home %s, version %s", os.getpid(), self._home.path, __version__)
         try:
+            capacity, self._core.capacity = self._core.capacity, c.Capacity(0, 0, 1)
+            self._fleet.tend()  # workers that ended with the former engine go before a run can be placed on them
+            self._core.capacity = capacity
             self._core.take(c.Tick())  # what fell due, and who may start, while no engine ran
             await self._tend_until_stopped()
         finally:
