@@ -16,9 +16,12 @@ LIVE = 500  # bodies that run at each kill
 CLIENTS = 4
 WINDOW = 500  # runs that one client has under way
 
-# Triggers `total` runs, some by the batch, some of a plain function, and says what it was told and given.
+# Triggers `total` runs and more until a file says that it is enough, some by the batch, some of a plain function; says
+# what it was told and given.
 LOAD = """
 import random
+
+STOP, AT_MOST = os.path.join(os.path.dirname(NOTES), "stop"), 30_000
 
 @kk.task
 async def double(n: int, seconds: float) -> int:
@@ -42,22 +45,23 @@ async def follow(handle, live) -> None:
     live.release()
 
 async def main(me: int, total: int, window: int, seed: int) -> None:
-    chance, live, plain = random.Random(seed), asyncio.Semaphore(window), total // 100
-    numbers = [me * 1_000_000 + n for n in range(total)]
+    chance, live, plain = random.Random(seed), asyncio.Semaphore(window), total // 50
+    number = me * 1_000_000
     heard()
     async with asyncio.TaskGroup() as group:
-        while numbers:
-            size = min(len(numbers), chance.choice((1, 1, 1, 20, 100)))
-            mine = [numbers.pop() for _ in range(size)]
+        while number < me * 1_000_000 + (total if os.path.exists(STOP) else AT_MOST):
+            size = chance.choice((1, 1, 1, 20, 100))
+            mine = range(number, number + size)
+            number += size
             for _ in mine:
                 await live.acquire()
             if size > 1:
-                handles = list(double.batch_trigger([{"n": n, "seconds": chance.random()} for n in mine]).runs)
+                handles = list(double.batch_trigger([{"n": n, "seconds": chance.random() ** 0.5} for n in mine]).runs)
             elif plain and chance.random() < 0.1:
                 plain -= 1
-                handles = [double_plain.trigger(n=mine[0], seconds=chance.random())]
+                handles = [double_plain.trigger(n=mine[0], seconds=chance.random() ** 0.5)]
             else:
-                handles = [double.trigger(n=mine[0], seconds=chance.random())]
+                handles = [double.trigger(n=mine[0], seconds=chance.random() ** 0.5)]
             for handle, n in zip(handles, mine):
                 say("told", handle.id, n)
                 group.create_task(follow(handle, live))
@@ -102,6 +106,7 @@ def survive(project: Project, *, kills: int, runs: int, seed: int) -> None:
         client.tell()
 
     live = [kill_while_they_run(project, chance) for _ in range(kills)]
+    (project.folder / "stop").touch()
     told = what_they_were_told(clients)
     engine = project.engine()
     pids = {int(pid) for _, _, _, pid in project.notes()}
@@ -111,7 +116,7 @@ def survive(project: Project, *, kills: int, runs: int, seed: int) -> None:
     report = audit(project.home.database, told, project.notes())
     assert report.wrong == []
     assert report.restarted == [], "bodies that ran at a kill are adopted, not started again"
-    assert len(told) == runs and all(one.output is not None for one in told)
+    assert len(told) >= runs and all(one.output is not None for one in told)
     assert min(live) >= LIVE
     assert engine not in pids, "people's code never runs in the engine"
     assert pids <= workers, "the workers of the first engine are those of the last"
@@ -120,7 +125,7 @@ def survive(project: Project, *, kills: int, runs: int, seed: int) -> None:
 def test_three_killed_engines_lose_nothing(make_project: MakeProject) -> None:
     project = make_project(concurrency_limit=600)
 
-    survive(project, kills=3, runs=3_000, seed=1)
+    survive(project, kills=3, runs=2_000, seed=1)
 
 
 @pytest.mark.slow
@@ -129,7 +134,7 @@ def test_three_killed_engines_lose_nothing(make_project: MakeProject) -> None:
 def test_twenty_killed_engines_lose_nothing(make_project: MakeProject, seed: int) -> None:
     project = make_project(concurrency_limit=600)
 
-    survive(project, kills=20, runs=20_000, seed=seed)
+    survive(project, kills=20, runs=10_000, seed=seed)
 
 
 def test_an_engine_killed_as_it_comes_up_loses_nothing(make_project: MakeProject, tmp_path: Path) -> None:
@@ -138,6 +143,7 @@ def test_an_engine_killed_as_it_comes_up_loses_nothing(make_project: MakeProject
     clients = [project.client(script, me, 300, WINDOW, me) for me in range(2)]
     for client in clients:
         client.tell()
+    (project.folder / "stop").touch()
     chance = random.Random(4)
     until(lambda: live_bodies(project) > 100, "live bodies")
 
@@ -151,4 +157,4 @@ def test_an_engine_killed_as_it_comes_up_loses_nothing(make_project: MakeProject
     report = audit(project.home.database, told, project.notes())
     assert report.wrong == []
     assert report.restarted == []
-    assert len(told) == 600
+    assert len(told) >= 600

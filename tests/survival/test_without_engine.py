@@ -132,8 +132,10 @@ async def chatty() -> None:
 run = chatty.trigger()
 run.result(timeout=60)
 until = time.monotonic() + 10
-while "after 4" not in [line.text for line in (logs := run.logs()).lines] and time.monotonic() < until:
+logs = run.logs()
+while (not logs.lines or logs.lines[-1].text != "after 4") and time.monotonic() < until:
     time.sleep(0.02)  # lines for which there was no engine come a moment after the result
+    logs = run.logs()
 say([line.text for line in logs.lines], logs.dropped)
 """
 
