@@ -17,6 +17,7 @@ import struct
 import sys
 import textwrap
 import threading
+import time
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ from kernelkit.errors import StoreError, TaskNotPicklableError
 
 _MAGIC = b"KKB1"
 _NO_HOOKS = HookSet()
+_MARK_AGAIN_S = 3600.0
 
 
 class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -250,8 +252,10 @@ def write_bundle(home: Home, bundle: Bundle) -> str:
 
 def is_written(home: Home, hash: str) -> bool:
     """Whether the home has this bundle; marks it as used now, so that a clean-up leaves it."""
+    path = os.path.join(home.bundles, hash)
     try:
-        os.utime(home.bundles / hash)
+        if time.time() - os.stat(path).st_mtime > _MARK_AGAIN_S:  # else each trigger would dirty the disk's journal
+            os.utime(path)
     except FileNotFoundError:
         return False
     return True

@@ -319,6 +319,9 @@ class Core:
 
     def _set_values_aside(self, command: c.Command) -> tuple[c.Command, list[ValueRow]]:
         """Texts over 1 KiB go to the store beside the events, which hold a reference only."""
+        if isinstance(command, c.TakeReport) and isinstance(command.body, m.Succeeded):
+            if command.body.output.size <= INLINE_BYTES:
+                return command, []  # nearly every command there is
         match command:
             case c.TriggerRuns():
                 items, values = self._items_aside(command.items)
@@ -410,5 +413,5 @@ def _run(calls: list[Then]) -> None:
 
 def _log_row(change: Change) -> LogRow:
     event = change.event
-    run_id = getattr(event, "run_id", "")
+    run_id = "" if change.run is None else change.run.id
     return LogRow(change.seq, event.at, type(event).__name__, run_id, ev.to_json(event))

@@ -25,7 +25,7 @@ KEY = "\x1f"
 """Between the name of a queue and the concurrency key of one of its copies."""
 
 
-class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     number: int
     status: AttemptStatus
     started_at: int
@@ -35,7 +35,7 @@ class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
     peak_memory: int | None = None
 
 
-class LiveRun(msgspec.Struct, omit_defaults=True):
+class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     """A run that is not over, or is canceled or timed out while its code still runs."""
 
     id: str

@@ -25,6 +25,7 @@ def run_view(
 ) -> Run:
     """`run` as it is now. Payload and output are given as text only where they are small."""
     last = run.past[-1] if run.past else None
+    created_at = to_datetime(run.created_at)
     return Run(
         id=run.id,
         task_id=run.task_id,
@@ -34,13 +35,13 @@ def run_view(
         output_json=output.text if output else None,
         output_size=output.size if output else 0,
         error=error or (last.error if last and run.retry_at else None),
-        tags=tuple(sorted(run.tags)),
+        tags=tuple(sorted(run.tags)) if run.tags else (),
         metadata_json=run.metadata,
         attempts=_attempts(run),
         attempt_number=run.attempt,
         max_attempts=run.max_attempts or _max_attempts(run, state),
-        created_at=to_datetime(run.created_at),
-        queued_at=to_datetime(run.queued_at),
+        created_at=created_at,
+        queued_at=created_at if run.queued_at == run.created_at else to_datetime(run.queued_at),
         started_at=_moment(run.started_at),
         finished_at=_moment(finished_at),
         retry_at=_moment(run.retry_at),
@@ -73,16 +74,18 @@ def _max_attempts(run: LiveRun, state: State) -> int:
 
 def _attempts(run: LiveRun) -> tuple[Attempt, ...]:
     past = tuple(
-        Attempt(
-            number=attempt.number,
-            status=attempt.status,
-            started_at=to_datetime(attempt.started_at),
-            finished_at=to_datetime(attempt.finished_at),
-            error=attempt.error,
-            worker=attempt.worker_id,
-            peak_memory=attempt.peak_memory,
-        )
-        for attempt in run.past
+        [  # a list is half as dear as a generator, and there is mostly one
+            Attempt(
+                attempt.number,
+                attempt.status,
+                to_datetime(attempt.started_at),
+                to_datetime(attempt.finished_at),
+                attempt.error,
+                attempt.worker_id,
+                attempt.peak_memory,
+            )
+            for attempt in run.past
+        ]
     )
     if not run.fence:
         return past

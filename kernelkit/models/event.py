@@ -14,7 +14,7 @@ from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, gc=False):
     """Base of all events; `at` is UTC microseconds."""
 
     at: int

@@ -9,7 +9,7 @@ import msgspec
 Isolation = Literal["shared", "process"]
 
 
-class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How often and when to try again; times in seconds (spec: 3 attempts, factor 2, 1 s to 60 s, jitter on)."""
 
     max_attempts: int = 3

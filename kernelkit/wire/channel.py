@@ -4,9 +4,10 @@
     flag 0   payload is one message
     flag 1   payload is 4 bytes stream id and a part of a large message; flag 2 is its last part
 
-All sends of one loop tick leave in one write. A message over 1 MiB goes in parts, between which others pass; but never
-those that would break an order somebody counts on (a report and the next, a batch and its seal): see `_lane`. What a
-newcomer would get wrong: nothing here is thread-safe, everything happens on the loop that made the channel.
+Small sends of one loop tick leave in one write, or in a few of `PROMPT` bytes. A message over 1 MiB goes in parts,
+between which others pass; but never those that would break an order somebody counts on (a report and the next, a batch
+and its seal): see `_lane`. What a newcomer would get wrong: nothing here is thread-safe, everything happens on the loop
+that made the channel.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from kernelkit.wire.codec import decode, encode
 MAX_FRAME = 1024 * 1024
 MAX_MESSAGE = 300 * 1024 * 1024
 PART = 128 * 1024  # of a large message: what a small message may have to wait for
+PROMPT = 4096  # bytes that do not wait for the end of the tick: the peer begins while the rest is being made
 _RECEIVE = 64 * 1024  # first size of the receive buffer; it grows to hold one frame
 _WHOLE, _MORE, _LAST = 0, 1, 2
 _BARRIER = ""  # the lane of messages that pass nothing and are passed by nothing
@@ -105,7 +107,9 @@ class Channel(asyncio.BufferedProtocol):
         self._out.append(_head.pack(size + 1, _WHOLE))
         self._out.append(data)
         self._out_bytes += size + 5
-        if not self._flush_due:
+        if self._out_bytes >= PROMPT:
+            self._write()
+        elif not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
 
@@ -149,13 +153,16 @@ class Channel(asyncio.BufferedProtocol):
         if not self._paused and self._turns:
             self._next_part()
         if self._out:
-            data = b"".join(self._out)
-            self._out.clear()
-            self._out_bytes = 0
-            self._transport.write(data)
+            self._write()
         if self._turns and not self._paused:
             self._schedule()
         self._wake_drained()
+
+    def _write(self) -> None:
+        data = b"".join(self._out)
+        self._out.clear()
+        self._out_bytes = 0
+        self._transport.write(data)
 
     def _next_part(self) -> None:
         name = self._turns.popleft()

@@ -1,0 +1,93 @@
+"""Each benchmark runs, small, and its line has what a record needs. No figure is judged here: machines differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.benchmarks import figures, machine
+from tests.benchmarks.__main__ import BENCHMARKS
+
+COMMON = {"name", "value", "unit", "target", "met", "command", "commit", "at", "python", "cpus", "disk", "loadavg"}
+
+
+def run(name: str, *arguments: str) -> dict[str, Any]:
+    """The one line that a benchmark prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-m", f"tests.benchmarks.{name}", *arguments],
+        cwd=machine.REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(machine.REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    assert found.keys() >= COMMON
+    assert found["name"] == name
+    return found
+
+
+def test_throughput_proves_what_it_measures(strace: str) -> None:
+    found = run("throughput", "--items", "20", "--alternations", "1", "--warmups", "0")
+
+    proofs = found["proofs"]
+    assert proofs["engine_pid"] not in proofs["body_pids"]
+    assert proofs["history_rows"] == proofs["runs_measured"] == 40
+    assert proofs["read_back_after_kill_9"] == 40
+    assert proofs["fdatasync"]["calls"] > 0
+    assert found["peer_runs_per_s"].keys() == {"default polls", "short polls"}
+
+
+def test_latency_says_what_made_the_slowest_slow() -> None:
+    found = run("latency", "--runs", "10", "--warmups", "2")
+
+    assert found["latency_ms"]["n"] == found["commit_ms"]["n"] == 10
+    assert found["p99_cause"]
+    assert all(slow["cause"] for slow in found["slowest"])
+
+
+def test_load_ext_is_timed_in_kernels() -> None:
+    found = run("load_ext", "--repeats", "1")
+
+    assert found["engine_up_ms"]["n"] == found["starting_ms"]["n"] == 1
+
+
+def test_idle_has_all_three_processes() -> None:
+    found = run("idle", "--seconds", "1", "--settle", "0")
+
+    assert found["pss_mb"].keys() == found["cpu_percent"].keys() == {"engine", "keeper", "worker"}
+    assert all(found["pss_mb"].values())
+
+
+def test_import_cost_names_what_should_not_be_loaded() -> None:
+    found = run("import_cost", "--repeats", "2")
+
+    assert found["unwanted_modules"] == []
+
+
+def test_history_start_finds_the_runs_it_made() -> None:
+    found = run("history_start", "--runs", "3000", "--repeats", "1")
+
+    assert found["events"] == 9000
+    assert found["after_kill_9_s"]["n"] == found["after_a_stop_s"]["n"] == 1
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_has_a_limit(name: str) -> None:
+    module = __import__(f"tests.benchmarks.{name}", fromlist=["NAME", "measure"])
+
+    assert module.NAME == name
+    assert module.__doc__
+
+
+def test_percentiles_are_taken_from_among_the_values() -> None:
+    assert figures.percentile([5, 1, 3], 0.5) == 3
+    assert figures.latencies([0.001, 0.002])["max"] == 2.0
