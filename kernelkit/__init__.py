@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     from kernelkit.authoring.onerror import OnError
     from kernelkit.authoring.options import NO_TIMEOUT, Queue, Retry
     from kernelkit.authoring.result import Result
+    from kernelkit.authoring.retry import retry
     from kernelkit.authoring.run_options import Item
     from kernelkit.authoring.runs import runs
     from kernelkit.authoring.tags import tags
     from kernelkit.authoring.task import Task, task
     from kernelkit.authoring.tasks import tasks
     from kernelkit.authoring.track import track
+    from kernelkit.authoring.until_done import wait_until_done
     from kernelkit.client.aio import AsyncClient
     from kernelkit.client.client import Client
     from kernelkit.client.default import engine
     from kernelkit.errors import (
         AbortTaskRunError,
+        CompleteTaskWithOutput,
         DuplicateTaskError,
         EngineUnavailableError,
         HomeLockedError,
@@ -89,11 +92,13 @@ _ROOMS: dict[str, str] = {
     "locals": "authoring.locals",
     "logger": "authoring.logger",
     "metadata": "authoring.metadata",
+    "retry": "authoring.retry",
     "runs": "authoring.runs",
     "tags": "authoring.tags",
     "task": "authoring.task",
     "tasks": "authoring.tasks",
     "track": "authoring.track",
+    "wait_until_done": "authoring.until_done",
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
 _NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "runs", "task", "tasks"})
@@ -106,6 +111,7 @@ __all__ = [
     "BatchHandle",
     "CancelSignal",
     "Client",
+    "CompleteTaskWithOutput",
     "Context",
     "DuplicateTaskError",
     "EngineUnavailableError",
@@ -151,11 +157,13 @@ __all__ = [
     "locals",
     "logger",
     "metadata",
+    "retry",
     "runs",
     "tags",
     "task",
     "tasks",
     "track",
+    "wait_until_done",
 ]
 
 

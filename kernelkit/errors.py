@@ -24,8 +24,8 @@
     ├─ RunCanceledError            what an on_cancel hook sees of a body that its cancel stopped
     └─ SubtaskError                `Result.unwrap()` of a run that did not complete
 
-Errors raised *by* a task body to steer it (`AbortTaskRunError`) and errors the engine gives to an attempt
-(`WorkerLostError`, `OutOfMemoryError`, `TaskTimeoutError`) hang under `KernelKitError` as well.
+Errors raised *by* a task body to steer it (`AbortTaskRunError`, `CompleteTaskWithOutput`) and errors the engine gives
+to an attempt (`WorkerLostError`, `OutOfMemoryError`, `TaskTimeoutError`) hang under `KernelKitError` as well.
 
 Errors cross processes: `to_wire` and `from_wire` keep class, message and typed fields; pickling works as usual.
 """
@@ -197,6 +197,25 @@ class AbortTaskRunError(KernelKitError):
     """
 
     code = "abort_task_run"
+
+
+class CompleteTaskWithOutput(KernelKitError):
+    """Raise it anywhere below a task's body to end the run with success and this output.
+
+    An `except Exception:` on its way stops it, as it would any other exception.
+
+    >>> CompleteTaskWithOutput({"rows": 0}).output
+    {'rows': 0}
+    """
+
+    code = "complete_task_with_output"
+
+    def __init__(self, output: Any = None) -> None:  # whatever the task may return
+        super().__init__("The task ends here, with success. (Raised outside a task, this does nothing of the kind.)")
+        self.output = output
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (CompleteTaskWithOutput, (self.output,))
 
 
 class TaskTimeoutError(KernelKitError):

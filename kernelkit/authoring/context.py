@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,7 @@ from kernelkit.errors import KernelKitError, NotInTaskError
 
 if TYPE_CHECKING:
     from kernelkit.authoring.metadata import MetadataState
+    from kernelkit.authoring.until_done import Rest
     from kernelkit.wire.messages import ReportBody, StartAttempt
 
 _WALL = WallClock()
@@ -172,7 +173,8 @@ class Scope:
     `report` sends a state change without blocking. It returns None where the engine has taken it at once (or raises
     the refusal), else a number by which `settle` or `refuse` is told later. `emit` takes a log line (level, text).
     `later` runs a function after some seconds, on any thread; without it metadata leaves only at flushes. `now` tells
-    UTC microseconds (a test engine has its own time).
+    UTC microseconds (a test engine has its own time). `aside` awaits something of the outside world, such as a server's
+    answer, while the clock of a test engine stands still; None where the clock is the world's.
     """
 
     __slots__ = (
@@ -182,6 +184,7 @@ class Scope:
         "_open",
         "_settled",
         "_signal",
+        "aside",
         "canceled",
         "emit",
         "in_body",
@@ -193,6 +196,7 @@ class Scope:
         "progress",
         "refusal",
         "report",
+        "rest",
         "start",
         "started_at",
         "stop_reason",
@@ -208,9 +212,11 @@ class Scope:
         emit: Callable[[str, str], None] | None = None,
         later: Callable[[float, Callable[[], None]], None] | None = None,
         now: Callable[[], int] = _WALL.now,
+        aside: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None,
     ) -> None:
         self.start = start
         self.now = now
+        self.aside = aside
         self.started_at = now()
         self.report = report
         self.emit = emit
@@ -225,6 +231,7 @@ class Scope:
         self.metadata_state: MetadataState | None = None
         self.progress: list[dict[str, Any]] = []  # see authoring/track.py
         self.tags: list[str] | None = None  # see authoring/tags.py
+        self.rest: Rest | None = None  # see authoring/until_done.py
         self._context: Context | None = None
         self._signal: CancelSignal | None = None
         self._counts: dict[tuple[str, str, str], int] | None = None

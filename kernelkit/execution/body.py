@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kernelkit.authoring.context import Scope
+from kernelkit.errors import CompleteTaskWithOutput
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]  # of a person's function
 Ended = tuple[Any, BaseException | None]  # what a person's function returned, or raised
@@ -63,6 +64,12 @@ async def call_on_loop(
             raise
         return None, error
     return value, None
+
+
+def completed(ended: Ended) -> Ended:
+    """How a body ended, where `kk.CompleteTaskWithOutput` is a value that comes as an error."""
+    error = ended[1]
+    return (error.output, None) if isinstance(error, CompleteTaskWithOutput) else ended
 
 
 def is_from_outside(error: BaseException, scope: Scope) -> bool:

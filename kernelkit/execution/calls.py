@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from kernelkit.authoring.context import Scope
-from kernelkit.execution.body import Arguments, Ended, call_on_loop, call_plain
+from kernelkit.execution.body import Arguments, Ended, call_on_loop, call_plain, completed
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class LoopCalls:
         self._scope = scope
 
     async def body(self, function: Callable[..., Any], arguments: Arguments) -> Ended:
-        return await call_on_loop(function, arguments, self._scope)
+        return completed(await call_on_loop(function, arguments, self._scope))
 
     async def hook(self, function: Callable[..., Any], arguments: Arguments, *, stoppable: bool) -> Ended:
         return await call_on_loop(function, arguments, self._scope, stoppable=stoppable)
@@ -91,7 +91,7 @@ class ThreadCalls:
         return task.result()
 
     async def body(self, function: Callable[..., Any], arguments: Arguments) -> Ended:
-        return await self._off_loop(lambda: call_plain(function, arguments, self._scope))
+        return completed(await self._off_loop(lambda: call_plain(function, arguments, self._scope)))
 
     async def hook(self, function: Callable[..., Any], arguments: Arguments, *, stoppable: bool) -> Ended:
         if inspect.iscoroutinefunction(function):

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from kernelkit.authoring.context import Scope
 from kernelkit.errors import AbortTaskRunError, KernelKitError, OutOfMemoryError, OutputTooLargeError
 from kernelkit.execution.failure import describe
@@ -54,6 +56,14 @@ def failed(scope: Scope, error: BaseException, *, retry: bool = True, message: s
         retry=retry,
         out_of_memory=is_out_of_memory(error),
     )
+
+
+def after_the_rest(scope: Scope, outcome: Outcome) -> Outcome:
+    """The outcome as it is once everything given to `kk.wait_until_done` has ended too."""
+    flush(scope)
+    if scope.stopping or isinstance(outcome, Stopped):
+        return stopped(scope)
+    return replace(outcome, finished_at=scope.now())
 
 
 def stopped(scope: Scope) -> Stopped:

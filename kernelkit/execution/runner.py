@@ -8,6 +8,7 @@ test engine both use them. What a newcomer would get wrong: nothing that a body 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
@@ -15,11 +16,20 @@ from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.hooks import HookSet
 from kernelkit.errors import KernelKitError, PayloadValidationError
-from kernelkit.execution.body import Arguments, call_plain, is_from_outside
-from kernelkit.execution.ends import Outcome, encoded, ended_badly, failed, stopped, succeeded, with_refusals
+from kernelkit.execution.body import Arguments, BodyInterrupted, Ended, call_plain, completed, is_from_outside
+from kernelkit.execution.ends import (
+    Outcome,
+    after_the_rest,
+    encoded,
+    ended_badly,
+    failed,
+    stopped,
+    succeeded,
+    with_refusals,
+)
 from kernelkit.execution.lifecycle import run_hooked, run_hooked_plain
 from kernelkit.models.value import Value
-from kernelkit.wire.messages import Failed, Stopped
+from kernelkit.wire.messages import Failed, Stopped, Succeeded
 
 
 class Shape(Protocol):
@@ -59,17 +69,22 @@ async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
             outcome = await run_hooked(loaded, scope, begun)
         else:
             args, kwargs = begun
+            value: Any = None  # what a person's function returned
+            error: BaseException | None = None
             try:
                 scope.in_body = True
                 value = await loaded.function(*args, **kwargs)
                 scope.in_body = False
-            except BaseException as error:
+            except BaseException as problem:
                 scope.in_body = False
-                if is_from_outside(error, scope):
+                if is_from_outside(problem, scope):
                     raise
-                return ended_badly(scope, error)
-            outcome = _end_well(loaded, scope, value)
-        if scope.has_open_reports:
+                error = problem
+            outcome = _end(loaded, scope, (value, error))
+        if scope.rest is not None:
+            await scope.rest.finish()
+            outcome = after_the_rest(scope, outcome)
+        if isinstance(outcome, Succeeded) and scope.has_open_reports:
             await scope.settled().wait()
         return with_refusals(scope, outcome)
     finally:
@@ -86,11 +101,12 @@ def run_sync_attempt(loaded: Loaded, scope: Scope) -> Outcome:
         if loaded.hooks:
             outcome = run_hooked_plain(loaded, scope, begun)
         else:
-            value, error = call_plain(loaded.function, begun, scope)
-            if error is not None:
-                return ended_badly(scope, error)
-            outcome = _end_well(loaded, scope, value)
-        if scope.has_open_reports:
+            outcome = _end(loaded, scope, call_plain(loaded.function, begun, scope))
+        if scope.rest is not None:
+            with contextlib.suppress(BodyInterrupted):  # the attempt is being stopped, and has ended what it could
+                scope.rest.finish_sync()
+            outcome = after_the_rest(scope, outcome)
+        if isinstance(outcome, Succeeded) and scope.has_open_reports:
             scope.settled().wait_sync()
         return with_refusals(scope, outcome)
     finally:
@@ -133,6 +149,9 @@ def _begin(loaded: Loaded, scope: Scope) -> Arguments | Failed | Stopped:
     return args, kwargs
 
 
-def _end_well(loaded: Loaded, scope: Scope, value: Any) -> Outcome:  # value: what a person's function returned
+def _end(loaded: Loaded, scope: Scope, ended: Ended) -> Outcome:
+    value, error = completed(ended)
+    if error is not None:
+        return ended_badly(scope, error)
     output = encoded(loaded.signature.encode_output, value, loaded.task_id)
     return succeeded(scope, output) if isinstance(output, Value) else ended_badly(scope, output, retry=False)

@@ -11,7 +11,8 @@ import contextvars
 import ctypes
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import LoadedTask, load_bundle
@@ -77,6 +78,7 @@ class LocalFleet:
             emit=lambda level, text: self._emit(attempt, level, text),
             later=lambda seconds, fn: self._later(seconds, fn),
             now=self._clock.now,
+            aside=self._aside if on_loop else None,
         )
         context = contextvars.copy_context()
         context.run(callers.enter, self._caller)
@@ -166,6 +168,14 @@ class LocalFleet:
         line = LogLine(at=to_datetime(self._clock.now()), level=level, text=text, attempt=attempt.attempt)
         logs = m.WorkerLogs(attempt.run_id, attempt.attempt, (line,))
         self._loop.call_soon_threadsafe(lambda: self._core.add_lines(self._logbook.take(logs)))
+
+    async def _aside(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await something that takes real time, on a loop with a real clock; ours stands still meanwhile."""
+        self._loop.hold()
+        try:
+            return await asyncio.to_thread(asyncio.run, work)
+        finally:
+            self._loop.let_go()
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(self._loop.call_later, seconds, fn)
