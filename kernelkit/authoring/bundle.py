@@ -30,14 +30,13 @@ import msgspec
 
 from kernelkit.authoring import captures, notebook
 from kernelkit.authoring.captures import MAX_BUNDLE_BYTES, CaptureReport, CaptureState
-from kernelkit.authoring.hooks import Hook, HookSet
+from kernelkit.authoring.hooks import NO_HOOKS, Hook, HookSet
 from kernelkit.authoring.pickling import Capped, CellPickler, missing, sized, whole_problem
 from kernelkit.authoring.signature import Signature
 from kernelkit.config import Home
 from kernelkit.errors import StoreError, TaskNotPicklableError
 
 _MAGIC = b"KKB1"
-_NO_HOOKS = HookSet()
 _MARK_AGAIN_S = 3600.0
 
 
@@ -85,7 +84,7 @@ class LoadedTask:
     function: Callable[..., Any]
     signature: Signature
     sources: Mapping[str, str]
-    hooks: HookSet = _NO_HOOKS
+    hooks: HookSet = NO_HOOKS
 
     def with_hooks(self, hooks: HookSet) -> LoadedTask:
         """The same task with other hooks."""
@@ -105,7 +104,7 @@ def make_bundle(
     *,
     task_id: str,
     sources: Mapping[str, str] | None = None,
-    hooks: HookSet = _NO_HOOKS,
+    hooks: HookSet = NO_HOOKS,
 ) -> Bundle:
     """The bundle of `function` and its hooks with the globals as they are now.
 
@@ -126,7 +125,7 @@ def make_bundle(
 
 
 def _pack(
-    function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None, hooks: HookSet = _NO_HOOKS
+    function: Callable[..., Any], task_id: str, sources: Mapping[str, str] | None = None, hooks: HookSet = NO_HOOKS
 ) -> bytes:
     """The file's content: a header, and behind it the pickle of function, annotations and hooks.
 
@@ -164,7 +163,7 @@ def is_by_reference(function: Callable[..., Any]) -> bool:
     return bound is None or _unwrapped(bound) is function
 
 
-def code_fingerprint(function: Callable[..., Any], options_json: str, hooks: HookSet = _NO_HOOKS) -> str:
+def code_fingerprint(function: Callable[..., Any], options_json: str, hooks: HookSet = NO_HOOKS) -> str:
     """16 hex digits of code, options and hooks, without captured globals: what makes a new version of a task."""
     parts = [function.__qualname__, str(_code_text(function)), options_json]
     for hook in hooks:
@@ -329,7 +328,7 @@ def _load_code(header: _Header, pickled: memoryview) -> tuple[Callable[..., Any]
         if annotations:
             function.__annotations__ = annotations
     if not header.hooked:
-        return function, _NO_HOOKS
+        return function, NO_HOOKS
     everywhere, own = [tuple(Hook.of(kind, hook, name) for kind, name, hook in some) for some in parts[0]]
     return function, HookSet(everywhere, own)
 
@@ -346,7 +345,7 @@ class TaskCode:
     """
 
     def __init__(
-        self, function: Callable[..., Any], *, task_id: str, hooks: Callable[[], HookSet] = lambda: _NO_HOOKS
+        self, function: Callable[..., Any], *, task_id: str, hooks: Callable[[], HookSet] = lambda: NO_HOOKS
     ) -> None:
         self._function = function
         self._task_id = task_id

@@ -104,6 +104,10 @@ class HookSet:
         return HookSet(tuple(merged.values()), self.own)
 
 
+NO_HOOKS = HookSet()
+"""The set of a task without hooks, to be told by `is`: the runner asks at each attempt."""
+
+
 class Registry:
     """Hooks by kind and name; the same name again replaces, in the same place, as cells are run again."""
 

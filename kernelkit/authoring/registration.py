@@ -21,7 +21,7 @@ from kernelkit.authoring import notebook
 from kernelkit.authoring.bundle import Bundle, TaskCode, code_fingerprint
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
-from kernelkit.authoring.hooks import HookSet, Registry, global_hooks
+from kernelkit.authoring.hooks import NO_HOOKS, HookSet, Registry, global_hooks
 from kernelkit.authoring.hooks import revision as hooks_revision
 from kernelkit.authoring.options import TaskOptions
 from kernelkit.authoring.signature import Signature
@@ -37,7 +37,6 @@ _newest: dict[str, weakref.ref[Registration]] = {}  # task id → the task last 
 # Callers that know every task in `_newest`, each with the revision of the hooks they know.
 _all_told: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _INIT_PY = "init.py"
-_NO_HOOKS = HookSet()
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Known:
     bundle: str
     version: str
     notice: str = ""
-    hooks: HookSet = _NO_HOOKS
+    hooks: HookSet = NO_HOOKS
 
 
 @dataclass

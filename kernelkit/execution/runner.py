@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
-from kernelkit.authoring.hooks import HookSet
+from kernelkit.authoring.hooks import NO_HOOKS, HookSet
 from kernelkit.errors import KernelKitError, PayloadValidationError
 from kernelkit.execution.body import Arguments, BodyInterrupted, Ended, call_plain, completed, is_from_outside
 from kernelkit.execution.ends import (
@@ -65,7 +65,7 @@ async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
         begun = _begin(loaded, scope)
         if isinstance(begun, Failed | Stopped):
             return begun
-        if loaded.hooks:
+        if loaded.hooks is not NO_HOOKS:
             outcome = await run_hooked(loaded, scope, begun)
         else:
             args, kwargs = begun
@@ -98,7 +98,7 @@ def run_sync_attempt(loaded: Loaded, scope: Scope) -> Outcome:
         begun = _begin(loaded, scope)
         if isinstance(begun, Failed | Stopped):
             return begun
-        if loaded.hooks:
+        if loaded.hooks is not NO_HOOKS:
             outcome = run_hooked_plain(loaded, scope, begun)
         else:
             outcome = _end(loaded, scope, call_plain(loaded.function, begun, scope))

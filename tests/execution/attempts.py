@@ -8,13 +8,10 @@ from typing import Any
 
 from kernelkit import jsonvalues
 from kernelkit.authoring.context import Scope
-from kernelkit.authoring.hooks import Hook, HookSet
+from kernelkit.authoring.hooks import NO_HOOKS, Hook, HookSet
 from kernelkit.authoring.signature import Signature
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import ReportBody, StartAttempt
-
-
-NO_HOOKS = HookSet()
 
 
 @dataclass
@@ -28,7 +25,7 @@ class LoadedFunction:
 
 
 def loaded(function: Callable[..., Any], *hooks: Hook) -> LoadedFunction:
-    return LoadedFunction(function, Signature.of(function), hooks=HookSet(own=hooks))
+    return LoadedFunction(function, Signature.of(function), hooks=HookSet(own=hooks) if hooks else NO_HOOKS)
 
 
 def start_of(payload: object = None, **changes: Any) -> StartAttempt:  # fields of StartAttempt
