@@ -81,8 +81,12 @@ def kill_while_they_run(project: Project, chance: random.Random) -> int:
     engine = project.engine()
     until(lambda: live_bodies(project) >= LIVE, f"{LIVE} live bodies; there are {live_bodies(project)}; {project.log}")
     moment = time.monotonic() + chance.random() * 0.15
-    until(lambda: time.monotonic() >= moment and live_bodies(project) >= LIVE, f"{LIVE} live bodies, at the moment")
-    live = live_bodies(project)
+
+    def enough() -> int:
+        live = live_bodies(project)
+        return live if live >= LIVE and time.monotonic() >= moment else 0
+
+    live = until(enough, f"{LIVE} live bodies, at the moment")
     project.kill(engine)
     return live
 
