@@ -21,6 +21,7 @@
     ├─ InvalidOptionError          an option's value is out of bounds
     ├─ InvalidDurationError
     ├─ NotInTaskError              a call that needs a run around it
+    ├─ RunOverError                a change to a run that has ended
     ├─ RunCanceledError            what an on_cancel hook sees of a body that its cancel stopped
     └─ SubtaskError                `Result.unwrap()` of a run that did not complete
 
@@ -185,6 +186,12 @@ class RunCanceledError(KernelKitError):
     """The body of a canceled run was stopped, so it has no output: what `await run` raises in an on_cancel hook."""
 
     code = "run_canceled"
+
+
+class RunOverError(KernelKitError):
+    """A change to a run that has ended, and so changes no more."""
+
+    code = "run_over"
 
 
 class AbortTaskRunError(KernelKitError):

@@ -8,11 +8,12 @@ taken as they are at the call (encoded there), so changing a list after `set` ch
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Literal
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from kernelkit import jsonvalues
 from kernelkit.authoring.context import Scope, Site, call_site, current_scope
-from kernelkit.errors import InvalidOptionError
+from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.value import MAX_METADATA_BYTES
 from kernelkit.rules.metadata import apply_op, encode_checked, parse_path
 from kernelkit.wire.messages import ChangeMetadata, MetadataOp
@@ -23,39 +24,29 @@ if TYPE_CHECKING:
 FLUSH_EVERY_S = 0.1
 
 Kind = Literal["set", "delete", "append", "remove", "increment", "update"]
+Target = Literal["self", "parent", "root"]
 
 
-class MetadataState:
-    """The metadata of one attempt: the local copy, and the operations that have not left yet."""
+class Outbox:
+    """Changes of one run's metadata that have not left yet: gathered, merged, and sent ten times a second at most."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, target: Target) -> None:
         self._scope = scope
+        self._target = target
         self._lock = threading.RLock()  # an interrupt of a plain body may land inside
         self._timed = False  # a flush is due, or one has just been
         self._ops: list[MetadataOp] = []
         self._last: dict[str, int] = {}  # plain key → its last operation's place in _ops
         self._site: Site | None = None
-        self.values: dict[str, Any] = jsonvalues.decode(scope.start.metadata)
-        self._size = len(scope.start.metadata.encode())  # never less than the true size
 
     def change(self, kind: Kind, key: str, value: Any = None) -> None:  # value: anything the JSON codec takes
-        """Do one operation here and queue it for the engine; raises when the object would become too large."""
+        """Queue one operation for the engine; raises what was refused before."""
         self._scope.check()
-        text = "null" if kind == "delete" else jsonvalues.encode(value, what=f"the metadata value of {key!r}")
+        op = MetadataOp(kind=kind, key=key, value=_text(kind, key, value))
         with self._lock:
-            changed = apply_op(self.values, kind, key, jsonvalues.decode(text))
-            if changed is self.values or (kind != "set" and changed == self.values):
-                return
-            size = self._size + len(text.encode()) + 4 * len(key) + 8
-            if size > MAX_METADATA_BYTES:
-                size = len(encode_checked(changed).encode())
-            self.values, self._size = changed, size
-            self._site = call_site()
-            self._add(MetadataOp(kind=kind, key=key, value=text))
-            if self._timed or self._scope.later is None:
-                return
-            self._timed = True
-        self._scope.later(0.0, self._due)
+            wakes = self._add(op)
+        if wakes:
+            self._wake()
 
     def flush(self) -> None:
         """Hand everything gathered so far to the engine, in order."""
@@ -64,7 +55,12 @@ class MetadataState:
                 return
             ops, self._ops, self._last = tuple(self._ops), [], {}
             names = "\n".join(f"{op.kind} {op.key} {op.value}" for op in ops)
-            self._scope.post(ChangeMetadata(ops=ops, op=self._scope.op("metadata", "", names)), self._site)
+            name = "" if self._target == "self" else self._target
+            change = ChangeMetadata(ops=ops, op=self._scope.op("metadata", name, names), target=self._target)
+            try:
+                self._scope.post(change, self._site)
+            except KernelKitError as refusal:  # where the engine answers at once; the next call raises it
+                self._scope.refuse(0, refusal)
 
     def _due(self) -> None:
         with self._lock:
@@ -74,9 +70,22 @@ class MetadataState:
             self.flush()
         self._scope.later(FLUSH_EVERY_S, self._due)
 
-    def _add(self, op: MetadataOp) -> None:
-        """Queue `op`, merged into what it makes superfluous. Operations on different plain keys commute; paths and
-        `update` touch anything, so nothing is merged across them."""
+    def _add(self, op: MetadataOp) -> bool:
+        """Queue `op`, merged into what it makes superfluous; whether `_wake` is to be called, outside the lock."""
+        self._site = call_site()
+        self._place(op)
+        if self._timed or self._scope.later is None:
+            return False
+        self._timed = True
+        return True
+
+    def _wake(self) -> None:
+        if self._scope.later is not None:
+            self._scope.later(0.0, self._due)
+
+    def _place(self, op: MetadataOp) -> None:
+        """Operations on different plain keys commute; paths and `update` touch anything, so nothing is merged across
+        them."""
         if op.kind == "update":
             self._ops, self._last = [op], {}
             return
@@ -92,6 +101,50 @@ class MetadataState:
                 return
         self._last[op.key] = len(self._ops)
         self._ops.append(op)
+
+
+class MetadataState(Outbox):
+    """The metadata of one attempt's own run: the outbox with a local copy, and the outboxes of its parent and root."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope, "self")
+        self.values: dict[str, Any] = jsonvalues.decode(scope.start.metadata)
+        self._size = len(scope.start.metadata.encode())  # never less than the true size
+        self._relatives: dict[str | None, Outbox] = {}
+
+    def change(self, kind: Kind, key: str, value: Any = None) -> None:  # value: anything the JSON codec takes
+        """Do one operation here and queue it for the engine; raises when the object would become too large."""
+        self._scope.check()
+        text = _text(kind, key, value)
+        with self._lock:
+            changed = apply_op(self.values, kind, key, jsonvalues.decode(text))
+            if changed is self.values or (kind != "set" and changed == self.values):
+                return
+            size = self._size + len(text.encode()) + 4 * len(key) + 8
+            if size > MAX_METADATA_BYTES:
+                size = len(encode_checked(changed).encode())
+            self.values, self._size = changed, size
+            wakes = self._add(MetadataOp(kind=kind, key=key, value=text))
+        if wakes:
+            self._wake()
+
+    def flush(self) -> None:
+        super().flush()
+        for relative in list(self._relatives.values()):
+            relative.flush()
+
+    def relative(self, target: Literal["parent", "root"]) -> Outbox:
+        """The outbox of that run; a run that nobody triggered is its own parent and root."""
+        start = self._scope.start
+        run_id = start.parent_id if target == "parent" else start.root_id
+        if start.parent_id is None or run_id == start.run_id:
+            return self
+        with self._lock:  # one outbox where both are the same run, so that the order of calls is kept
+            return self._relatives.setdefault(run_id, Outbox(self._scope, target))
+
+
+def _text(kind: Kind, key: str, value: Any) -> str:
+    return "null" if kind == "delete" else jsonvalues.encode(value, what=f"the metadata value of {key!r}")
 
 
 def _merge(first: MetadataOp, second: MetadataOp) -> MetadataOp | None:
@@ -111,17 +164,91 @@ def state_of(scope: Scope) -> MetadataState:
     return scope.metadata_state
 
 
-class Metadata:
+class Changes(ABC):
+    """What can be done to a run's metadata; every change returns the object itself, so calls chain."""
+
+    __slots__ = ()
+
+    def set(self, key: str, value: Any) -> Self:  # any JSON value
+        return self._change("set", key, value)
+
+    def delete(self, key: str) -> Self:
+        """Remove a top-level key, if it is there."""
+        return self._change("delete", key)
+
+    def append(self, key: str, value: Any) -> Self:  # any JSON value
+        """Add to a list: one is made where nothing is, and a single value becomes the list's first."""
+        return self._change("append", key, value)
+
+    def remove(self, key: str, value: Any) -> Self:  # any JSON value
+        """Drop every item of a list that equals `value`."""
+        return self._change("remove", key, value)
+
+    def increment(self, key: str, by: float = 1) -> Self:
+        """Add to a number; anything that is no number counts as 0."""
+        return self._change("increment", key, _step("increment", key, by))
+
+    def decrement(self, key: str, by: float = 1) -> Self:
+        return self._change("increment", key, -_step("decrement", key, by))
+
+    def replace(self, metadata: Mapping[str, Any]) -> Self:  # any JSON object
+        """Put `metadata` in place of the whole object."""
+        return self._change("update", "", dict(metadata))
+
+    def _change(self, kind: Kind, key: str, value: Any = None) -> Self:  # any JSON value
+        if not isinstance(key, str):
+            raise InvalidOptionError(f"A metadata key is text, not {key!r}.", field="key")
+        if key.startswith("$."):
+            parse_path(key)
+        self._outbox(kind).change(kind, key, value)
+        return self
+
+    @abstractmethod
+    def _outbox(self, verb: str) -> Outbox:
+        """Where a change goes; `verb` is for the words of a refusal."""
+
+
+class RelativeMetadata(Changes):
+    """`kk.metadata.parent` and `kk.metadata.root`: changes for the run that triggered this one, or the first of all.
+
+    They cannot be read here, only changed. When that run is over the change is refused (`RunOverError`): at this run's
+    next call, else as its failure.
+
+        kk.metadata.parent.increment("done").append("files", name)
+    """
+
+    __slots__ = ("_target",)
+
+    def __init__(self, target: Literal["parent", "root"]) -> None:
+        self._target: Literal["parent", "root"] = target
+
+    def decrement(self, key: str, by: float = 1) -> Self:
+        """Take from a number, whatever sign `by` has."""
+        return self._change("increment", key, -abs(_step("decrement", key, by)))
+
+    def _outbox(self, verb: str) -> Outbox:
+        return state_of(current_scope(f"kk.metadata.{self._target}.{verb}(…)")).relative(self._target)
+
+    def __repr__(self) -> str:
+        return f"<kk.metadata.{self._target}>"
+
+
+class Metadata(Changes):
     """The metadata of the run this code is in; every change returns the object itself, so calls chain.
 
     A key that begins with `$.` is a path (`"$.user.tags[0]"`); any other is one top-level name. Raises
-    `NotInTaskError` outside a run, and `InvalidOptionError` over 262,144 bytes.
+    `NotInTaskError` outside a run, and `InvalidOptionError` over 262,144 bytes. `parent` and `root` change the metadata
+    of the run that triggered this one, and of the first of all.
 
         kk.metadata.set("progress", 0).set("total", len(rows))
         kk.metadata.increment("progress")
+        kk.metadata.parent.increment("done")
     """
 
     __slots__ = ()
+
+    parent = RelativeMetadata("parent")
+    root = RelativeMetadata("root")
 
     def get(self, key: str, default: Any = None) -> Any:  # any JSON value
         """The value of a top-level key, or `default`."""
@@ -131,34 +258,6 @@ class Metadata:
         """A copy of the whole object as this attempt sees it."""
         copy: dict[str, Any] = jsonvalues.decode(jsonvalues.encode(self._state("current").values, what="the metadata"))
         return copy
-
-    def set(self, key: str, value: Any) -> Metadata:  # any JSON value
-        return self._change("set", key, value)
-
-    def delete(self, key: str) -> Metadata:
-        """Remove a top-level key, if it is there."""
-        return self._change("delete", key)
-
-    def append(self, key: str, value: Any) -> Metadata:  # any JSON value
-        """Add to a list: one is made where nothing is, and a single value becomes the list's first."""
-        return self._change("append", key, value)
-
-    def remove(self, key: str, value: Any) -> Metadata:  # any JSON value
-        """Drop every item of a list that equals `value`."""
-        return self._change("remove", key, value)
-
-    def increment(self, key: str, by: float = 1) -> Metadata:
-        """Add to a number; anything that is no number counts as 0."""
-        if isinstance(by, bool) or not isinstance(by, int | float):
-            raise InvalidOptionError(f"metadata.increment({key!r}, {by!r}): the step must be a number.", field="by")
-        return self._change("increment", key, by)
-
-    def decrement(self, key: str, by: float = 1) -> Metadata:
-        return self.increment(key, -by)
-
-    def replace(self, metadata: Mapping[str, Any]) -> Metadata:  # any JSON object
-        """Put `metadata` in place of the whole object."""
-        return self._change("update", "", dict(metadata))
 
     def flush(self) -> None:
         """Send what was gathered now, rather than within a tenth of a second. Does not wait for the engine."""
@@ -170,13 +269,14 @@ class Metadata:
     def _state(self, verb: str) -> MetadataState:
         return state_of(current_scope(f"kk.metadata.{verb}(…)"))
 
-    def _change(self, kind: Kind, key: str, value: Any = None) -> Metadata:  # any JSON value
-        if not isinstance(key, str):
-            raise InvalidOptionError(f"A metadata key is text, not {key!r}.", field="key")
-        if key.startswith("$."):
-            parse_path(key)
-        self._state(kind).change(kind, key, value)
-        return self
+    def _outbox(self, verb: str) -> Outbox:
+        return self._state(verb)
+
+
+def _step(verb: str, key: str, by: float) -> float:
+    if isinstance(by, bool) or not isinstance(by, int | float):
+        raise InvalidOptionError(f"metadata.{verb}({key!r}, {by!r}): the step must be a number.", field="by")
+    return by
 
 
 metadata = Metadata()

@@ -13,7 +13,7 @@ from kernelkit import jsonvalues
 from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
 from kernelkit.engine.state import LiveRun, State
-from kernelkit.errors import InvalidOptionError, KernelKitError, WorkerLostError
+from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError, WorkerLostError
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import FINAL, RunStatus
@@ -77,7 +77,7 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
         case m.AddTags():
             return _once(run, body.op, now, _tags(run, body, now))
         case m.ChangeMetadata():
-            return _once(run, body.op, now, _metadata(run, body, now))
+            return _once(run, body.op, now, _metadata(state, run, body, now))
         case m.ChildTrigger():
             raise AssertionError("taken by decide.py")
         case _:
@@ -97,12 +97,26 @@ def _tags(run: LiveRun, body: m.AddTags, now: int) -> Iterator[ev.AnyEvent]:
         yield ev.TagsAdded(now, run.id, fresh)
 
 
-def _metadata(run: LiveRun, body: m.ChangeMetadata, now: int) -> Iterator[ev.AnyEvent]:
+def _metadata(state: State, reporter: LiveRun, body: m.ChangeMetadata, now: int) -> Iterator[ev.AnyEvent]:
+    run = _target(state, reporter, body.target)
     text = jsonvalues.encode(apply_ops(jsonvalues.decode(run.metadata), body.ops), what="the metadata")
     if len(text.encode()) > MAX_METADATA_BYTES:
         raise InvalidOptionError(f"The metadata of {run.id} would be over {MAX_METADATA_BYTES:,} bytes of JSON.")
     if text != run.metadata:
         yield ev.MetadataChanged(now, run.id, text)
+
+
+def _target(state: State, run: LiveRun, target: str) -> LiveRun:
+    """The run whose metadata `target` names; raises `RunOverError` when that has ended."""
+    wanted = {"parent": run.parent_id, "root": run.root_id}.get(target) or run.id
+    found = state.runs.get(wanted)
+    if found is None:
+        raise RunOverError(
+            f"The {target} run {wanted} is over, so its metadata no longer changes. Keep it running until this run "
+            "has written, or write to kk.metadata of this run.",
+            run_id=wanted,
+        )
+    return found
 
 
 def _failed(

@@ -427,8 +427,11 @@ class MetadataOp(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class ChangeMetadata(Message, frozen=True):
+    """`target` is whose metadata: a run without parent is its own parent and root."""
+
     ops: tuple[MetadataOp, ...]
     op: str
+    target: Literal["self", "parent", "root"] = "self"
 
 
 ReportBody = Started | Succeeded | Failed | Stopped | ChildTrigger | AddTags | ChangeMetadata

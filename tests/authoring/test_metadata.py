@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,3 +115,69 @@ def test_an_earlier_refusal_is_raised_by_the_next_change(attempt: Attempt) -> No
 def test_outside_a_run_it_explains_itself() -> None:
     with pytest.raises(NotInTaskError, match=r"kk\.metadata\.set"):
         metadata.set("a", 1)
+
+
+def targets(attempt: Attempt) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    changes = [body for body in attempt.reports if isinstance(body, ChangeMetadata)]
+    return [(change.target, [(op.kind, op.key, op.value) for op in change.ops]) for change in changes]
+
+
+def in_scope(attempt: Attempt, story: Callable[[], object]) -> None:
+    token = scope.set(attempt.scope)
+    try:
+        story()
+    finally:
+        scope.reset(token)
+
+
+def test_10_7_changes_for_parent_and_root_leave_by_themselves() -> None:
+    attempt = Attempt(start_of(run_id="run_3", parent_id="run_2", root_id="run_1"))
+
+    def story() -> None:
+        metadata.set("own", 1)
+        metadata.parent.increment("done").increment("done").append("files", "a")
+        metadata.root.decrement("left", -2).delete("x")
+        metadata.flush()
+
+    in_scope(attempt, story)
+
+    assert targets(attempt) == [
+        ("self", [("set", "own", "1")]),
+        ("parent", [("increment", "done", "2"), ("append", "files", '"a"')]),
+        ("root", [("increment", "left", "-2"), ("delete", "x", "null")]),
+    ]
+    assert len({body.op for body in attempt.reports if isinstance(body, ChangeMetadata)}) == 3
+
+
+def test_10_7_one_run_that_is_parent_and_root_gets_its_changes_in_order() -> None:
+    attempt = Attempt(start_of(run_id="run_2", parent_id="run_1", root_id="run_1"))
+
+    def story() -> None:
+        metadata.parent.set("a", 1)
+        metadata.root.set("a", 2)
+        metadata.flush()
+
+    in_scope(attempt, story)
+
+    assert targets(attempt) == [("parent", [("set", "a", "2")])]
+
+
+def test_10_7_a_run_without_parent_is_its_own_parent_and_root() -> None:
+    attempt = Attempt()
+
+    def story() -> None:
+        metadata.parent.set("a", 1)
+        metadata.root.increment("a")
+        assert metadata.current() == {"a": 2}
+        metadata.flush()
+
+    in_scope(attempt, story)
+
+    assert targets(attempt) == [("self", [("set", "a", "2")])]
+
+
+def test_10_7_outside_a_run_parent_and_root_explain_themselves() -> None:
+    with pytest.raises(NotInTaskError, match=r"kk\.metadata\.root\.increment"):
+        metadata.root.increment("a")
+    with pytest.raises(InvalidOptionError, match="step"):
+        metadata.parent.decrement("a", "b")  # type: ignore[arg-type]  # the point of the test
