@@ -136,7 +136,6 @@ class Daemon:
     async def run(self) -> None:
         """Serve until stopped; the caller holds the home's lock."""
         gc.freeze()  # what is loaded by now stays
-        gc.set_threshold(*GC_THRESHOLDS)
         path = socket_path_of(self._home)
         listener = bind(path)
         server = await serve(listener, self._server.first_message, _ignore, on_channel=self._server.opened)
@@ -312,6 +311,7 @@ def main(argv: list[str] | None = None) -> int:
     except HomeLockedError:
         return 0  # whoever started us meets the engine that was quicker
     try:
+        gc.set_threshold(*GC_THRESHOLDS)  # before the log is folded
         _log_to(home)
         settings = (
             msgspec.json.decode(options.settings, type=EngineSettings)
