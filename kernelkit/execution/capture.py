@@ -4,9 +4,9 @@ Two ways in. A *shared* worker's `sys.stdout` and `sys.stderr` look at each writ
 variable). An *exclusive* worker's file descriptors 1 and 2 are pipes, which catches C code and child processes too.
 Either way text lands in the attempt's `RunLog`, and one `LogPump` per worker drains them all.
 
-What a newcomer would get wrong: nothing here may block or grow with what a run prints. The first 1 MB passes freely;
-after that a log holds its last 9 MB and leaves at a bounded rate, so that 50 MB of prints become a count of dropped
-lines rather than a stalled engine.
+What a newcomer would get wrong: nothing here may block or grow with what a run prints. The first 1 MB is never dropped
+and leaves freely; after that a log holds its last 9 MB and leaves at a bounded rate, so that 50 MB of prints become a
+count of dropped lines rather than a stalled engine. No loop may turn meanwhile: a body that only prints blocks it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,20 @@ class _Chunk:
 class RunLog:
     """The captured text of one attempt. `write` may be called from any thread and never blocks."""
 
-    __slots__ = ("_chunks", "_dropped", "_held", "_lock", "_partial", "_taken", "_wake", "attempt", "ended", "run_id")
+    __slots__ = (
+        "_added",
+        "_dropped",
+        "_first",
+        "_held",
+        "_last",
+        "_lock",
+        "_partial",
+        "_taken",
+        "_wake",
+        "attempt",
+        "ended",
+        "run_id",
+    )
 
     def __init__(self, run_id: str, attempt: int, wake: Callable[[RunLog], None]) -> None:
         self.run_id = run_id
@@ -75,10 +88,12 @@ class RunLog:
         self.ended = False
         self._wake = wake
         self._lock = threading.Lock()
-        self._chunks: deque[_Chunk] = deque()
-        self._held = 0  # characters in _chunks
+        self._first: deque[_Chunk] = deque()  # the first megabyte, as far as it has not left
+        self._last: deque[_Chunk] = deque()  # what came after it; the oldest is dropped when it grows
+        self._added = 0  # characters that came
+        self._held = 0  # characters in _last
         self._taken = 0  # characters that left
-        self._dropped = 0  # lines
+        self._dropped = 0  # lines between the two
         self._partial: dict[str, str] = {}
 
     def write(self, level: str, text: str) -> None:
@@ -89,7 +104,7 @@ class RunLog:
                 if whole is None:
                     return
                 text = whole
-            was_empty = not self._chunks
+            was_empty = not self._first and not self._last
             self._add(level, text)
         if was_empty:
             self._wake(self)
@@ -105,11 +120,11 @@ class RunLog:
 
     @property
     def held(self) -> int:
-        return self._held
+        return self._held + sum(chunk.size for chunk in self._first)
 
     @property
     def is_empty(self) -> bool:
-        return not self._chunks and not self._dropped
+        return not self._first and not self._last and not self._dropped
 
     @property
     def is_free(self) -> bool:
@@ -117,21 +132,31 @@ class RunLog:
         return self._taken < FREE_BYTES
 
     def take(self, limit: int) -> WorkerLogs | None:
-        """A batch of the oldest lines, at most 200 and about `limit` characters, or None when there are none."""
+        """A batch of the oldest lines, at most 200 and about `limit` characters, or None when there are none.
+
+        Its `dropped` lines came after its lines.
+        """
         lines: list[LogLine] = []
-        size = 0
+        size = dropped = 0
         with self._lock:
-            dropped, self._dropped = self._dropped, 0
-            while self._chunks and len(lines) < BATCH_LINES and size < limit:
-                chunk = self._chunks.popleft()
-                self._held -= chunk.size
+            while len(lines) < BATCH_LINES and size < limit:
+                if not self._first and self._dropped:
+                    dropped, self._dropped = self._dropped, 0
+                    break
+                chunks = self._first or self._last
+                if not chunks:
+                    break
+                chunk = chunks.popleft()
+                if chunks is self._last:
+                    self._held -= chunk.size
                 parts = "\n".join(chunk.texts).split("\n")
                 at = datetime.fromtimestamp(chunk.at, UTC)
                 for place, part in enumerate(parts):
                     if len(lines) >= BATCH_LINES or size >= limit:
                         rest = _Chunk(chunk.at, chunk.level, "\n".join(parts[place:]), len(parts) - place)
-                        self._chunks.appendleft(rest)
-                        self._held += rest.size
+                        chunks.appendleft(rest)
+                        if chunks is self._last:
+                            self._held += rest.size
                         break
                     lines += [
                         LogLine(at=at, level=chunk.level, text=piece, attempt=self.attempt)
@@ -146,25 +171,39 @@ class RunLog:
     def put_back(self, batch: WorkerLogs) -> None:
         """Have a batch again that could not be sent."""
         with self._lock:
+            self._taken -= sum(len(line.text) + 1 for line in batch.lines)
+            is_first = bool(self._first or batch.dropped) or self._taken < FREE_BYTES
             for line in reversed(batch.lines):
                 chunk = _Chunk(line.at.timestamp(), line.level, line.text, 1)
-                self._chunks.appendleft(chunk)
-                self._held += chunk.size
+                (self._first if is_first else self._last).appendleft(chunk)
+                self._held += 0 if is_first else chunk.size
             self._dropped += batch.dropped
 
     def _add(self, level: str, text: str) -> None:
+        if len(text) > 2 * CHUNK_BYTES:  # so that what is dropped of it can be its middle
+            for part in _parts(text):
+                self._add_part(level, part)
+        else:
+            self._add_part(level, text)
+
+    def _add_part(self, level: str, text: str) -> None:
         now = time.time()
         size = len(text)
-        last = self._chunks[-1] if self._chunks else None
+        is_first = self._added < FREE_BYTES
+        self._added += size + 1
+        chunks = self._first if is_first else self._last
+        last = chunks[-1] if chunks else None
         if last is not None and last.level == level and last.size < CHUNK_BYTES and now - last.at < SAME_MOMENT_S:
             last.texts.append(text)
             last.size += size
             last.lines += text.count("\n") + 1
         else:
-            self._chunks.append(_Chunk(now, level, text, text.count("\n") + 1))
+            chunks.append(_Chunk(now, level, text, text.count("\n") + 1))
+        if is_first:
+            return
         self._held += size
         while self._held > RING_BYTES + CHUNK_BYTES:
-            oldest = self._chunks.popleft()
+            oldest = self._last.popleft()
             self._held -= oldest.size
             self._dropped += oldest.lines
 
@@ -191,6 +230,24 @@ def _rewritten(line: str) -> str:
     if "\r" not in line:
         return line
     return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _parts(text: str) -> Iterable[str]:
+    """Long text in parts of whole lines; a line too long for one line of a log is cut as it will be then."""
+    start = 0
+    while len(text) - start > 2 * CHUNK_BYTES:
+        end = text.find("\n", start + CHUNK_BYTES)
+        if end < 0:
+            break
+        yield from _cut(text[start:end])
+        start = end + 1
+    yield from _cut(text[start:])
+
+
+def _cut(part: str) -> Iterable[str]:
+    if len(part) <= MAX_LINE:
+        return (part,)
+    return (piece for line in part.split("\n") for piece in _pieces(_rewritten(line)))
 
 
 def _pieces(line: str) -> Iterable[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kernelkit.execution.capture import MAX_LINE, LogPump, RunLog, _tail_to_keep
+from kernelkit.execution.capture import FREE_BYTES, MAX_LINE, RING_BYTES, LogPump, RunLog, _tail_to_keep
 from kernelkit.wire.messages import WorkerLogs
 
 
@@ -110,6 +110,56 @@ def test_beyond_the_limits_the_beginning_and_the_end_are_kept_and_the_rest_is_co
     assert len(one.lines) + one.dropped == 300_000
     assert one.dropped > 0
     assert [int(text) for _, text in one.lines[-80_000:]] == list(range(220_000, 300_000))
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_first_megabyte_is_kept_though_nothing_could_leave_while_it_was_written(at_once: bool) -> None:
+    one = Pumped()
+    texts = [f"{n:>99}" for n in range(300_000)]
+
+    if at_once:
+        one.log.write("stdout", "\n".join(texts) + "\n")
+    else:
+        for text in texts:
+            one.log.write("stdout", f"{text}\n")
+    assert one.log.held < 10_100_000
+    one.pump.finish(one.log)
+
+    numbers = [int(text) for _, text in one.lines]
+    assert numbers[:10_000] == list(range(10_000))
+    assert numbers[-89_999:] == list(range(210_001, 300_000))
+    assert len(numbers) + one.dropped == 300_000
+    place = next(place for place, batch in enumerate(one.sent) if batch.dropped)
+    assert one.sent[place].dropped == one.dropped
+    before = sum(len(batch.lines) for batch in one.sent[: place + 1])
+    assert numbers[before - 1] + one.dropped + 1 == numbers[before]
+
+
+def test_of_one_endless_line_the_beginning_and_the_end_are_kept() -> None:
+    one = Pumped()
+
+    one.log.write("stdout", "a" * 2_000_000 + "b" * 20_000_000 + "c" * 1_000_000 + "\n")
+    one.pump.finish(one.log)
+
+    text = "".join(text for _, text in one.lines)
+    assert text.startswith("a" * FREE_BYTES) and text.endswith("c" * 1_000_000)
+    assert RING_BYTES < len(text) < RING_BYTES + FREE_BYTES + 2 * MAX_LINE
+    assert one.dropped > 0
+
+
+def test_a_first_megabyte_that_could_not_be_sent_is_not_dropped_either() -> None:
+    one = Pumped()
+    one.online = False
+    one.log.write("stdout", "".join(f"{n:>99}\n" for n in range(1_000)))
+    one.tick()
+
+    one.log.write("stdout", "".join(f"{n:>99}\n" for n in range(1_000, 200_000)))
+    one.tick()
+    one.online = True
+    one.pump.finish(one.log)
+
+    assert [int(text) for _, text in one.lines[:10_000]] == list(range(10_000))
+    assert len(one.lines) + one.dropped == 200_000
 
 
 def test_a_busy_run_leaves_room_for_others() -> None:
