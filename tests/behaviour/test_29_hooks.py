@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import kernelkit as kk
-from kernelkit.authoring.hooks import forgotten_after
+from kernelkit.authoring.hooks import Hooked, forgotten_after
 from kernelkit.testing import engine
 from tests.behaviour.conftest import Stage, until
 
@@ -48,7 +48,7 @@ def errors_in_log(stage: Stage, run: kk.RunHandle[Any], count: int) -> list[str]
     return [text for text in found() if "failed" in text or "longer" in text]
 
 
-def with_every_hook(task: Any, who: str) -> None:  # a Task, or kk.tasks: both have the decorators
+def with_every_hook(task: Hooked, who: str) -> None:
     """Register one hook of each kind that ends well or badly, each noting its name; every second one is async."""
 
     @task.middleware(f"{who} around")
@@ -324,12 +324,13 @@ def test_29_5_an_error_before_the_body_is_the_attempts(stage: Stage, kind: str) 
         note("body")
         return "fine"
 
-    @getattr(breaks, kind)
     async def broken(ctx: kk.Context, next: Any = None) -> None:
         if ctx.attempt.number == 1:
             raise ValueError(f"no {kind}")
         if next is not None:
             await next()
+
+    getattr(breaks, kind)(broken)
 
     @breaks.catch_error
     def asked(error: BaseException) -> None:

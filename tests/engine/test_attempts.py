@@ -302,3 +302,36 @@ def test_a_canceled_run_is_over_when_its_worker_is(command: c.Command) -> None:
 )
 def test_news_of_what_is_unknown_change_nothing(command: c.Command) -> None:
     assert Engine().events(command) == []
+
+
+# ---- what catch_error decided ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "waits", "keeps_slot"), [(90.0, 90.0, False), (4.0, 4.0, True), (-5.0, 0.0, True)])
+def test_the_moment_that_a_worker_reports_is_used(seconds: float, waits: float, keeps_slot: bool) -> None:
+    engine = Engine(spec(retry=RetryPolicy(max_attempts=2, min_timeout=1.0, randomize=False)))
+    engine.trigger("run_1")
+
+    engine.fail("run_1", retry_at=T0 + round(seconds * SECOND))
+
+    run = engine.run("run_1")
+    assert run.retry_at == T0 + round(waits * SECOND)
+    assert ("run_1" in engine.state.holders) is keeps_slot
+
+
+def test_no_reported_moment_makes_more_attempts_than_the_run_may_have() -> None:
+    engine = Engine(spec(retry=RetryPolicy(max_attempts=1)))
+    engine.trigger("run_1")
+
+    engine.fail("run_1", retry_at=T0 + SECOND)
+
+    assert engine.last(ev.RunFinished).status is RunStatus.FAILED
+
+
+def test_a_hook_that_failed_crashes_the_run_at_once() -> None:
+    engine = Engine()
+    engine.trigger("run_1")
+
+    engine.fail("run_1", retry=False, crashed=True)
+
+    assert engine.last(ev.RunFinished).status is RunStatus.CRASHED
