@@ -69,6 +69,7 @@ class RunLog:
 
     __slots__ = (
         "_added",
+        "_begun",
         "_dropped",
         "_first",
         "_held",
@@ -95,6 +96,7 @@ class RunLog:
         self._taken = 0  # characters that left
         self._dropped = 0  # lines between the two
         self._partial: dict[str, str] = {}
+        self._begun: set[str] = set()  # streams whose line was too long to wait for its end
 
     def write(self, level: str, text: str) -> None:
         """Add text. At the levels stdout and stderr it may be part of a line; else it is lines by itself."""
@@ -210,6 +212,12 @@ class RunLog:
     def _whole_lines(self, level: str, text: str) -> str | None:
         """What of `text`, after the part kept before, is whole lines, without the last newline; the rest is kept."""
         before = self._partial.pop(level, "")
+        if text and level in self._begun:
+            self._begun.discard(level)
+            if text[0] == "\n":  # the end of what is a line already
+                text = text[1:]
+                if not text:
+                    return None
         if text == "\n":
             return before
         text = before + text
@@ -220,6 +228,7 @@ class RunLog:
         if len(rest) > MAX_LINE:
             rest = _rewritten(rest)
             if len(rest) > MAX_LINE:
+                self._begun.add(level)
                 return text
         self._partial[level] = rest
         return text[:cut] if cut >= 0 else None

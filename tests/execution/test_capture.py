@@ -78,6 +78,21 @@ def test_a_line_over_the_limit_comes_in_pieces() -> None:
     assert max(len(text.encode()) for _, text in one.lines) <= MAX_LINE
 
 
+@pytest.mark.parametrize("rest", ["\n", "\nnext\n", "and its end\n"])
+def test_a_line_over_the_limit_is_followed_by_no_empty_one(rest: str) -> None:
+    one = Pumped()
+
+    one.log.write("stdout", "x" * (MAX_LINE + 10))  # as print does it: first the text, then its end
+    one.log.write("stdout", rest)
+    one.log.write("stdout", "\n")
+    one.pump.finish(one.log)
+
+    texts = [text for _, text in one.lines]
+    assert "".join(texts) == "x" * (MAX_LINE + 10) + rest.replace("\n", "")
+    assert [text for text in texts if not text] == [""]  # the one that was printed
+    assert texts[-1] == ""
+
+
 def test_a_line_without_end_does_not_pile_up() -> None:
     one = Pumped()
 
