@@ -180,7 +180,7 @@ class Daemon:
         if now - self._retained_at > (RETENTION_AGAIN_S if self._logbook.has_long else RETENTION_EVERY_S):
             self._retained_at = now
             self._logbook.prune(self._core.state.runs)
-            self._read(self._retain, _ignore)
+            self._core.after_commit(lambda: self._read(self._retain, _ignore))  # lines on their way count as well
         if self._server.clients or self._core.state.runs:
             self._busy_at = now
         elif not self._keep and now - self._busy_at > self._settings.idle_stop:
