@@ -56,6 +56,8 @@ RETENTION_EVERY_S = 600.0
 RETENTION_AGAIN_S = 2.0  # when a run has written far more lines than are kept
 STOP_WITHIN_S = 600.0
 DRAIN_LOOK_S = 0.02
+READ_AGAIN_S = 0.5
+READ_TRIES = 20
 # Hardly anything here is in a cycle: with the usual 700 a third of the time went into looking for some.
 GC_THRESHOLDS = (50_000, 20, 20)
 
@@ -212,15 +214,18 @@ class Daemon:
 
     # ---- ports -------------------------------------------------------------------------------------------------------
 
-    def _read(self, fn: Callable[[], T], then: Callable[[T], None]) -> None:
+    def _read(self, fn: Callable[[], T], then: Callable[[T], None], tries: int = READ_TRIES) -> None:
         future = self._reader.submit(fn)
 
         def done() -> None:
             error = future.exception()
             if error is None:
                 then(future.result())
+            elif tries:  # somebody waits for it: a dispatch for its payload, say
+                logger.warning("a read of the store failed; trying again", exc_info=error)
+                self._loop.call_later(READ_AGAIN_S, lambda: self._read(fn, then, tries - 1))
             else:
-                logger.error("a read of the store failed", exc_info=error)
+                logger.error("a read of the store failed for good", exc_info=error)
 
         future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(done))
 
@@ -329,4 +334,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code:  # nothing of ours is left to be said: what a half-opened database says at exit would only hide the reason
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(code)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from kernelkit.clock import MICROS
 from kernelkit.engine.state import LiveRun, PastAttempt, State, Worker
 from kernelkit.models import event as ev
@@ -71,6 +73,7 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         status=RunStatus.DELAYED if event.delay_until else RunStatus.QUEUED,
         payload=event.payload,
         bundle=event.bundle,
+        env_id=event.env_id,
         tags=event.tags,
         metadata=event.metadata,
         max_attempts=event.max_attempts,
@@ -125,8 +128,15 @@ def _delay_over(state: State, event: ev.DelayOver) -> LiveRun:
 
 def _op_done(state: State, event: ev.OpDone) -> LiveRun:
     run = state.runs[event.run_id]
-    run.ops = {**run.ops, event.op: None}
+    run.ops[event.op] = None
+    if len(run.ops) > _KEPT_OPS:
+        # An hour of progress is tens of thousands of these, and only those without an answer may come again.
+        newest = set(list(run.ops)[-_KEPT_OPS // 2 :])
+        run.ops = {op: None for op in run.ops if op in newest or not op.startswith("metadata:")}
     return run
+
+
+_KEPT_OPS = 2_000
 
 
 def _worker_planned(state: State, event: ev.WorkerPlanned) -> None:
@@ -233,6 +243,7 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
     run = state.runs[event.run_id]
     _move(run, RunStatus.CANCELED)
     run.canceled_reason = event.reason
+    run.stopped_at = event.at
     run.retry_at = 0
     if not run.fence:  # no code of it runs: it is over
         run.keeps_slot = False
@@ -244,6 +255,7 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
 def _run_timed_out(state: State, event: ev.RunTimedOut) -> LiveRun:
     run = state.runs[event.run_id]
     _move(run, RunStatus.TIMED_OUT)
+    run.stopped_at = event.at
     return run
 
 
@@ -276,9 +288,17 @@ def _end_attempt(
     run: LiveRun, status: AttemptStatus, at: int, started_at: int, error: Error | None, peak_memory: int | None
 ) -> None:
     began = started_at or run.attempt_started_at or at
-    run.past = (*run.past, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory))
+    earlier = tuple(_in_short(attempt) for attempt in run.past)
+    run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory))
     run.fence = ""
     run.ops = {}
+
+
+def _in_short(attempt: PastAttempt) -> PastAttempt:
+    """Only the newest error keeps its traceback here; the log has them all."""
+    if attempt.error is None or not attempt.error.traceback:
+        return attempt
+    return replace(attempt, error=replace(attempt.error, traceback="", frames=()))
 
 
 _ATTEMPT: dict[RunStatus, AttemptStatus] = {

@@ -171,7 +171,7 @@ def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.
     events: list[ev.AnyEvent] = []
     for run_id in sorted(state.by_worker.get(command.worker_id, ())):
         if run_id in command.undelivered:
-            events.append(_undone(state.runs[run_id], command.error.message, now, blames_worker=True))
+            events.append(_undone(state.runs[run_id], command.error.message, now, blames_worker=not command.began))
             continue
         events.extend(
             _failed(

@@ -59,6 +59,7 @@ class WorkerEnded(msgspec.Struct, frozen=True, gc=False):
     out_of_memory: bool = False
     peak_memory: int | None = None
     undelivered: frozenset[str] = frozenset()  # runs whose attempts had not been sent to it
+    began: bool = True  # it had dialled in: that those were not sent is not its fault
 
 
 class WorkerNeverBegan(msgspec.Struct, frozen=True, gc=False):

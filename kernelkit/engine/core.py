@@ -13,9 +13,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
-from kernelkit.clock import Clock
+from kernelkit.clock import MICROS, Clock
 from kernelkit.engine import commands as c
 from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import Change, next_due, step
@@ -23,9 +24,9 @@ from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.views import run_view
-from kernelkit.errors import StoreFullError, UnknownRunError
+from kernelkit.errors import StoreError, StoreFullError, UnknownRunError
 from kernelkit.models import event as ev
-from kernelkit.models.run import Run
+from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.task import RetryPolicy
 from kernelkit.models.value import INLINE_BYTES, Value
 from kernelkit.store.rows import Batch, LineRow, LogRow, ValueRow
@@ -108,6 +109,7 @@ class Core:
         self._batch = Batch()
         self._after: list[Then] = []
         self._flush_due = False
+        self.unsent: set[str] = set()  # fences of attempts that no worker was given yet
         self.turn = 0  # counts flushes: what is taken in one turn is committed together
         self._uncommitted = 0  # batches handed to the writer that it has not committed
         self._snapshot_seq = 0
@@ -147,18 +149,26 @@ class Core:
         self._schedule_flush()
 
     def add_lines(self, lines: Iterable[LineRow]) -> None:
-        """Captured log lines: they ride in the next commit, best effort."""
+        """Captured log lines: they ride in the next commit, best effort; while nothing commits they are dropped."""
+        if self.writer.problem:
+            return
         self._batch.lines.extend(lines)
         self._schedule_flush()
 
     # ---- reading -----------------------------------------------------------------------------------------------
 
-    def view(self, run_id: str) -> Run | None:
+    def view(self, run_id: str, *, count_ahead: bool = True) -> Run | None:
         """The run as it is now if it is live or has just ended; large values are left out. None: ask history."""
         run = self.state.runs.get(run_id)
         if run is not None:
-            error = stopped_error(run)
-            return run_view(run, self.state, self.capacity, error=error, notice=self.worker_notices.get(run.worker_id))
+            return run_view(
+                run,
+                self.state,
+                self.capacity,
+                error=stopped_error(run),
+                notice=self.worker_notices.get(run.worker_id),
+                count_ahead=count_ahead,
+            )
         row = self.ledger.get(run_id)
         return row.run if row else None
 
@@ -203,6 +213,15 @@ class Core:
         assert ref is not None, "a value has a text or a reference"
         self.read(lambda: self.store.values([ref])[ref], then)
 
+    def stop_order(self, run: LiveRun) -> m.StopAttempt:
+        """What to tell the worker of a canceled or timed-out run; of the time its body may still take, what is left."""
+        canceled = run.status is RunStatus.CANCELED
+        left = 0.0
+        if locked_version(self.state, run).spec.takes_signal:
+            since = (self.clock.now() - run.stopped_at) / MICROS
+            left = max(0.0, (SIGNAL_S if canceled else TIMEOUT_SIGNAL_S) - since)
+        return m.StopAttempt(run.id, run.fence, run.stop_reason or "", left, canceled)
+
     # ---- history and snapshots ---------------------------------------------------------------------------------
 
     def flush_history(self, then: Then | None = None) -> None:
@@ -232,7 +251,13 @@ class Core:
     def _recover(self) -> None:
         recovered = self.store.recover()
         if recovered.snapshot is not None:
-            self.state = State.load(recovered.snapshot)
+            try:
+                self.state = State.load(recovered.snapshot)
+            except msgspec.ValidationError as cause:
+                raise StoreError(
+                    f"The engine's snapshot was written by another version of KernelKit ({cause}). Install the version "
+                    "that was used last, let its runs end, and stop it with `kernelkit down` before changing versions."
+                ) from cause
         self._snapshot_seq = self.state.seq
         for row in recovered.events:
             event = ev.from_json(row.body)
@@ -252,6 +277,7 @@ class Core:
             self.ledger.add(ended)
         match event:
             case ev.RunDispatched():
+                self.unsent.add(event.fence)
                 self._after.append(lambda: self._start(run, event))
             case ev.RunFinished():
                 assert ended is not None, "a finished run has left the state"
@@ -261,10 +287,7 @@ class Core:
                 assert view is not None, "it is live, or has just ended"
                 self._after.append(lambda: self._ended(view, None))
                 if run.fence:
-                    heeds = locked_version(self.state, run).spec.takes_signal
-                    signal_s = (SIGNAL_S if isinstance(event, ev.RunCanceled) else TIMEOUT_SIGNAL_S) if heeds else 0.0
-                    canceled = isinstance(event, ev.RunCanceled)
-                    stop = m.StopAttempt(run.id, run.fence, run.stop_reason or "", signal_s, canceled)
+                    stop = self.stop_order(run)
                     self._after.append(lambda: self.workers.stop(run.worker_id, stop))
             case (
                 ev.AttemptStarted()

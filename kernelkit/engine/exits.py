@@ -17,7 +17,9 @@ _WORDS = {
 }
 
 
-def ended_worker(exited: WorkerExited, *, blocked: bool, undelivered: frozenset[str] = frozenset()) -> WorkerEnded:
+def ended_worker(
+    exited: WorkerExited, *, blocked: bool, undelivered: frozenset[str] = frozenset(), began: bool = True
+) -> WorkerEnded:
     """What the attempts of a worker that ended so are told.
 
     `blocked` says that the engine itself had it killed, for an attempt that did not stop when asked; `undelivered` are
@@ -27,7 +29,7 @@ def ended_worker(exited: WorkerExited, *, blocked: bool, undelivered: frozenset[
     if exited.stderr_tail.strip() and not exited.killed:
         words += f" Its last words on stderr: {exited.stderr_tail.strip()[-600:]}"
     return WorkerEnded(
-        exited.worker_id, lost_worker_error(words), peak_memory=exited.peak_memory, undelivered=undelivered
+        exited.worker_id, lost_worker_error(words), peak_memory=exited.peak_memory, undelivered=undelivered, began=began
     )
 
 

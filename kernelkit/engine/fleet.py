@@ -70,6 +70,7 @@ class WorkerLink:
     ponged_at: float = 0.0
     kills: dict[str, float] = field(default_factory=dict)  # run ids of stopped attempts: kill the process by then
     kill_sent: bool = False
+    greeted: bool = False  # it has dialled in, to this engine or a former one
 
 
 @dataclass
@@ -97,7 +98,9 @@ class Fleet:
         self._held: list[tuple[str, Channel, m.Report]] = []  # reports that wait for the store to commit again
         core.workers = self
         for worker in core.state.workers.values():  # a former engine's: they dial in, or are found dead
-            self.workers[worker.id] = WorkerLink(worker.id, worker.env_id, silent_since=self._time())
+            self.workers[worker.id] = WorkerLink(
+                worker.id, worker.env_id, silent_since=self._time(), greeted=bool(worker.pid)
+            )
             self.keepers.setdefault(worker.env_id, Keeper(worker.env_id, since=self._time()))
 
     # ---- what the core asks for ----------------------------------------------------------------------------------
@@ -105,6 +108,7 @@ class Fleet:
     def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None:
         run = self._core.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
+            self._core.unsent.discard(attempt.fence)
             return  # overtaken: the worker is gone already
         if run.stop_reason is not None:  # while its payload was read: the word to stop may have gone out before
             self._take(c.TakeReport(run.id, run.fence, m.Stopped(finished_at=self._core.clock.now())))
@@ -114,9 +118,13 @@ class Fleet:
             link = self.workers[worker_id] = WorkerLink(worker_id, env_id, silent_since=self._time())
             self._spawn(link)
         if link.channel is not None:
-            link.channel.send(attempt)
+            self._send_attempt(link.channel, attempt)
         else:
             link.waiting[attempt.run_id] = attempt
+
+    def _send_attempt(self, channel: Channel, attempt: m.StartAttempt) -> None:
+        channel.send(attempt)
+        self._core.unsent.discard(attempt.fence)
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         link = self.workers.get(worker_id)
@@ -228,8 +236,9 @@ class Fleet:
         if keeper is not None:
             keeper.asked.pop(worker.id, None)
         self._reconcile(link, hello)
+        link.greeted = True
         for start in link.waiting.values():
-            channel.send(start)
+            self._send_attempt(channel, start)
         link.waiting.clear()
         if worker.retired:
             channel.send(m.Retire())  # the first may have been lost with the former connection
@@ -244,8 +253,7 @@ class Fleet:
             if run is None or run.fence != fence:
                 link.channel.send(m.StopAttempt(run_id, fence, "another attempt took its place", signal_s=0))
             elif run.stop_reason is not None:
-                canceled = run.status is RunStatus.CANCELED
-                self.stop(link.id, m.StopAttempt(run_id, fence, run.stop_reason, signal_s=0, canceled=canceled))
+                self.stop(link.id, self._core.stop_order(run))
         for run_id in list(state.by_worker.get(link.id, ())):
             fence = state.runs[run_id].fence  # it may still hold an earlier attempt of the same run, without an ack
             if held.get(run_id) != fence and run_id not in link.waiting:
@@ -322,7 +330,8 @@ class Fleet:
         self._take_held(link.id)
         self._take_orphans(link.id)
         self._forget(link)
-        self._take(ended_worker(exited, blocked=link.kill_sent, undelivered=frozenset(link.waiting)))
+        undelivered = self._undelivered(link)
+        self._take(ended_worker(exited, blocked=link.kill_sent, undelivered=undelivered, began=link.greeted))
 
     def _gone(self, link: WorkerLink, why: str) -> None:
         self._take_held(link.id)
@@ -334,7 +343,15 @@ class Fleet:
         else:
             self._left_behind.setdefault(link.env_id, []).append(link.id)
         words = f"The worker {link.id} that ran this attempt was lost: {why}."
-        self._take(c.WorkerEnded(link.id, lost_worker_error(words), undelivered=frozenset(link.waiting)))
+        self._take(c.WorkerEnded(link.id, lost_worker_error(words), undelivered=self._undelivered(link)))
+
+    def _undelivered(self, link: WorkerLink) -> frozenset[str]:
+        """Runs whose attempts it was never sent, be it that their commit is still under way."""
+        runs = self._core.state.runs
+        held = self._core.state.by_worker.get(link.id, ())
+        found = frozenset(run_id for run_id in held if runs[run_id].fence in self._core.unsent)
+        self._core.unsent.difference_update(runs[run_id].fence for run_id in found)
+        return found
 
     def _never_began(self, worker_id: str, reason: str) -> None:
         link = self.workers.get(worker_id)

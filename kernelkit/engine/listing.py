@@ -21,10 +21,10 @@ def list_runs(core: Core, asked: ListRuns) -> Callable[[], RunPage]:
     here: dict[str, LiveRun | Run] = {**ended, **core.state.runs}
     ids = sorted((run_id for run_id, run in here.items() if _matches(run, asked)), reverse=True)
     page_ids = [run_id for run_id in ids if not asked.after or run_id < asked.after][: limit + 1]
-    views = [view for run_id in page_ids if (view := core.view(run_id)) is not None]
+    views = [view for run_id in page_ids if (view := core.view(run_id, count_ahead=False)) is not None]
 
     def page() -> RunPage:
-        kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=here.keys())
+        kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=ended.keys())
         merged = sorted([*views, *kept], key=_id, reverse=True)
         return RunPage(tuple(merged[:limit]), len(merged) > limit, min(total + len(ids), COUNTED_TO))
 

@@ -71,7 +71,7 @@ class Notices:
             if run is not None and run.status not in FINAL:
                 self._followers.setdefault(run_id, set()).add(peer)
             elif (ended := self._core.at_hand(run_id)) is not None:
-                peer.send(m.RunEnded(ended))
+                self._say(peer, m.RunEnded(ended))
             else:
                 self._read_ended(peer, run_id, unknown)
 
@@ -91,6 +91,10 @@ class Notices:
                 peer.send(m.RunEnded(found))
 
         self._core.read(safely, tell)
+
+    def _say(self, peer: Peer, message: m.AnyMessage) -> None:
+        """Send what was read off the state: its events may be under way, and nothing goes out before they are on disk."""
+        self._core.after_commit(lambda: peer.send(message))
 
     def watch(self, peer: Peer, run_id: str) -> None:
         """Have `peer` told of changes, beginning with how the run is now."""
@@ -137,7 +141,7 @@ class Notices:
     def _tell(self, peer: Peer, run_id: str, run: Run | None = None) -> None:
         run = run or self._core.view(run_id)
         if run is not None:
-            peer.send(m.RunChanged(run, self._logbook.tail(run_id)))
+            self._say(peer, m.RunChanged(run, self._logbook.tail(run_id)))
             return
 
         def tell(found: Run | None) -> None:

@@ -38,7 +38,7 @@ def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Rol
     locked = bool(run.version)
     version = locked_version(state, run)
     spec = version.spec
-    env_id = run.env_id if locked else spec.env_id
+    env_id = run.env_id or spec.env_id  # one bundle may be triggered from several surroundings
     events: list[ev.AnyEvent] = []
     worker_id = _free_worker(state, env_id, run.isolation, capacity)
     if worker_id is None:
@@ -92,22 +92,26 @@ def _free_worker(state: State, env_id: str, isolation: Isolation, capacity: Capa
     return min(usable, key=load).id
 
 
-def queued_reason(state: State, run: LiveRun, capacity: Capacity) -> str | None:
-    """Why a queued run is not running, in words for a person; None when it is not queued."""
+def queued_reason(state: State, run: LiveRun, capacity: Capacity, *, count_ahead: bool = True) -> str | None:
+    """Why a queued run is not running, in words for a person; None when it is not queued.
+
+    Counting the runs ahead walks the whole lane, so lists of runs do without.
+    """
     if run.status is not RunStatus.QUEUED:
         return None
     if run.retry_at:
         return f"attempt {run.attempt + 1} of {run.max_attempts} waits out its backoff; the slot was given back"
+    ahead = _ahead(state, run) if count_ahead else ""
     limit = state.limit_of(run.slots)
     used = state.holding(run.slots)
     if limit is not None and used >= limit:
         key = f", key {run.concurrency_key}" if run.concurrency_key else ""
-        return f"queue {run.queue}{key}: {used} of {limit} in use{_ahead(state, run)}"
+        return f"queue {run.queue}{key}: {used} of {limit} in use{ahead}"
     if len(state.holders) >= capacity.attempts:
-        return f"project limit: {len(state.holders)} of {capacity.attempts} executing{_ahead(state, run)}"
+        return f"project limit: {len(state.holders)} of {capacity.attempts} executing{ahead}"
     exclusive = state.executing_exclusive()
     if run.isolation == "process" and exclusive >= capacity.exclusive:
-        return f"no exclusive worker free: {exclusive} of {capacity.exclusive} in use{_ahead(state, run)}"
+        return f"no exclusive worker free: {exclusive} of {capacity.exclusive} in use{ahead}"
     return "about to start"
 
 

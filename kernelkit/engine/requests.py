@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_NEEDS_THE_STORE = m.DefineTask | m.Cancel | m.Reschedule | m.Retrieve | m.ListRuns | m.GetLogs | m.ListTasks | m.Watch
+
 Answer = Callable[[m.ReplyBody], None]
 Refuse = Callable[[Exception], None]
 
@@ -78,6 +80,8 @@ class Requests:
             error = problem if isinstance(problem, KernelKitError) else KernelKitError(str(problem))
             peer.send(m.Refused(request.id, to_wire(error)))
 
+        if self._core.writer.problem and isinstance(body, _NEEDS_THE_STORE):
+            self._core.refuse_if_full()  # it would wait, without a word, until there is space again
         match body:
             case m.Trigger():
                 self._trigger(body.items, body.batch_id, request.again, reply, refuse)
@@ -104,7 +108,8 @@ class Requests:
                     refuse,
                 )
             case m.ListTasks():
-                reply(self._tasks())
+                tasks = self._tasks()
+                self._core.after_commit(lambda: reply(tasks))
             case m.GetStatus() if self._core.writer.problem:  # what is wrong must not wait until it is right again
                 self._read_now(self._status(), reply, refuse)
             case m.GetStatus():
@@ -114,6 +119,8 @@ class Requests:
             case m.Unwatch():
                 self._notices.unwatch(peer, body.run_id)
                 reply(m.Done())
+            case m.StopEngine() if self._core.writer.problem:  # what is not on disk is lost, as it would be in a crash
+                self._stop_engine(body, reply)
             case m.StopEngine():
                 self._core.after_commit(lambda: self._stop_engine(body, reply))
             case _:
@@ -128,6 +135,7 @@ class Requests:
         refuse: Refuse,
     ) -> None:
         self._core.refuse_if_full()
+        self._refuse_unknown_surroundings(items)
         answer = m.Triggered(tuple(item.run_id for item in items))
         if not again:
             self._core.take(c.TriggerRuns(items, batch_id), lambda: reply(answer))
@@ -145,6 +153,16 @@ class Requests:
                 refuse(refusal)
 
         self._read(lambda: frozenset(i for i in ids - here if self._core.store.run(i) is not None), taken, refuse)
+
+    def _refuse_unknown_surroundings(self, items: tuple[m.TriggerItem, ...]) -> None:
+        for env_id, item in {item.env_id: item for item in items if item.env_id}.items():
+            path = self._home.environments / f"{env_id}.json"
+            if not path.exists():
+                raise TaskDefinitionError(
+                    f"The file {path} with the surroundings that {item.task_id!r} was triggered from is missing. "
+                    "Trigger it again.",
+                    task_id=item.task_id,
+                )
 
     def _define(self, body: m.DefineTask, reply: Answer) -> None:
         spec = body.spec

@@ -65,6 +65,7 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     ops: dict[str, None] = {}
     start_failures: int = 0
     canceled_reason: str | None = None
+    stopped_at: int = 0  # when it was canceled or had taken too long, while its code still runs
     parent_id: str | None = None
     root_id: str | None = None
     depth: int = 0
@@ -130,13 +131,13 @@ class Snapshot(msgspec.Struct):
     """The part of state that is written down."""
 
     seq: int
-    clock: int
     runs: list[LiveRun]
     tasks: dict[str, TaskVersion]
     bundles: dict[str, TaskVersion]
     numbers: dict[str, list[str]]
     workers: list[Worker]
     limits: dict[str, int]
+    clock: int = 0
 
 
 class State:
@@ -184,6 +185,9 @@ class State:
     def set_timer(self, run: LiveRun) -> None:
         if run.timer:
             heapq.heappush(self.due, (run.timer, run.id))
+        if len(self.due) > 2 * len(self.runs) + 1_000:  # mostly timers of runs that ended long before their moment
+            self.due = [(live.timer, live.id) for live in self.runs.values() if live.timer]
+            heapq.heapify(self.due)
 
     def hold(self, run: LiveRun) -> None:
         self.holders.add(run.id)

@@ -22,6 +22,7 @@ def run_view(
     output: Value | None = None,
     error: Error | None = None,
     notice: str | None = None,
+    count_ahead: bool = True,
 ) -> Run:
     """`run` as it is now. Payload and output are given as text only where they are small."""
     last = run.past[-1] if run.past else None
@@ -58,7 +59,7 @@ def run_view(
         is_test=run.is_test,
         is_replay=run.is_replay,
         batch_id=run.batch_id,
-        queued_reason=queued_reason(state, run, capacity),
+        queued_reason=queued_reason(state, run, capacity, count_ahead=count_ahead),
         canceled_reason=run.canceled_reason,
         notice=notice if run.fence else None,
         children=run.children,

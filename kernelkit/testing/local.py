@@ -59,6 +59,7 @@ class LocalFleet:
     # ---- what the core asks for ----------------------------------------------------------------------------------
 
     def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None:
+        self._core.unsent.discard(attempt.fence)
         run = self._core.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
             return
@@ -110,7 +111,9 @@ class LocalFleet:
             scope.stop_reason = attempt.reason
             scope.signal.set(attempt.reason)
             if not scope.takes_signal:
-                _interrupt(thread)
+                scope.interrupted = True
+                if scope.in_body:  # elsewhere it would land in our own code; a body that is about to begin does not
+                    _interrupt(thread)
         self._loop.call_later(attempt.signal_s + GRACE_S, self._look_whether_stopped, attempt)
 
     # ---- attempts --------------------------------------------------------------------------------------------------

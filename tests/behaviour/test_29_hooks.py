@@ -635,7 +635,7 @@ def test_29_8_abort_raised_in_catch_error_fails_the_run(stage: Stage) -> None:
     def answer(error: BaseException) -> None:
         raise kk.AbortTaskRunError("cannot retry")
 
-    run = caught(stage, "gives-up", answer)  # decision 18
+    run = caught(stage, "abort-while-caught", answer)  # decision 18
 
     view = run.refresh()
     assert view.error is not None
