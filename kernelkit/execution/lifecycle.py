@@ -16,6 +16,7 @@ on_failure and on_complete do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
@@ -54,7 +55,11 @@ def run_hooked_plain(loaded: Loaded, scope: Scope, arguments: Arguments) -> Outc
     """Run a `def` task and its hooks on this thread."""
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         calls = ThreadCalls(scope, runner.get_loop())
-        return calls.drive(Lifecycle(loaded, scope, arguments, calls).run())
+        outcome = calls.drive(Lifecycle(loaded, scope, arguments, calls).run())
+        if scope.rest is not None:  # some of it may have begun on this loop, which ends here
+            with contextlib.suppress(BodyInterrupted):  # the attempt is being stopped, and has ended what it could
+                calls.drive(scope.rest.finish())
+        return outcome
 
 
 class Lifecycle:

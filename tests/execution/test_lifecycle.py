@@ -17,8 +17,15 @@ from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.onerror import OnError
 from kernelkit.authoring.options import Retry
 from kernelkit.authoring.tags import tags
+from kernelkit.authoring.until_done import wait_until_done
 from kernelkit.clock import MICROS, from_datetime
-from kernelkit.errors import AbortTaskRunError, KernelKitError, RunCanceledError, UnknownTaskError
+from kernelkit.errors import (
+    AbortTaskRunError,
+    CompleteTaskWithOutput,
+    KernelKitError,
+    RunCanceledError,
+    UnknownTaskError,
+)
 from kernelkit.execution.ends import Outcome
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.execution.verdict import jitter_of
@@ -329,6 +336,41 @@ def test_what_hooks_at_the_end_change_leaves_with_the_attempt(body: Any) -> None
     run(body, ("cleanup", lambda: metadata.set("cleaned", True)), attempt=attempt)
 
     assert [report.ops[0].key for report in attempt.reports if isinstance(report, ChangeMetadata)] == ["cleaned"]
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+def test_a_body_that_completes_from_below_has_succeeded_for_its_hooks(is_async: bool) -> None:
+    seen: list[Any] = []
+
+    async def async_body() -> None:
+        raise CompleteTaskWithOutput(5)
+
+    def plain_body() -> None:
+        raise CompleteTaskWithOutput(5)
+
+    outcome = run(async_body if is_async else plain_body, ("on_success", lambda output: seen.append(output)))
+
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.output.text, seen) == ("5", [5])
+
+
+@FINE
+def test_what_a_hook_leaves_to_be_waited_for_ends_after_cleanup_on_the_loop_it_began_on(body: Any) -> None:
+    seen: list[str] = []
+
+    async def later() -> None:
+        await asyncio.sleep(0.02)
+        seen.append("later")
+
+    async def leaves() -> None:
+        wait_until_done(later())
+        await asyncio.sleep(0)
+
+    attempt = Attempt()
+    outcome = run(body, ("on_start", leaves), ("cleanup", lambda: seen.append("cleanup")), attempt=attempt)
+
+    assert isinstance(outcome, Succeeded)
+    assert (seen, attempt.lines) == (["cleanup", "later"], [])
 
 
 def test_every_cleanup_runs_and_the_first_error_counts() -> None:
