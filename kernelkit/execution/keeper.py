@@ -50,6 +50,9 @@ from kernelkit.wire.launch import dial, start_engine, with_import_path
 WORKER_MODULE = "kernelkit.execution.worker"
 
 _TAIL_BYTES = 4096
+_HELD_BYTES = 256 * 1024  # of the end of a worker's output; a crash in C code tells the calls of every thread there
+_CRASH_BYTES = 32 * 1024
+_CRASH = b"Fatal Python error"  # as faulthandler begins
 _REDIAL_S = (0.1, 0.5)
 _START_AFTER_S = 5.0  # without an engine, while workers live
 _START_AGAIN_S = (10.0, 60.0)
@@ -285,7 +288,7 @@ class Keeper:
             asyncio.get_running_loop().remove_reader(worker.output)
             return
         worker.tail += data
-        del worker.tail[:-_TAIL_BYTES]
+        del worker.tail[:-_HELD_BYTES]
 
     def _kill(self, worker: _Worker) -> None:
         worker.killed = True
@@ -328,7 +331,7 @@ class Keeper:
         os.close(worker.output)
         worker.process.returncode = code  # reaped here, so that Popen does not look for it
         del self._workers[worker.id], self._by_pid[worker.process.pid]
-        tail = bytes(worker.tail[-_TAIL_BYTES:]).decode(errors="replace").strip()
+        tail = _told(worker.tail).decode(errors="replace").strip()
         exited = m.WorkerExited(worker.id, code, killed=worker.killed, peak_memory=peak_memory, stderr_tail=tail)
         self._exits.append((time.monotonic(), exited))
         if code:
@@ -336,6 +339,16 @@ class Keeper:
         self._tell(exited)
         if not self._workers:
             self._all_reaped.set()
+
+
+def _told(output: bytearray) -> bytes:
+    """What the engine hears of a worker's last output: its end, and of a crash in C code the beginning."""
+    place = output.rfind(_CRASH)
+    if place < 0:
+        return bytes(output[-_TAIL_BYTES:])
+    current = output.find(b"\nCurrent thread ", place)  # the others' calls come before and after, and tell nothing
+    heading = output[place : output.find(b"\n", place) + 1]
+    return bytes(heading + output[max(place + len(heading), current) :][:_CRASH_BYTES])
 
 
 def _why_not(environment: Environment, cause: OSError | ValueError) -> str:

@@ -60,6 +60,13 @@ os.rename(file.name, file.name[:-4])
 if "loud" in name:
     sys.stderr.write("noise\\n" * 100_000 + "the last words")
     sys.exit(7)
+if "crash" in name:
+    import faulthandler
+    faulthandler.enable()
+    for number in range(30):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    threading.Thread(target=os.abort, name="x" * 50).start()
+    time.sleep(60)
 if "abort" in name:
     os.abort()
 if "leave" in name:
@@ -202,6 +209,19 @@ def test_an_end_is_told_with_code_last_words_and_peak_memory(on_stage: Play) -> 
 
         play.channel.send(m.SpawnWorker("abort", "process"))
         assert (await play.next(m.WorkerExited)).returncode == -signal.SIGABRT
+
+    on_stage(story)
+
+
+def test_of_a_crash_in_c_code_its_beginning_is_told(on_stage: Play) -> None:
+    async def story(play: Stage) -> None:
+        play.channel.send(m.SpawnWorker("crash", "process"))
+        exited = await play.next(m.WorkerExited)
+
+        assert exited.returncode == -signal.SIGABRT
+        lines = exited.stderr_tail.splitlines()
+        assert lines[0] == "Fatal Python error: Aborted"
+        assert next(line for line in lines[1:] if line).startswith("Current thread ")
 
     on_stage(story)
 
