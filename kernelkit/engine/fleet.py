@@ -117,7 +117,7 @@ class Fleet:
         if link is None:
             link = self.workers[worker_id] = WorkerLink(worker_id, env_id, silent_since=self._time())
             self._spawn(link)
-        if link.channel is not None:
+        if link.channel is not None and link.exited is None:
             self._send_attempt(link.channel, attempt)
         else:
             link.waiting[attempt.run_id] = attempt

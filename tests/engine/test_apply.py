@@ -100,3 +100,16 @@ def test_past_attempts_say_when_where_and_how_they_ended() -> None:
     assert (past.number, past.status, past.worker_id) == (1, "FAILED", "w1")
     assert past.finished_at - past.started_at >= 0
     assert past.error is not None and past.error.message == "broken"
+
+
+def test_the_keys_of_an_hour_of_progress_do_not_pile_up_but_those_of_triggers_stay() -> None:
+    state = State()
+    take(state, ev.RunTriggered(T0, "run_1", "resize", "task/resize", "shared"))
+    take(state, ev.OpDone(T0, "run_1", "trigger:child:1:1"))
+
+    for number in range(10_000):
+        take(state, ev.OpDone(T0, "run_1", f"metadata::{number}:1"))
+
+    ops = state.runs["run_1"].ops
+    assert len(ops) <= 2_001
+    assert {"trigger:child:1:1", "metadata::9999:1"} <= ops.keys()

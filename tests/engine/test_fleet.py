@@ -386,3 +386,32 @@ def test_a_worker_that_does_not_answer_is_silent_since_it_was_asked(yard: Yard) 
     yard.fleet.worker_message("w1", cast(Channel, wire), m.Pong())
 
     assert yard.fleet.silent_for("w1") == 0
+
+
+def test_an_attempt_whose_commit_is_under_way_when_its_worker_ends_is_not_lost(yard: Yard) -> None:
+    # given a connected worker, and a second run that is placed on it but not on disk yet
+    yard.begin()
+    yard.trigger("run_2", max_attempts=1)
+    assert yard.core.state.runs["run_2"].worker_id == "w1"
+
+    # when the worker ends
+    yard.keeper_says(m.WorkerExited("w1", -9))
+    yard.hangs_up("w1")
+
+    # then the run was not tried, and goes elsewhere
+    run = yard.core.state.runs["run_2"]
+    assert (run.past, run.start_failures, run.worker_id) == ((), 0, "w2")
+
+
+def test_a_canceled_body_keeps_what_is_left_of_its_time_when_the_engine_comes_back(yard: Yard) -> None:
+    yard.core.take(c.DefineTask(spec(takes_signal=True, fingerprint="heeds")))
+    yard.begin()
+    yard.core.take(c.CancelRun("run_1", "enough"))
+    yard.settle()
+    yard.hangs_up("w1")
+    again = yard.crash()
+    again.clock.moment = yard.clock.moment + 10_000_000
+
+    wire = again.worker_dials("w1", live())
+
+    assert [stop.signal_s for stop in wire.of(m.StopAttempt)] == [20.0]

@@ -136,6 +136,18 @@ def test_each_environment_has_its_own_workers() -> None:
     assert engine.run("run_1").worker_id != engine.run("run_2").worker_id
 
 
+def test_runs_of_one_code_have_the_surroundings_each_was_triggered_from() -> None:
+    engine = Engine(spec(env_id="env1"))
+    engine.take(c.DefineTask(spec(env_id="env2")))
+
+    engine.trigger(item("run_1", bundle="resize-code", env_id="env1"))
+    engine.trigger(item("run_2", bundle="resize-code", env_id="env2"))
+    engine.trigger(item("run_3"))
+
+    assert [engine.run(f"run_{n}").env_id for n in (1, 2, 3)] == ["env1", "env2", "env2"]
+    assert engine.state.workers[engine.run("run_1").worker_id].env_id == "env1"
+
+
 def test_a_retry_keeps_version_code_and_environment() -> None:
     engine = Engine(spec())
     engine.trigger("run_1")
