@@ -11,7 +11,7 @@ from kernelkit.authoring.handle import BatchHandle, RunHandle, batch_runs
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.run_options import NO_OPTIONS, Item
 from kernelkit.authoring.task import Task
-from kernelkit.authoring.triggering import Order, numbered, send_batch
+from kernelkit.authoring.triggering import Order, Pinned, numbered, send_batch
 from kernelkit.errors import InvalidOptionError
 
 
@@ -36,11 +36,11 @@ class Batch:
         caller = self._current()
         pairs = [_pair(index, item) for index, item in enumerate(items)]
         orders = numbered(pairs, _order)
-        pinned: dict[int, str] = {}
+        pinned: dict[int, Pinned] = {}
         for (task, _), order in zip(pairs, orders, strict=True):
             if id(task) not in pinned:
                 pinned[id(task)] = task.pin(caller)
-            order.bundle = pinned[id(task)]
+            order.pinned = pinned[id(task)]
         return send_batch(caller, orders)
 
     def retrieve(self, batch_id: str) -> BatchHandle[Any]:
@@ -71,7 +71,7 @@ def _pair(index: int, item: object) -> tuple[Task[..., Any] | TaskReference, Any
 def _order(pair: tuple[Task[..., Any] | TaskReference, Any]) -> Order:
     task, given = pair
     payload, options = (given.payload, given.options) if isinstance(given, Item) else (given, NO_OPTIONS)
-    return task.order(payload, options, "")
+    return task.order(payload, options)
 
 
 batch = Batch()

@@ -37,7 +37,7 @@ from kernelkit.config import Home
 from kernelkit.errors import StoreError, TaskNotPicklableError
 
 _MAGIC = b"KKB1"
-_MARK_AGAIN_S = 3600.0
+_MARK_AGAIN_S = 1800.0  # well within the time that the engine leaves an unneeded file alone
 
 
 class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -251,7 +251,11 @@ def write_bundle(home: Home, bundle: Bundle) -> str:
 
 def is_written(home: Home, hash: str) -> bool:
     """Whether the home has this bundle; marks it as used now, so that a clean-up leaves it."""
-    path = os.path.join(home.bundles, hash)
+    return mark_used(os.path.join(home.bundles, hash))
+
+
+def mark_used(path: str) -> bool:
+    """Whether the file is there; its time of change then says that it was needed lately."""
     try:
         if time.time() - os.stat(path).st_mtime > _MARK_AGAIN_S:  # else each trigger would dirty the disk's journal
             os.utime(path)

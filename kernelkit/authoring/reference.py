@@ -15,7 +15,16 @@ from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.options import check_id
 from kernelkit.authoring.registration import tell_all
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
-from kernelkit.authoring.triggering import Order, encode_payload, items_of, numbered, send_batch, send_one
+from kernelkit.authoring.triggering import (
+    LATEST,
+    Order,
+    Pinned,
+    encode_payload,
+    items_of,
+    numbered,
+    send_batch,
+    send_one,
+)
 from kernelkit.errors import PayloadValidationError
 
 
@@ -43,27 +52,27 @@ class TaskReference:
             )
         payload = args[0] if args else kwargs or None
         caller = self._caller()
-        return send_one(caller, self.order(payload, self._options, ""))
+        return send_one(caller, self.order(payload, self._options))
 
     def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[Any]:
         """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
         caller = self._caller()
         return send_batch(
-            caller, numbered(list(items_of(items)), lambda item: self.order(item[0], self._options.merged(item[1]), ""))
+            caller, numbered(list(items_of(items)), lambda item: self.order(item[0], self._options.merged(item[1])))
         )
 
     def options(self, **options: Any) -> TaskReference:
         """The same with options for its runs: `tags`, `max_attempts`, `metadata`."""
         return TaskReference(self.id, self._options.merged(run_options(**options)))
 
-    def order(self, payload: Any, options: RunOptions, bundle: str) -> Order:
+    def order(self, payload: Any, options: RunOptions) -> Order:
         """One run of this task to ask for."""
-        return Order(self.id, encode_payload(self.id, payload, None), options, bundle, None)
+        return Order(self.id, encode_payload(self.id, payload, None), options, None)
 
-    def pin(self, caller: Caller) -> str:
-        """No bundle: the task's latest at the run's first start."""
+    def pin(self, caller: Caller) -> Pinned:
+        """Nothing: the task's latest at the run's first start."""
         tell_all(caller)
-        return ""
+        return LATEST
 
     def _caller(self) -> Caller:
         caller = callers.current()

@@ -26,6 +26,7 @@ from kernelkit.authoring.hooks import revision as hooks_revision
 from kernelkit.authoring.options import TaskOptions
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.surroundings import Surroundings, detect_owner
+from kernelkit.authoring.triggering import LATEST, Pinned
 from kernelkit.errors import KernelKitError
 from kernelkit.models.task import Owner, TaskSpec
 from kernelkit.wire.messages import Defined, DefineTask, ListTasks, TaskList
@@ -44,6 +45,7 @@ class Known:
     """What one engine was told of a task."""
 
     bundle: str
+    env_id: str
     version: str
     notice: str = ""
     hooks: HookSet = NO_HOOKS
@@ -90,19 +92,20 @@ class Registration:
         self.report = bundle.report
         return self._define(caller, bundle) if bundle.hash else None
 
-    def pin(self, caller: Caller) -> str:
-        """The bundle for a trigger: the task as it is now, which the engine knows when this returns.
+    def pin(self, caller: Caller) -> Pinned:
+        """What a trigger is pinned to: the task and its surroundings as they are now, known to the engine by then.
 
-        Inside a run it is "", the task's latest. Raises `TaskNotPicklableError` besides what `register` raises.
+        Inside a run it is nothing: the task's latest. Raises `TaskNotPicklableError` besides what `register` raises.
         """
         if caller.inside_run:
-            return ""
+            return LATEST
         bundle = self._code.at_trigger(caller.home)
         self.report = bundle.report
+        env_id = _surroundings.write(caller.home)
         known = self._known.get(caller)
-        if known is None or known.bundle != bundle.hash:
+        if known is None or (known.bundle, known.env_id) != (bundle.hash, env_id):
             known = self._define(caller, bundle)
-        return known.bundle
+        return Pinned(known.bundle, known.env_id)
 
     def forget(self, caller: Caller) -> bool:
         """Drop what was told if the engine has never heard of the id (another home, or an emptied one)."""
@@ -115,9 +118,10 @@ class Registration:
         return True
 
     def _define(self, caller: Caller, bundle: Bundle) -> Known:
-        reply = caller.call(DefineTask(self._spec(caller, bundle.hash), replace=self.options.replace))
+        spec = self._spec(caller, bundle.hash)
+        reply = caller.call(DefineTask(spec, replace=self.options.replace))
         assert isinstance(reply, Defined)
-        known = Known(bundle.hash, reply.version, reply.notice, self.hook_set())
+        known = Known(bundle.hash, spec.env_id, reply.version, reply.notice, self.hook_set())
         if reply.notice:
             logger.info(reply.notice, extra={"task_id": reply.task_id})
         self._known[caller] = known

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from kernelkit.authoring import notebook
-from kernelkit.authoring.bundle import is_by_reference, write_private
+from kernelkit.authoring.bundle import is_by_reference, mark_used, write_private
 from kernelkit.config import Home
 from kernelkit.models.environment import Environment
 from kernelkit.models.task import Owner
@@ -63,25 +63,25 @@ class Surroundings:
         self._seen: tuple[object, ...] = ()
         self._environment: Environment | None = None
         self._id = ""
-        self._written: Path | None = None
+        self._written = ""  # its file, once it is there
 
     def environment(self, home: Home) -> Environment:
         """Interpreter, working folder, `sys.path` and variables as they are now; `home` is what workers shall use."""
-        seen = (str(home.path), _cwd(), tuple(sys.path), dict(os.environ))
+        seen = (home.path, _cwd(), tuple(sys.path), _variables())
         if self._environment is None or seen != self._seen:
             self._environment = capture(home)
             self._id = self._environment.id
             self._seen = seen
-            self._written = None
+            self._written = ""
         return self._environment
 
     def write(self, home: Home) -> str:
         """The environment's id, with its file in the home; costs some 20 µs while nothing has changed."""
         environment = self.environment(home)
-        path = home.environments / f"{self._id}.json"
-        if self._written != path or not path.exists():
+        if not self._written or not mark_used(self._written):
+            path = home.environments / f"{self._id}.json"
             write_private(path, msgspec.json.encode(environment))
-            self._written = path
+            self._written = str(path)
         return self._id
 
 
@@ -143,6 +143,11 @@ def detect_owner(function: Callable[..., Any] | None = None) -> Owner:
     if script and notebook.shell() is None:
         return Owner("module", os.path.realpath(script))
     return Owner("kernel", f"pid {os.getpid()}")
+
+
+def _variables() -> Mapping[Any, Any]:  # compared only, as text or bytes
+    """A copy of the variables, only to be compared: `os.environ` decodes each one that is read from it."""
+    return dict(getattr(os.environ, "_data", os.environ))
 
 
 def _cwd() -> str:

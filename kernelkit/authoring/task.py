@@ -22,7 +22,16 @@ from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import Registration, tell_all
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
 from kernelkit.authoring.signature import Signature
-from kernelkit.authoring.triggering import Order, encode_payload, items_of, numbered, send_batch, send_one
+from kernelkit.authoring.triggering import (
+    LATEST,
+    Order,
+    Pinned,
+    encode_payload,
+    items_of,
+    numbered,
+    send_batch,
+    send_one,
+)
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
 from kernelkit.models.task import Isolation, Owner, RetryPolicy
 
@@ -164,22 +173,22 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         self._registration.register(callers.current())
         return self._registration.report
 
-    def order(self, payload: Any, options: RunOptions, bundle: str) -> Order:
+    def order(self, payload: Any, options: RunOptions) -> Order:
         """One run of this task to ask for, with its payload checked."""
-        return Order(self.id, encode_payload(self.id, payload, self.signature), options, bundle, self.signature)
+        return Order(self.id, encode_payload(self.id, payload, self.signature), options, self.signature)
 
-    def pin(self, caller: Caller) -> str:
-        """The bundle of now; the engine knows it, and all other tasks of this process, when this returns."""
-        bundle = self._registration.pin(caller)
+    def pin(self, caller: Caller) -> Pinned:
+        """The task as it is now; the engine knows it, and all other tasks of this process, when this returns."""
+        pinned = self._registration.pin(caller)
         tell_all(caller)
-        return bundle
+        return pinned
 
     def _trigger(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions) -> RunHandle[R]:
         caller = callers.current()
-        order = self.order(self.signature.bind(args, kwargs), options, "")
+        order = self.order(self.signature.bind(args, kwargs), options)
 
         def send() -> RunHandle[R]:
-            order.bundle = self.pin(caller)
+            order.pinned = self.pin(caller)
             return send_one(caller, order)
 
         return self._once_more(caller, send)
@@ -187,13 +196,13 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     def _batch_trigger(self, items: Iterable[Any], options: RunOptions) -> BatchHandle[R]:
         caller = callers.current()
         orders = numbered(
-            list(items_of(items)), lambda item: self.order(item[0], options.merged(cast(RunOptions, item[1])), "")
+            list(items_of(items)), lambda item: self.order(item[0], options.merged(cast(RunOptions, item[1])))
         )
 
         def send() -> BatchHandle[R]:
-            bundle = self.pin(caller) if orders else ""
+            pinned = self.pin(caller) if orders else LATEST
             for order in orders:
-                order.bundle = bundle
+                order.pinned = pinned
             return send_batch(caller, orders)
 
         return self._once_more(caller, send)

@@ -7,7 +7,7 @@ connection is held up and no message is larger than a frame. Either all runs of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from kernelkit import ids, jsonvalues
 from kernelkit.authoring.caller import Caller
@@ -23,19 +23,28 @@ MAX_BATCH_BYTES = 256_000_000
 PART_BYTES = 768 * 1024
 
 
+class Pinned(NamedTuple):
+    """The code and captured globals of a run, and the surroundings it is given."""
+
+    bundle: str
+    env_id: str
+
+
+LATEST = Pinned("", "")
+"""Nothing is pinned: a run takes what is the task's latest at its first start."""
+
+
 class Order:
-    """One run to ask for: which task, what payload, which options."""
+    """One run to ask for: which task, what payload, which options, and what it is pinned to."""
 
-    __slots__ = ("bundle", "options", "payload", "signature", "task_id")
+    __slots__ = ("options", "payload", "pinned", "signature", "task_id")
 
-    def __init__(
-        self, task_id: str, payload: Value, options: RunOptions, bundle: str, signature: Signature | None
-    ) -> None:
+    def __init__(self, task_id: str, payload: Value, options: RunOptions, signature: Signature | None) -> None:
         self.task_id = task_id
         self.payload = payload
         self.options = options
-        self.bundle = bundle
         self.signature = signature
+        self.pinned = LATEST
 
     def item(self, run_id: str) -> TriggerItem:
         options = self.options
@@ -43,7 +52,8 @@ class Order:
             run_id=run_id,
             task_id=self.task_id,
             payload=self.payload,
-            bundle=self.bundle,
+            bundle=self.pinned.bundle,
+            env_id=self.pinned.env_id,
             tags=options.tags,
             max_attempts=options.max_attempts,
             metadata=options.metadata,

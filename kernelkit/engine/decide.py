@@ -206,6 +206,7 @@ def _triggered(
         isolation=spec.isolation,
         payload=item.payload,
         bundle=item.bundle,
+        env_id=item.env_id,
         tags=item.tags or spec.tags,
         max_attempts=item.max_attempts,
         metadata=item.metadata,

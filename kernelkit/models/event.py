@@ -54,6 +54,7 @@ class RunTriggered(Event, frozen=True):
     max_duration: float = 0.0
     is_test: bool = False
     is_replay: bool = False
+    env_id: str = ""  # "" = that of the version it starts as
 
 
 class RunRescheduled(Event, frozen=True):

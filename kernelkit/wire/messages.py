@@ -83,6 +83,7 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     task_id: str
     payload: Value
     bundle: str = ""  # pinned code and globals; "" = the latest at the first start
+    env_id: str = ""  # with `bundle`: the surroundings of whoever pinned it; "" = those it was last defined in
     tags: tuple[str, ...] = ()
     max_attempts: int | None = None
     metadata: str = "{}"

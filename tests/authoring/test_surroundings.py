@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,13 @@ def test_a_modules_function_belongs_to_its_file() -> None:
     import kernelkit.durations
 
     assert detect_owner(kernelkit.durations.to_seconds) == Owner("module", kernelkit.durations.__file__)
+
+
+def test_an_environment_file_in_use_is_marked_so_that_a_clean_up_leaves_it(home: Home) -> None:
+    surroundings = Surroundings()
+    path = home.environments / f"{surroundings.write(home)}.json"
+    os.utime(path, (0, 0))
+
+    surroundings.write(home)
+
+    assert time.time() - path.stat().st_mtime < 60

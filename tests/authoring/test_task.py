@@ -309,3 +309,19 @@ def test_a_method_is_refused_when_it_is_reached() -> None:
 
     with pytest.raises(TaskDefinitionError, match="is a method"):
         Shop().sell  # noqa: B018
+
+
+def test_a_trigger_brings_the_surroundings_it_was_made_in(engine: FakeCaller, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Runs got the variables of whichever process had defined the task last: bundles hash alike everywhere.
+    made = make()
+    made.trigger(url="a")
+    monkeypatch.setenv("WHO", "two")
+    made.trigger(url="b")
+    batch.trigger([(made, {"url": "c"}), ("resize", {"url": "d"})])
+
+    first, second, *rest = (call for call in engine.calls if isinstance(call, Trigger))
+    (one,), (two,) = first.items, second.items
+    assert one.env_id != two.env_id
+    assert all((engine.home.environments / f"{item.env_id}.json").exists() for item in (one, two))
+    assert [spec.env_id for spec in engine.defined("resize")] == [one.env_id, two.env_id]
+    assert [item.env_id for item in rest[0].items] == [two.env_id, ""]

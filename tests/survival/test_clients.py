@@ -222,3 +222,35 @@ heard()
     listed = json.loads(project.cli("runs", "--json").stdout)
     assert ids and len(project.noted("start")) == 3
     assert {run_id for run_id in ids if run_id in json.dumps(listed)} == set(ids)
+
+
+SHARED_TASKS = """
+@kk.task
+async def who() -> str:
+    return os.environ["WHO"]
+"""
+
+ASKS_WHO = """
+os.environ["WHO"] = sys.argv[1]
+from shared_tasks import who
+say(who.trigger().result(timeout=30).output)
+heard()
+say(who.trigger().result(timeout=30).output)
+os.environ["WHO"] += ", later"
+say(who.trigger().result(timeout=30).output)
+"""
+
+
+def test_each_process_has_its_own_variables_though_they_share_a_module(project: Project) -> None:
+    # The second process's definition took the first one's runs along: bundles of module functions hash alike.
+    project.write(SHARED_TASKS, "shared_tasks.py")
+    one = project.client(ASKS_WHO, "one")
+    assert one.hear() == ["one"]
+    two = project.client(ASKS_WHO, "two")
+    assert two.hear() == ["two"]
+
+    one.tell()
+    two.tell()
+
+    assert one.hear_all() == [["one"], ["one, later"]]
+    assert two.hear_all() == [["two"], ["two, later"]]
