@@ -104,11 +104,11 @@ def test_past_attempts_say_when_where_and_how_they_ended() -> None:
 
 def test_the_keys_of_an_hour_of_progress_do_not_pile_up_but_those_of_triggers_stay() -> None:
     state = State()
-    take(state, ev.RunTriggered(T0, "run_1", "resize", "task/resize", "shared"))
-    take(state, ev.OpDone(T0, "run_1", "trigger:child:1:1"))
+    apply(state, ev.RunTriggered(T0, "run_1", "resize", "task/resize", "shared"))
+    apply(state, ev.OpDone(T0, "run_1", "trigger:child:1:1"))
 
     for number in range(10_000):
-        take(state, ev.OpDone(T0, "run_1", f"metadata::{number}:1"))
+        apply(state, ev.OpDone(T0, "run_1", f"metadata::{number}:1"))
 
     ops = state.runs["run_1"].ops
     assert len(ops) <= 2_001

@@ -178,11 +178,3 @@ def test_a_list_of_runs_counts_nobody_ahead_and_one_run_does(desk: Desk) -> None
     assert {run.queued_reason for run in page.runs} == {"queue task/resize: 1 of 1 in use"}
     (one,) = [reply.body for reply in desk.client.of(m.Reply) if isinstance(reply.body, m.RunReply)]
     assert one.run.queued_reason == "queue task/resize: 1 of 1 in use, 1 run ahead"
-
-
-def test_a_trigger_from_surroundings_without_a_file_is_refused(desk: Desk) -> None:
-    desk.ask(m.Trigger((item("run_1", bundle="resize-code", env_id="gone"),)))
-
-    (refused,) = desk.client.of(m.Refused)
-    assert "gone.json" in refused.error["message"]
-    assert triggers(desk) == 0
