@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 import msgspec
@@ -144,14 +144,19 @@ def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent
         raise InvalidOptionError(f"A batch has at most {MAX_BATCH:,} items; this one has {len(command.items):,}.")
     items = {item.run_id: item for item in command.items}.values()  # an id makes one run, also within a batch
     fresh = [item for item in items if item.run_id not in state.runs and item.run_id not in command.known]
-    events: list[ev.AnyEvent] = [_triggered(state, item, now, batch_id=command.batch_id or None) for item in fresh]
-    return [*_queue_limits(state, fresh, now), *events]
+    made = _queues_made(fresh)
+    batch_id = command.batch_id or None
+    events: list[ev.AnyEvent] = [_triggered(state, item, now, batch_id=batch_id, made=made) for item in fresh]
+    return [*_queue_limits(state, made, now), *events]
 
 
-def _queue_limits(state: State, items: Iterable[TriggerItem], now: int) -> Iterator[ev.AnyEvent]:
-    """Queues that the items create or change, each once."""
-    wanted = {item.queue: item.queue_limit for item in items if item.queue and item.queue_limit is not None}
-    for queue, limit in wanted.items():
+def _queues_made(items: Iterable[TriggerItem]) -> dict[str, int]:
+    """Queues that the items create or change, each once, and their limits."""
+    return {item.queue: item.queue_limit for item in items if item.queue and item.queue_limit is not None}
+
+
+def _queue_limits(state: State, made: Mapping[str, int], now: int) -> Iterator[ev.AnyEvent]:
+    for queue, limit in made.items():
         if state.limits.get(queue) != limit:
             yield ev.QueueLimited(now, queue, limit)
 
@@ -170,17 +175,25 @@ def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now:
     parent = run_of(state, command)
     if body.op in parent.ops:
         return ()
-    events: list[ev.AnyEvent] = list(_queue_limits(state, body.items, now))
+    made = _queues_made(body.items)
+    events: list[ev.AnyEvent] = list(_queue_limits(state, made, now))
     for item in body.items:
-        events.append(_triggered(state, item, now, batch_id=body.batch_id or None, parent=parent))
+        events.append(_triggered(state, item, now, batch_id=body.batch_id or None, parent=parent, made=made))
         if parent.status in FINAL:  # its code has not stopped yet: what it still starts ends with it
-            events.append(ev.RunCanceled(now, item.run_id, _with_parent(parent.id)))
+            how = "took longer than it may" if parent.status is RunStatus.TIMED_OUT else "was canceled"
+            events.append(ev.RunCanceled(now, item.run_id, _with_parent(parent.id, how)))
     events.append(ev.OpDone(now, parent.id, body.op))
     return events
 
 
 def _triggered(
-    state: State, item: TriggerItem, now: int, *, batch_id: str | None, parent: LiveRun | None = None
+    state: State,
+    item: TriggerItem,
+    now: int,
+    *,
+    batch_id: str | None,
+    parent: LiveRun | None = None,
+    made: Mapping[str, int],
 ) -> ev.RunTriggered:
     version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
     if version is None:
@@ -202,7 +215,7 @@ def _triggered(
         at=now,
         run_id=item.run_id,
         task_id=item.task_id,
-        queue=_queue(state, item, spec),
+        queue=_queue(state, item, spec, made),
         isolation=spec.isolation,
         payload=item.payload,
         bundle=item.bundle,
@@ -224,9 +237,9 @@ def _triggered(
     )
 
 
-def _queue(state: State, item: TriggerItem, spec: TaskSpec) -> str:
-    """The queue of a new run; one that nobody has named before is refused, as an unknown task is."""
-    if not item.queue or item.queue_limit is not None:
+def _queue(state: State, item: TriggerItem, spec: TaskSpec, made: Mapping[str, int]) -> str:
+    """The queue of a new run; one that nobody has made, nor makes here, is refused, as an unknown task is."""
+    if not item.queue or item.queue in made:
         return item.queue or spec.queue_name
     known = {version.spec.queue_name for version in state.tasks.values()} | state.limits.keys()
     if item.queue in known:
@@ -270,8 +283,8 @@ def _cancel(state: State, run_id: str, reason: str, now: int) -> Iterator[ev.Any
         yield from _cancel(state, child, _with_parent(run_id), now)
 
 
-def _with_parent(run_id: str) -> str:
-    return f"Parent {run_id} was canceled"
+def _with_parent(run_id: str, how: str = "was canceled") -> str:
+    return f"Parent {run_id} {how}"
 
 
 # ---- time --------------------------------------------------------------------------------------------------------
@@ -290,13 +303,21 @@ def next_due(state: State) -> int | None:
 
 def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:
     seen: set[str] = set()
-    for at, run_id in sorted(state.due):
-        if at > now:
-            return
+    for at, run_id in sorted(_over(state.due, now)):
         run = state.runs.get(run_id)
         if run is not None and run.timer == at and run_id not in seen:
             seen.add(run_id)
             yield _rung(run, now)
+
+
+def _over(timers: list[tuple[int, str]], now: int) -> Iterator[tuple[int, str]]:
+    """Those of a heap whose moment has come: what lies below one that has not come has not come either."""
+    places = [0]
+    while places:
+        place = places.pop()
+        if place < len(timers) and timers[place][0] <= now:
+            yield timers[place]
+            places += (2 * place + 1, 2 * place + 2)
 
 
 def _rung(run: LiveRun, now: int) -> ev.AnyEvent:

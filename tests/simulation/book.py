@@ -12,16 +12,28 @@ from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL, RunStatus
 
 
+def micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
 @dataclass(slots=True)
 class Entry:
     """One run as the log tells it."""
 
     id: str
     queue: str
+    key: str
     isolation: str
-    order: int
     parent: str | None
     status: RunStatus = RunStatus.QUEUED
+    order: tuple[int, int] = (0, 0)  # place in its lane, once it stands there
+    priority: float = 0.0
+    delay_until: int = 0
+    ttl: float = 0.0
+    max_duration: float = 0.0
+    is_test: bool = False
+    queued_at: int = 0
+    began_at: int = 0  # of the live attempt
     fence: str = ""
     worker: str = ""
     locked: tuple[str, str, str] | None = None  # version, bundle and environment of its first dispatch
@@ -43,6 +55,32 @@ class Entry:
         return bool(self.fence) or self.kept
 
     @property
+    def slots(self) -> tuple[str, str]:
+        """A queue has a copy for each concurrency key."""
+        return self.queue, self.key
+
+    @property
+    def lane(self) -> tuple[str, str, str]:
+        return self.queue, self.key, self.isolation
+
+    @property
+    def timed_out(self) -> bool:
+        return self.status is RunStatus.TIMED_OUT
+
+    @property
+    def moment(self) -> int:
+        """When time alone will change something about it; 0 = never."""
+        if self.status is RunStatus.DELAYED:
+            return self.delay_until
+        if self.retry_at:
+            return self.retry_at
+        if self.status is RunStatus.QUEUED and self.ttl and self.locked is None:
+            return self.queued_at + micros(self.ttl)
+        if self.status is RunStatus.EXECUTING and self.fence and self.max_duration:
+            return self.began_at + micros(self.max_duration)
+        return 0
+
+    @property
     def is_ready(self) -> bool:
         return self.status is RunStatus.QUEUED and not self.retry_at
 
@@ -59,6 +97,7 @@ class Book:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.clock = 0  # the latest moment of any event
         self.runs: dict[str, Entry] = {}
         self.live: dict[str, Entry] = {}
         self.workers: dict[str, WorkerEntry] = {}
@@ -68,9 +107,18 @@ class Book:
     def holders(self) -> list[Entry]:
         return [entry for entry in self.live.values() if entry.holds]
 
+    def ready(self) -> list[Entry]:
+        return [entry for entry in self.live.values() if entry.is_ready]
+
+    def is_full(self, slots: tuple[str, str]) -> bool:
+        """Whether all slots of a queue, or of its copy for one key, are in use."""
+        limit = self.limits.get(slots[0])
+        return limit is not None and sum(1 for entry in self.holders() if entry.slots == slots) >= limit
+
     def write(self, event: ev.AnyEvent) -> None:
         """Tell of one more event; the laws have passed it."""
         self.seq += 1
+        self.clock = max(self.clock, event.at)
         match event:
             case ev.TaskDefined():
                 spec = event.version.spec
@@ -78,10 +126,28 @@ class Book:
                     self.limits[spec.queue_name] = spec.concurrency_limit
                 elif not spec.queue:
                     self.limits.pop(spec.queue_name, None)
+            case ev.QueueLimited():
+                self.limits.pop(event.queue, None)
+                if event.limit is not None:
+                    self.limits[event.queue] = event.limit
             case ev.RunTriggered():
                 entry = Entry(
-                    event.run_id, event.queue, event.isolation, self.seq, event.parent_id, metadata=event.metadata
+                    event.run_id,
+                    event.queue,
+                    event.concurrency_key,
+                    event.isolation,
+                    event.parent_id,
+                    priority=event.priority,
+                    delay_until=event.delay_until,
+                    ttl=event.ttl,
+                    max_duration=event.max_duration,
+                    is_test=event.is_test,
+                    metadata=event.metadata,
                 )
+                if event.delay_until:
+                    entry.status = RunStatus.DELAYED
+                else:
+                    self._stand_in_line(entry, event.at)
                 self.runs[entry.id] = self.live[entry.id] = entry
                 if event.parent_id in self.runs:
                     self.runs[event.parent_id].children.add(entry.id)
@@ -91,23 +157,28 @@ class Book:
                 self.workers[event.worker_id].retired = True
             case ev.WorkerGone():
                 del self.workers[event.worker_id]
-            case ev.WorkerRunning() | ev.BundleCaptured() | ev.TagsAdded():
+            case ev.WorkerRunning() | ev.TagsAdded():
                 pass
             case _:
                 self._write_of(self.runs[event.run_id], event)
 
     def _write_of(self, entry: Entry, event: ev.AnyEvent) -> None:
         match event:
+            case ev.RunRescheduled():
+                entry.delay_until = event.delay_until
+            case ev.DelayOver():
+                entry.status = RunStatus.QUEUED
+                self._stand_in_line(entry, event.at)
             case ev.RunDispatched():
                 entry.status, entry.fence, entry.worker = RunStatus.DEQUEUED, event.fence, event.worker_id
                 entry.locked = (event.version, event.bundle, event.env_id)
-                entry.max_attempts, entry.kept = event.max_attempts, False
+                entry.max_attempts, entry.kept, entry.began_at = event.max_attempts, False, 0
                 self.fences.add(event.fence)
             case ev.DispatchUndone():
                 entry.status, entry.fence = RunStatus.QUEUED, ""
                 entry.unbegun += event.blames_worker
             case ev.AttemptStarted():
-                entry.unbegun = 0
+                entry.unbegun, entry.began_at = 0, event.started_at
                 if not entry.canceled:
                     entry.status = RunStatus.EXECUTING
             case ev.AttemptFailed():
@@ -123,6 +194,8 @@ class Book:
                 entry.status, entry.canceled, entry.retry_at, entry.kept = RunStatus.CANCELED, True, 0, False
                 if not entry.fence:
                     self._end(entry)
+            case ev.RunTimedOut():
+                entry.status = RunStatus.TIMED_OUT
             case ev.AttemptStopped():
                 entry.fence = ""
                 self._end(entry)
@@ -133,6 +206,10 @@ class Book:
                 entry.metadata = event.metadata
             case _:
                 raise AssertionError(f"the book knows nothing of {event}")
+
+    def _stand_in_line(self, entry: Entry, at: int) -> None:
+        entry.queued_at = at
+        entry.order = (self.clock - micros(entry.priority), self.seq)
 
     def _end(self, entry: Entry) -> None:
         assert entry.status in FINAL

@@ -7,8 +7,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from kernelkit.engine import commands as c
+from kernelkit.models.run import RunStatus
 from kernelkit.models.value import NULL
 from kernelkit.wire.messages import TriggerItem
+from tests.simulation.book import micros
 from tests.simulation.specs import OWNERS, TASKS, random_spec, recaptured
 
 if TYPE_CHECKING:
@@ -76,6 +78,14 @@ class Client:
         if not self.world.host.try_take(request, answered):
             self.unanswered.remove(request)
 
+    def reschedule(self) -> None:
+        """Mostly of a run that is delayed; the others are refused."""
+        world, random = self.world, self._random
+        delayed = [run.id for run in world.host.state.runs.values() if run.status is RunStatus.DELAYED]
+        pool = delayed if delayed and random.random() < 0.85 else list(world.book.runs)
+        delay_s, delay_until = random_delay(world)
+        self.world.host.try_take(c.RescheduleRun(random.choice(pool) if pool else "run_unknown", delay_s, delay_until))
+
     def cancel(self) -> None:
         host, random = self.world.host, self._random
         parents = [run_id for run_id in host.state.by_parent if run_id in host.state.runs]
@@ -93,11 +103,40 @@ def random_item(world: World) -> TriggerItem:
     known = world.host.state.tasks
     task_id = random.choice(sorted(known)) if known and random.random() < 0.97 else random.choice((*TASKS, "nothing"))
     pinned = task_id in known and random.random() < 0.5
-    return TriggerItem(
+    queue, queue_limit = random_queue(random)
+    delay_s, delay_until = random_delay(world) if random.random() < 0.15 else (0.0, 0)
+    item = TriggerItem(
         run_id=world.new_id("run"),
         task_id=task_id,
         payload=NULL,
         bundle=known[task_id].spec.bundle if pinned else "",
         tags=tuple(random.sample(("red", "green", "blue"), random.randrange(3))),
         max_attempts=random.choice((None, None, None, 1, 2)),
+        queue=queue,
+        queue_limit=queue_limit,
+        concurrency_key=random.choice(("", "", "ann", "bob")),
+        priority=random.choice((0.0, 0.0, 0.0, 3.0, 60.0, -2.0)),
+        delay_s=delay_s,
+        delay_until=delay_until,
+        ttl=random.choice((None, None, None, 0.0, 4.0, 30.0)),
+        max_duration=random.choice((None, None, None, 0.0, 2.0, 15.0)),
+        is_test=random.random() < 0.1,
     )
+    world.asked[item.run_id] = item
+    return item
+
+
+def random_queue(random: Random) -> tuple[str, int | None]:
+    """Mostly the task's own; else one by its name, which there may not be, or one that is made or changed by it."""
+    if random.random() < 0.8:
+        return "", None
+    limited = random.random() < 0.4
+    return random.choice(("images", "letters", "urgent", "task/sum")), random.randint(1, 3) if limited else None
+
+
+def random_delay(world: World) -> tuple[float, int]:
+    """Seconds, or a moment, which may be over."""
+    seconds: float = world.random.choice((-1.0, 0.5, 2.0, 10.0, 60.0))
+    if seconds > 0 and world.random.random() < 0.6:
+        return seconds, 0
+    return 0.0, world.now + micros(seconds)

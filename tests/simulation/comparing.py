@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernelkit.engine.state import State
+from kernelkit.engine.state import Order, State
 
 
 def fields_of(state: State) -> dict[str, object]:
     """What is written down of a state."""
     return {
         "seq": state.seq,
+        "clock": state.clock,
         "runs": state.runs,
         "tasks": state.tasks,
         "bundles": state.bundles,
@@ -22,7 +23,7 @@ def fields_of(state: State) -> dict[str, object]:
 
 def indexes_of(state: State) -> dict[str, object]:
     """The indexes of a state without entries that `head` and `next_due` would drop when they meet them."""
-    lanes: dict[object, list[tuple[int, str]]] = {}
+    lanes: dict[object, list[tuple[Order, str]]] = {}
     for lane, heap in state.lanes.items():
         ready = {
             (order, run_id)
@@ -39,7 +40,7 @@ def indexes_of(state: State) -> dict[str, object]:
         "by_env": state.by_env,
         "lanes": lanes,
         "kept": set(state.kept),
-        "due": {(at, i) for at, i in state.due if i in state.runs and state.runs[i].retry_at == at},
+        "due": {(at, i) for at, i in state.due if i in state.runs and state.runs[i].timer == at},
     }
 
 

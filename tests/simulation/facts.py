@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from kernelkit.engine import commands as c
+from kernelkit.models import event as ev
+from kernelkit.models.run import RunStatus
+from tests.simulation.book import Book
 
 
 @dataclass
@@ -23,6 +27,25 @@ class Facts:
 
     def note(self, what: str) -> None:
         self.counts[what] += 1
+
+
+def worth_noting(event: ev.AnyEvent, book: Book, outcomes: dict[str, str]) -> Iterator[str]:
+    """What an event shows beside its kind, by the book before the event is written in it."""
+    match event:
+        case ev.AttemptFailed(keeps_slot=True):
+            yield "kept slot"
+        case ev.RunFinished(status=RunStatus.EXPIRED):
+            yield "expired"
+        case ev.AttemptStopped() if book.runs[event.run_id].timed_out:
+            yield f"timed-out body {outcomes.get(event.fence, 'never began')}"
+        case ev.RunTriggered() if event.delay_until and event.delay_until <= event.at:
+            yield "delay until a moment that is over"
+        case ev.RunDispatched():
+            entry = book.runs[event.run_id]
+            if any(other.lane == entry.lane and other.queued_at < entry.queued_at for other in book.ready()):
+                yield "a later one went first"
+        case _:
+            pass
 
 
 @dataclass

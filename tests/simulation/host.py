@@ -18,7 +18,8 @@ from kernelkit.models import event as ev
 from kernelkit.models.task import Isolation
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
-from tests.simulation.laws import STEP_LAWS, BrokenLaw, cancels_reach_the_children
+from tests.simulation.laws import BrokenLaw
+from tests.simulation.standing_laws import STEP_LAWS, cancels_reach_the_children
 from tests.simulation.worker import Pipe, SimWorker
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ class Host:
                 0,
             )
             self.after.append(lambda: self._start(event.worker_id, event.env_id, start))
-        elif isinstance(event, ev.RunCanceled) and run is not None and run.fence:
-            stop = m.StopAttempt(run.id, run.fence, event.reason)
+        elif isinstance(event, ev.RunCanceled | ev.RunTimedOut) and run is not None and run.fence:
+            stop = m.StopAttempt(run.id, run.fence, run.stop_reason or "")
             self.after.append(lambda: self._stop(run.worker_id, stop))
 
     # ---- fleet ---------------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class Host:
         run = self.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
             return
-        if run.canceled_reason is not None:
+        if run.stop_reason is not None:
             self.world.facts.note("canceled before it was sent")
             self.try_take(c.TakeReport(run.id, run.fence, m.Stopped(self.world.now)))
             return
@@ -160,8 +161,8 @@ class Host:
             run = self.state.runs.get(run_id)
             if run is None or run.fence != fence:
                 pipe.to_worker.append(m.StopAttempt(run_id, fence, "another attempt took its place"))
-            elif run.canceled_reason is not None:
-                pipe.to_worker.append(m.StopAttempt(run_id, fence, run.canceled_reason))
+            elif run.stop_reason is not None:
+                pipe.to_worker.append(m.StopAttempt(run_id, fence, run.stop_reason))
         for run_id in sorted(self.state.by_worker.get(worker.id, ())):
             fence = self.state.runs[run_id].fence
             if held.get(run_id) != fence and run_id not in link.waiting:

@@ -1,7 +1,7 @@
-"""What must hold in every history, each law a function with a sentence.
+"""What must hold of every event in every history, each law a function with a sentence.
 
-Laws of events see the book *before* the event is written in it, so that they judge the decision by what was known when
-it was taken; laws of the state look at the engine's memory after a step; laws of the end look at the quieted world.
+These laws see the book *before* the event is written in it, so that they judge the decision by what was known when it
+was taken. What must hold between events is in `standing_laws.py`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernelkit.engine import commands as c
-from kernelkit.engine.decide import next_due
-from kernelkit.engine.placement import queued_reason
-from kernelkit.engine.state import LiveRun, State
 from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus
 from kernelkit.rules.lifecycle import allows
 from kernelkit.wire import messages as m
-from tests.simulation.comparing import difference, fields_of, indexes_of
+from tests.simulation.book import micros
 
 if TYPE_CHECKING:
     from tests.simulation.book import Entry
@@ -64,6 +61,12 @@ def moves_follow_the_lifecycle(world: World, event: Any) -> None:
             after = RunStatus.CANCELED
         case ev.RunFinished():
             after = event.status
+        case ev.RunTimedOut():
+            after = RunStatus.TIMED_OUT
+        case ev.AttemptFailed(keeps_slot=True):
+            after = RunStatus.EXECUTING
+        case ev.RunRescheduled():
+            after = RunStatus.DELAYED
         case _:
             after = RunStatus.QUEUED
     if not allows(before, after):
@@ -85,10 +88,29 @@ def a_run_id_is_used_once(world: World, event: ev.RunTriggered) -> None:
         broken(a_run_id_is_used_once, event)
 
 
-def a_canceled_run_has_no_new_children(world: World, event: ev.RunTriggered) -> None:
-    """A child that a canceled run still triggers is canceled in the same step (checked after it)."""
+def runs_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
+    """A run has the options of its trigger, else those of its task; a test's children are tests."""
+    asked, state = world.asked[event.run_id], world.host.state
+    spec = (state.bundles[asked.bundle] if asked.bundle else state.tasks[asked.task_id]).spec
     parent = world.book.runs.get(event.parent_id or "")
-    if parent is not None and parent.canceled:
+    expected = (
+        asked.queue or spec.queue_name,
+        asked.concurrency_key,
+        asked.priority,
+        asked.delay_until or (event.at + micros(asked.delay_s) if asked.delay_s else 0),
+        spec.ttl if asked.ttl is None else asked.ttl,
+        spec.max_duration if asked.max_duration is None else asked.max_duration,
+        asked.is_test or (parent is not None and parent.is_test),
+    )
+    got = (event.queue, event.concurrency_key, event.priority, event.delay_until, event.ttl, event.max_duration)
+    if (*got, event.is_test) != expected:
+        broken(runs_are_what_was_asked_for, f"{event} for {asked}")
+
+
+def a_stopping_run_has_no_new_children(world: World, event: ev.RunTriggered) -> None:
+    """A child that a canceled or timed-out run still triggers is canceled in the same step (checked after it)."""
+    parent = world.book.runs.get(event.parent_id or "")
+    if parent is not None and (parent.canceled or parent.timed_out):
         world.must_be_canceled.add(event.run_id)
 
 
@@ -97,6 +119,48 @@ def an_op_key_acts_once(world: World, event: ev.OpDone) -> None:
     entry = _entry(world, event)
     if (entry.fence, event.op) in entry.ops:
         broken(an_op_key_acts_once, event)
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def delays_are_waited_out(world: World, event: ev.DelayOver) -> None:
+    """A delayed run enters its queue at its moment, not before."""
+    entry = _entry(world, event)
+    if entry.status is not RunStatus.DELAYED or event.at < entry.delay_until:
+        broken(delays_are_waited_out, f"{event} while {entry}")
+
+
+def only_delayed_runs_are_rescheduled(world: World, event: ev.RunRescheduled) -> None:
+    """A run gets another moment only while it waits for one, and the one that was asked for."""
+    entry, command = _entry(world, event), world.host.command
+    assert isinstance(command, c.RescheduleRun)
+    moment = command.delay_until or event.at + micros(command.delay_s)
+    if entry.status is not RunStatus.DELAYED or event.delay_until != moment:
+        broken(only_delayed_runs_are_rescheduled, f"{event} while {entry}")
+
+
+def runs_expire_in_their_queue(world: World, event: ev.RunFinished) -> None:
+    """A run expires when its time to live in the queue is over, and only if it was never dispatched."""
+    entry = _entry(world, event)
+    if event.status is not RunStatus.EXPIRED:
+        return
+    never_dispatched = entry.locked is None and entry.status is RunStatus.QUEUED
+    if not never_dispatched or not entry.ttl or event.at < entry.queued_at + micros(entry.ttl):
+        broken(runs_expire_in_their_queue, f"{event} while {entry}")
+
+
+def attempts_time_out_at_their_moment(world: World, event: ev.RunTimedOut) -> None:
+    """An attempt times out once it has run as long as it may, counted from its own start."""
+    entry = _entry(world, event)
+    if not entry.max_duration or not entry.began_at or event.at < entry.began_at + micros(entry.max_duration):
+        broken(attempts_time_out_at_their_moment, f"{event} while {entry}")
+
+
+def a_timed_out_run_is_never_retried(world: World, event: Any) -> None:
+    """No attempt follows one that timed out, however that one ends."""
+    if _entry(world, event).timed_out:
+        broken(a_timed_out_run_is_never_retried, event)
 
 
 # ---- dispatch --------------------------------------------------------------------------------------------------------
@@ -127,12 +191,10 @@ def retries_wait_for_their_moment(world: World, event: ev.RunDispatched | ev.Ret
 
 
 def queues_keep_their_limits(world: World, event: ev.RunDispatched) -> None:
-    """No run starts in a queue whose slots are all in use."""
+    """No run starts in a queue, or in its copy for a concurrency key, whose slots are all in use."""
     entry = _entry(world, event)
-    limit = world.book.limits.get(entry.queue)
-    used = sum(1 for other in world.book.holders() if other.queue == entry.queue)
-    if not entry.kept and limit is not None and used >= limit:
-        broken(queues_keep_their_limits, f"{used} of {limit} in {entry.queue}, and {event}")
+    if not entry.kept and world.book.is_full(entry.slots):
+        broken(queues_keep_their_limits, f"{entry.slots} is full, and {event}")
 
 
 def the_project_keeps_its_limits(world: World, event: ev.RunDispatched) -> None:
@@ -148,15 +210,15 @@ def the_project_keeps_its_limits(world: World, event: ev.RunDispatched) -> None:
         broken(the_project_keeps_its_limits, f"{exclusive} exclusive holders, and {event}")
 
 
-def lanes_are_first_in_first_out(world: World, event: ev.RunDispatched) -> None:
-    """Of the runs of one queue that need one kind of worker, the oldest starts first."""
+def lanes_go_by_their_order(world: World, event: ev.RunDispatched) -> None:
+    """Of the runs of one queue and key that need one kind of worker, the one starts first that came first, priority
+    counted as time."""
     entry = _entry(world, event)
     if entry.kept:
         return
-    for other in world.book.live.values():
-        same = other.queue == entry.queue and other.isolation == entry.isolation
-        if same and other.is_ready and not other.kept and other.order < entry.order:
-            broken(lanes_are_first_in_first_out, f"{event} before {other}")
+    for other in world.book.ready():
+        if other.lane == entry.lane and other.order < entry.order:
+            broken(lanes_go_by_their_order, f"{event} before {other}")
 
 
 def workers_are_what_attempts_need(world: World, event: ev.RunDispatched) -> None:
@@ -207,6 +269,8 @@ def runs_fail_when_their_attempts_are_spent(world: World, event: ev.RunFinished 
             never_again = worker.out_of_memory
         case _:
             never_again = False
+    if isinstance(event, ev.RunFinished) and event.status is RunStatus.EXPIRED:
+        return
     spent = never_again or entry.ended_attempts + 1 >= entry.max_attempts
     if isinstance(event, ev.AttemptFailed):
         if spent:
@@ -226,24 +290,28 @@ def metadata_counts_every_op(world: World, event: Any) -> None:
 
 
 EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
-    ev.RunTriggered: (a_run_id_is_used_once, a_canceled_run_has_no_new_children),
+    ev.RunTriggered: (a_run_id_is_used_once, runs_are_what_was_asked_for, a_stopping_run_has_no_new_children),
+    ev.RunRescheduled: (terminal_is_final, only_delayed_runs_are_rescheduled, moves_follow_the_lifecycle),
+    ev.DelayOver: (terminal_is_final, delays_are_waited_out, moves_follow_the_lifecycle),
     ev.OpDone: (terminal_is_final, an_op_key_acts_once),
     ev.MetadataChanged: (terminal_is_final,),
     ev.TagsAdded: (terminal_is_final,),
     ev.RunDispatched: (
         terminal_is_final,
+        a_timed_out_run_is_never_retried,
         moves_follow_the_lifecycle,
         nothing_is_dispatched_twice,
         attempts_are_counted,
         retries_wait_for_their_moment,
         queues_keep_their_limits,
         the_project_keeps_its_limits,
-        lanes_are_first_in_first_out,
+        lanes_go_by_their_order,
         workers_are_what_attempts_need,
         retries_keep_their_version,
     ),
     ev.DispatchUndone: (
         terminal_is_final,
+        a_timed_out_run_is_never_retried,
         moves_follow_the_lifecycle,
         news_come_under_the_current_fence,
         slots_return_when_code_has_stopped,
@@ -251,6 +319,8 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
     ev.AttemptStarted: (terminal_is_final, news_come_under_the_current_fence),
     ev.AttemptFailed: (
         terminal_is_final,
+        a_timed_out_run_is_never_retried,
+        moves_follow_the_lifecycle,
         news_come_under_the_current_fence,
         slots_return_when_code_has_stopped,
         runs_fail_when_their_attempts_are_spent,
@@ -261,10 +331,18 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         moves_follow_the_lifecycle,
         slots_return_when_code_has_stopped,
         the_winner_is_the_current_attempt,
+        runs_expire_in_their_queue,
         runs_fail_when_their_attempts_are_spent,
         metadata_counts_every_op,
     ),
     ev.RunCanceled: (terminal_is_final, moves_follow_the_lifecycle, metadata_counts_every_op),
+    ev.RunTimedOut: (
+        terminal_is_final,
+        news_come_under_the_current_fence,
+        moves_follow_the_lifecycle,
+        attempts_time_out_at_their_moment,
+        metadata_counts_every_op,
+    ),
     ev.AttemptStopped: (
         terminal_is_final,
         news_come_under_the_current_fence,
@@ -272,120 +350,3 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         metadata_counts_every_op,
     ),
 }
-
-
-# ---- after every step ------------------------------------------------------------------------------------------------
-
-
-def cancels_reach_the_children(world: World) -> None:
-    """When a run is canceled, so is every live run below it, in the same step."""
-    for run_id in world.must_be_canceled:
-        if not world.book.runs[run_id].ended and not world.book.runs[run_id].canceled:
-            broken(cancels_reach_the_children, f"{run_id} goes on")
-    world.must_be_canceled.clear()
-
-
-def no_run_that_could_start_is_left_standing(world: World, state: State) -> None:
-    """After a step every queued run waits for something that it can name."""
-    heads: dict[tuple[str, str], LiveRun] = {}
-    for run in state.runs.values():
-        if run.is_ready:
-            first = heads.setdefault((run.queue, run.isolation), run)
-            if run.order < first.order:
-                heads[run.queue, run.isolation] = run
-    for run in heads.values():
-        reason = queued_reason(state, run, world.capacity)
-        if not reason or reason == "about to start":
-            broken(no_run_that_could_start_is_left_standing, f"{run.id} says {reason!r}")
-
-
-def timers_are_set(world: World, state: State) -> None:
-    """The next timer is the earliest retry of all."""
-    moments = [run.retry_at for run in state.runs.values() if run.retry_at]
-    if next_due(state) != (min(moments) if moments else None):
-        broken(timers_are_set, f"{next_due(state)} of {sorted(moments)}")
-
-
-def slots_are_held_by_who_holds_them(world: World, state: State) -> None:
-    """The holders of slots are the runs with a live attempt or a kept slot, and no others."""
-    expected = {entry.id for entry in world.book.holders()}
-    if state.holders != expected:
-        broken(slots_are_held_by_who_holds_them, f"{state.holders} is not {expected}")
-
-
-STEP_LAWS: tuple[Callable[[World, State], None], ...] = (
-    slots_are_held_by_who_holds_them,
-    timers_are_set,
-    no_run_that_could_start_is_left_standing,
-)
-
-
-# ---- now and then, after a crash, and at the end ---------------------------------------------------------------------
-
-
-def snapshots_lose_nothing(world: World, state: State) -> None:
-    """A state that was written down and read again is equal, down to its indexes."""
-    again = State.load(state.dump())
-    if fields_of(again) != fields_of(state):
-        broken(snapshots_lose_nothing, difference(fields_of(state), fields_of(again)))
-    if indexes_of(again) != indexes_of(state):
-        broken(snapshots_lose_nothing, difference(indexes_of(state), indexes_of(again)))
-
-
-def queued_runs_say_why(world: World, state: State) -> None:
-    """Every queued run has a reason, and the number of runs it names as ahead of it is right."""
-    waiting = [entry for entry in world.book.live.values() if entry.status is RunStatus.QUEUED]
-    for entry in waiting:
-        reason = queued_reason(state, state.runs[entry.id], world.capacity) or ""
-        lane = (entry.queue, entry.isolation)
-        ahead = sum(
-            1
-            for other in waiting
-            if other.is_ready and (other.queue, other.isolation) == lane and other.order < entry.order
-        )
-        said = f", {ahead} {'run' if ahead == 1 else 'runs'} ahead" if ahead else " in use"
-        if not reason or (entry.is_ready and not reason.endswith((said, said.replace("in use", "executing")))):
-            broken(queued_runs_say_why, f"{entry.id} says {reason!r}, {ahead} are ahead")
-
-
-def the_book_agrees(world: World, state: State) -> None:
-    """The engine's memory says of every run what the log says."""
-    book = world.book
-    told = {
-        entry.id: (entry.status, entry.fence, entry.holds, entry.retry_at, entry.metadata)
-        for entry in book.live.values()
-    }
-    known = {run.id: (run.status, run.fence, run.holds_slot, run.retry_at, run.metadata) for run in state.runs.values()}
-    if told != known:
-        broken(the_book_agrees, difference(told, known))
-
-
-def the_log_folds_to_the_state(world: World, state: State) -> None:
-    """The log from its first event on, folded anew, gives the state."""
-    again = world.disk.refold()
-    if fields_of(again) != fields_of(state):
-        broken(the_log_folds_to_the_state, difference(fields_of(state), fields_of(again)))
-
-
-NOW_AND_THEN: tuple[Callable[[World, State], None], ...] = (
-    snapshots_lose_nothing,
-    queued_runs_say_why,
-    the_book_agrees,
-)
-
-
-def the_quiet_world_is_empty(world: World, state: State) -> None:
-    """When the world has quieted no run is stuck and no slot is held."""
-    if state.runs or state.holders or state.by_worker or state.kept:
-        broken(the_quiet_world_is_empty, f"{list(state.runs.values())[:3]}, holders {state.holders}")
-
-
-def acknowledged_runs_end_once(world: World, state: State) -> None:
-    """Every acknowledged run ends exactly once."""
-    for run_id in world.acknowledged:
-        entry = world.book.runs.get(run_id)
-        if entry is None or entry.ends != 1:
-            broken(acknowledged_runs_end_once, f"{run_id}: {entry}")
-
-
-AT_THE_END = (the_quiet_world_is_empty, acknowledged_runs_end_once, the_log_folds_to_the_state, *NOW_AND_THEN)

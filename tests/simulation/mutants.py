@@ -1,7 +1,7 @@
 """Engines with one mistake each, to show that the laws would see it.
 
 A mutant replaces one function of the engine through pytest's `monkeypatch`; its docstring is the mistake. `MUTANTS`
-names the laws that may be the first to catch it.
+names the laws that may be the first to catch it. More of them, about options of a trigger, are in `option_mutants.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Mutant:
         return self.make.__name__
 
 
-def _handle(patch: Patch, kind: type[ev.Event], handler: Handler) -> None:
+def handle(patch: Patch, kind: type[ev.Event], handler: Handler) -> None:
+    """Have events of that kind change the state so."""
     patch.setitem(applying._HANDLERS, kind, handler)
 
 
@@ -64,7 +65,7 @@ def leaked_slot(patch: Patch) -> None:
         state.forget(run)
         return run
 
-    _handle(patch, ev.RunFinished, finished)
+    handle(patch, ev.RunFinished, finished)
 
 
 def lost_timer(patch: Patch) -> None:
@@ -77,7 +78,7 @@ def lost_timer(patch: Patch) -> None:
         heapq.heapify(state.due)
         return run
 
-    _handle(patch, ev.AttemptFailed, failed)
+    handle(patch, ev.AttemptFailed, failed)
 
 
 def double_wake(patch: Patch) -> None:
@@ -107,8 +108,9 @@ def forgotten_run_ids(patch: Patch) -> None:
     """A trigger that is sent again makes its runs again."""
 
     def trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
+        made = decide._queues_made(command.items)
         return [
-            decide._triggered(state, item, now, batch_id=command.batch_id or None)
+            decide._triggered(state, item, now, batch_id=command.batch_id or None, made=made)
             for item in command.items
             if item.run_id not in command.known
         ]
@@ -142,9 +144,9 @@ def queue_limit_off_by_one(patch: Patch) -> None:
     """A queue is full one run too late."""
 
     def is_held(state: State, lane: Lane, capacity: c.Capacity) -> bool:
-        queue, isolation = lane
-        limit = state.limits.get(queue)
-        if limit is not None and state.holding(queue) > limit:
+        slots, isolation = lane
+        limit = state.limit_of(slots)
+        if limit is not None and state.holding(slots) > limit:
             return True
         return isolation == "process" and state.executing_exclusive() >= capacity.exclusive
 
@@ -180,7 +182,7 @@ def retired_worker_used(patch: Patch) -> None:
     def retired(state: State, event: ev.WorkerRetired) -> None:
         assert event.worker_id in state.workers
 
-    _handle(patch, ev.WorkerRetired, retired)
+    handle(patch, ev.WorkerRetired, retired)
 
 
 def terminal_overwritten(patch: Patch) -> None:
@@ -217,7 +219,7 @@ def cancel_frees_slot_at_once(patch: Patch) -> None:
         state.release(state.runs.get(event.run_id) or _gone(run))
         return run
 
-    _handle(patch, ev.RunCanceled, canceled)
+    handle(patch, ev.RunCanceled, canceled)
 
 
 def _gone(run: LiveRun | None) -> LiveRun:
@@ -235,7 +237,7 @@ def kept_slot_given_away(patch: Patch) -> None:
             state.release(run)
         return run
 
-    _handle(patch, ev.AttemptFailed, failed)
+    handle(patch, ev.AttemptFailed, failed)
 
 
 def attempts_not_counted(patch: Patch) -> None:
@@ -290,7 +292,7 @@ def undone_dispatch_counted(patch: Patch) -> None:
             run.attempt += 1
         return run
 
-    _handle(patch, ev.DispatchUndone, undone)
+    handle(patch, ev.DispatchUndone, undone)
 
 
 def version_not_locked(patch: Patch) -> None:
@@ -309,8 +311,16 @@ MUTANTS = (
     Mutant(dropped_fence_check, {"the_winner_is_the_current_attempt", "slots_return_when_code_has_stopped"}),
     Mutant(leaked_slot, {"slots_are_held_by_who_holds_them", "an_error_of_the_engine"}),
     Mutant(lost_timer, {"timers_are_set"}),
-    Mutant(double_wake, {"retries_wait_for_their_moment"}),
-    Mutant(early_wake, {"retries_wait_for_their_moment"}),
+    Mutant(double_wake, {"retries_wait_for_their_moment", "the_engines_own_check", "an_error_of_the_engine"}),
+    Mutant(
+        early_wake,
+        {
+            "retries_wait_for_their_moment",
+            "delays_are_waited_out",
+            "runs_expire_in_their_queue",
+            "attempts_time_out_at_their_moment",
+        },
+    ),
     Mutant(forgotten_run_ids, {"a_run_id_is_used_once"}),
     Mutant(forgotten_op_key, {"an_op_key_acts_once"}),
     Mutant(forgotten_op_key_of_children, {"a_run_id_is_used_once"}),
@@ -329,7 +339,7 @@ MUTANTS = (
         {"slots_are_held_by_who_holds_them", "queues_keep_their_limits", "the_project_keeps_its_limits"},
     ),
     Mutant(attempts_not_counted, {"attempts_are_counted"}),
-    Mutant(starved_head, {"lanes_are_first_in_first_out"}),
+    Mutant(starved_head, {"lanes_go_by_their_order"}),
     Mutant(forgetful_snapshot, {"snapshots_lose_nothing"}),
     Mutant(lost_worker_forgotten, {"the_quiet_world_is_empty"}),
     Mutant(undone_dispatch_counted, {"attempts_are_counted"}),

@@ -32,6 +32,8 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
             max_timeout=60.0,
             randomize=random.random() < 0.5,
         ),
+        ttl=random.choice((0.0, 0.0, 0.0, 20.0)),
+        max_duration=random.choice((0.0, 0.0, 0.0, 10.0)),
         tags=("own",) if random.random() < 0.3 else (),
     )
 

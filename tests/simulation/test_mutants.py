@@ -4,15 +4,17 @@ import pytest
 
 from tests.simulation.histories import first_broken_law, run_histories
 from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.option_mutants import OPTION_MUTANTS
 
 SEEDS = range(40)
+ALL = (*MUTANTS, *OPTION_MUTANTS)
 
 
 def test_the_engine_as_it_is_keeps_every_law_in_the_histories_of_the_mutants() -> None:
     assert run_histories(SEEDS).histories == len(SEEDS)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+@pytest.mark.parametrize("mutant", ALL, ids=[mutant.name for mutant in ALL])
 def test_a_mistaken_engine_is_caught(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant.make(monkeypatch)
 

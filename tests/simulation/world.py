@@ -16,18 +16,18 @@ from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
-from tests.simulation import laws
+from tests.simulation import laws, standing_laws
 from tests.simulation.book import Book
 from tests.simulation.chance import Dice
 from tests.simulation.client import Client, random_item
 from tests.simulation.disk import Disk
-from tests.simulation.facts import Facts
+from tests.simulation.facts import Facts, worth_noting
 from tests.simulation.host import Host
 from tests.simulation.worker import Body, SimWorker
 
 START = 1_800_000_000_000_000
 SECOND = 1_000_000
-ACTS = 380
+ACTS = 400
 QUIET_TURNS = 4_000
 
 
@@ -50,6 +50,7 @@ class World:
         self.outcomes: dict[str, str] = {}  # how the body of each fence really ended
         self.must_be_canceled: set[str] = set()
         self.acknowledged: set[str] = set()
+        self.asked: dict[str, m.TriggerItem] = {}  # by run: what its trigger said
         self.quiet = False
         self._ids = 0
         self._started: set[str] = set()
@@ -78,6 +79,7 @@ class World:
             (lambda: self._client().trigger(self.random.randint(2, 6)), 2.0),
             (lambda: self._client().resend(), 3.0),
             (lambda: self._client().cancel(), 2.5),
+            (lambda: self._client().reschedule(), 2.0),
             (self._keeper_acts, 14.0),
             (self._worker_dials, 10.0),
             (self._deliver_some, 40.0),
@@ -106,7 +108,7 @@ class World:
         for _ in range(QUIET_TURNS):
             if not self._quiet_turn():
                 break
-        self._judge(laws.AT_THE_END)
+        self._judge(standing_laws.AT_THE_END)
 
     def _quiet_turn(self) -> bool:
         """Let everything that is under way arrive; False when nothing is left to do."""
@@ -151,12 +153,12 @@ class World:
             law(self, event)
         if isinstance(event, ev.RunCanceled):
             self.must_be_canceled |= self.book.runs[event.run_id].children
+        for what in worth_noting(event, self.book, self.outcomes):
+            self.facts.note(what)
         self.book.write(event)
         self.disk.write(event)
         self.facts.events += 1
         self.facts.note(type(event).__name__)
-        if isinstance(event, ev.AttemptFailed) and event.keeps_slot:
-            self.facts.note("kept slot")
 
     def acknowledge(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
@@ -358,7 +360,7 @@ class World:
 
     def _snapshot(self) -> None:
         self.host.commit()
-        self._judge(laws.NOW_AND_THEN)
+        self._judge(standing_laws.NOW_AND_THEN)
         self.disk.keep_snapshot(self.host.state)
 
     def _engine_crashes(self) -> None:
@@ -383,7 +385,7 @@ class World:
             self.capacity = self._any_capacity()
         self.host = Host(self)
         self.host.take(c.Tick())
-        self._judge((*laws.NOW_AND_THEN, laws.the_log_folds_to_the_state))
+        self._judge((*standing_laws.NOW_AND_THEN, standing_laws.the_log_folds_to_the_state))
         for worker_id, known in list(self.host.state.workers.items()):
             # The keeper says hello: what was to be spawned and is not there is asked for again.
             if not known.pid and worker_id not in self.processes and worker_id not in self.orders:

@@ -1,0 +1,236 @@
+"""Engines that are mistaken about what a trigger asked for: delays, times to live, priorities, keys, durations.
+
+Made as those of `mutants.py`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from kernelkit.engine import apply as applying
+from kernelkit.engine import attempts, decide
+from kernelkit.engine import commands as c
+from kernelkit.engine.state import LiveRun, State
+from kernelkit.models import event as ev
+from kernelkit.models.run import FINAL, RunStatus
+from kernelkit.wire import messages as m
+from tests.simulation.book import micros
+from tests.simulation.mutants import Mutant, Patch, handle
+
+
+def delay_ignored(patch: Patch) -> None:
+    """A delayed run stands in its queue at once."""
+    before = applying._HANDLERS[ev.RunTriggered]
+
+    def triggered(state: State, event: ev.RunTriggered) -> LiveRun | None:
+        run = before(state, event)
+        if run is not None and run.status is RunStatus.DELAYED:
+            run.status = RunStatus.QUEUED
+            applying._enter_queue(state, run, event.at)
+        return run
+
+    handle(patch, ev.RunTriggered, triggered)
+
+
+def delay_holds_slot(patch: Patch) -> None:
+    """A run that waits for its moment has a slot already."""
+    before = applying._HANDLERS[ev.RunTriggered]
+
+    def triggered(state: State, event: ev.RunTriggered) -> LiveRun | None:
+        run = before(state, event)
+        if run is not None and run.status is RunStatus.DELAYED:
+            state.hold(run)
+        return run
+
+    handle(patch, ev.RunTriggered, triggered)
+
+
+def reschedule_forgets_timer(patch: Patch) -> None:
+    """The new moment of a delayed run is noted, but no timer is set for it."""
+
+    def rescheduled(state: State, event: ev.RunRescheduled) -> LiveRun:
+        run = state.runs[event.run_id]
+        run.delay_until = event.delay_until
+        return run
+
+    handle(patch, ev.RunRescheduled, rescheduled)
+
+
+def reschedule_of_any_run(patch: Patch) -> None:
+    """A run that stands in its queue, or executes, is given another moment."""
+
+    def reschedule(state: State, command: c.RescheduleRun, now: int) -> Sequence[ev.AnyEvent]:
+        run = state.runs.get(command.run_id)
+        if run is None:
+            return ()
+        return (ev.RunRescheduled(now, run.id, command.delay_until or now + micros(command.delay_s)),)
+
+    patch.setattr(decide, "_reschedule", reschedule)
+
+
+def _arm_again(patch: Patch, kind: type[Any]) -> None:
+    before = applying._HANDLERS[kind]
+
+    def handler(state: State, event: Any) -> LiveRun | None:  # an event of that kind
+        run = before(state, event)
+        if run is not None and run.ttl and run.status is RunStatus.QUEUED:
+            run.expires_at = event.at + micros(run.ttl)
+            state.set_timer(run)
+        return run
+
+    handle(patch, kind, handler)
+
+
+def ttl_armed_again_by_an_undone_dispatch(patch: Patch) -> None:
+    """A run whose dispatch was taken back may expire."""
+    _arm_again(patch, ev.DispatchUndone)
+
+
+def ttl_armed_again_by_a_retry(patch: Patch) -> None:
+    """A run that stands in its queue for another attempt may expire."""
+    _arm_again(patch, ev.RetryDue)
+
+
+def ttl_counted_from_the_trigger(patch: Patch) -> None:
+    """The delay of a run counts towards its time to live."""
+    before = applying._HANDLERS[ev.DelayOver]
+
+    def over(state: State, event: ev.DelayOver) -> LiveRun | None:
+        run = before(state, event)
+        if run is not None and run.ttl:
+            run.expires_at = run.created_at + micros(run.ttl)
+            state.set_timer(run)
+        return run
+
+    handle(patch, ev.DelayOver, over)
+
+
+def priority_turned_round(patch: Patch) -> None:
+    """Who should go ahead goes behind."""
+    before = applying._enter_queue
+
+    def enter_queue(state: State, run: LiveRun, at: int) -> None:
+        priority, run.priority = run.priority, -run.priority
+        before(state, run, at)
+        run.priority = priority
+
+    patch.setattr(applying, "_enter_queue", enter_queue)
+
+
+def order_by_the_machines_clock(patch: Patch) -> None:
+    """Who comes after the clock was set back overtakes everyone."""
+    before = applying._enter_queue
+
+    def enter_queue(state: State, run: LiveRun, at: int) -> None:
+        clock, state.clock = state.clock, at
+        before(state, run, at)
+        state.clock = clock
+
+    patch.setattr(applying, "_enter_queue", enter_queue)
+
+
+def copies_share_one_limit(patch: Patch) -> None:
+    """The slots of a queue are shared by its concurrency keys."""
+    patch.setattr(LiveRun, "slots", property(lambda run: run.queue))
+
+
+def copies_have_no_limit(patch: Patch) -> None:
+    """The limit of a queue holds for runs without a concurrency key only."""
+    patch.setattr(State, "limit_of", lambda state, slots: state.limits.get(slots))
+
+
+def limit_at_trigger_forgotten(patch: Patch) -> None:
+    """A limit that came with a trigger holds nobody up."""
+    handle(patch, ev.QueueLimited, lambda state, event: None)
+
+
+def timed_out_run_retried(patch: Patch) -> None:
+    """The failure of an attempt that took too long is an ordinary one."""
+    patch.setattr(attempts, "FINAL", FINAL - {RunStatus.TIMED_OUT})
+    patch.setattr(applying, "_move", lambda run, status: setattr(run, "status", status))
+
+
+def timed_out_run_succeeds(patch: Patch) -> None:
+    """An attempt that took too long, and returns when it is told to stop, has a result."""
+    before = attempts.decide_report
+
+    def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
+        run = attempts.run_of(state, command)
+        if run.status is RunStatus.TIMED_OUT and isinstance(command.body, m.Succeeded):
+            run.status = RunStatus.EXECUTING
+        return before(state, command, now, roll)
+
+    patch.setattr(decide, "decide_report", decide_report)
+
+
+def timeout_frees_slot_at_once(patch: Patch) -> None:
+    """An attempt that took too long gives its slot back while its code still runs."""
+    before = applying._HANDLERS[ev.RunTimedOut]
+
+    def timed_out(state: State, event: ev.RunTimedOut) -> LiveRun | None:
+        run = before(state, event)
+        state.release(state.runs[event.run_id])
+        return run
+
+    handle(patch, ev.RunTimedOut, timed_out)
+
+
+def expiry_instead_of_a_retry(patch: Patch) -> None:
+    """A run with a time to live expires when it should try again."""
+    before = decide._rung
+
+    def rung(run: LiveRun, now: int) -> ev.AnyEvent:
+        if run.ttl and run.retry_at and run.status is RunStatus.QUEUED:
+            return ev.RunFinished(now, run.id, RunStatus.EXPIRED)
+        return before(run, now)
+
+    patch.setattr(decide, "_rung", rung)
+
+
+def duration_not_timed(patch: Patch) -> None:
+    """The start of an attempt sets no timer for the longest it may take."""
+    before = applying._HANDLERS[ev.AttemptStarted]
+
+    def started(state: State, event: ev.AttemptStarted) -> LiveRun | None:
+        run = before(state, event)
+        state.due = [(at, run_id) for at, run_id in state.due if run_id != event.run_id]
+        heapq.heapify(state.due)
+        return run
+
+    handle(patch, ev.AttemptStarted, started)
+
+
+def duration_counted_over_all_attempts(patch: Patch) -> None:
+    """What the attempts before took counts as well."""
+    before = applying._HANDLERS[ev.AttemptStarted]
+
+    def started(state: State, event: ev.AttemptStarted) -> LiveRun | None:
+        return before(state, replace(event, started_at=state.runs[event.run_id].started_at))
+
+    handle(patch, ev.AttemptStarted, started)
+
+
+OPTION_MUTANTS = (
+    Mutant(delay_ignored, {"moves_follow_the_lifecycle", "timers_are_set"}),
+    Mutant(delay_holds_slot, {"slots_are_held_by_who_holds_them"}),
+    Mutant(reschedule_forgets_timer, {"timers_are_set"}),
+    Mutant(reschedule_of_any_run, {"only_delayed_runs_are_rescheduled"}),
+    Mutant(ttl_armed_again_by_an_undone_dispatch, {"timers_are_set", "the_book_agrees"}),
+    Mutant(ttl_armed_again_by_a_retry, {"timers_are_set", "the_book_agrees"}),
+    Mutant(ttl_counted_from_the_trigger, {"timers_are_set", "the_book_agrees"}),
+    Mutant(expiry_instead_of_a_retry, {"runs_expire_in_their_queue"}),
+    Mutant(priority_turned_round, {"lanes_go_by_their_order"}),
+    Mutant(order_by_the_machines_clock, {"lanes_go_by_their_order", "queued_runs_say_why"}),
+    Mutant(copies_share_one_limit, {"no_run_that_could_start_is_left_standing"}),
+    Mutant(copies_have_no_limit, {"queues_keep_their_limits"}),
+    Mutant(limit_at_trigger_forgotten, {"queues_keep_their_limits", "no_run_that_could_start_is_left_standing"}),
+    Mutant(timed_out_run_retried, {"a_timed_out_run_is_never_retried", "moves_follow_the_lifecycle"}),
+    Mutant(timed_out_run_succeeds, {"moves_follow_the_lifecycle"}),
+    Mutant(timeout_frees_slot_at_once, {"slots_are_held_by_who_holds_them"}),
+    Mutant(duration_not_timed, {"timers_are_set"}),
+    Mutant(duration_counted_over_all_attempts, {"timers_are_set", "the_book_agrees"}),
+)

@@ -1,0 +1,143 @@
+"""What must hold between events, each law a function with a sentence.
+
+Laws of a step look at the engine's memory after it, beside the book; laws of the end look at the quieted world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kernelkit.engine import commands as c
+from kernelkit.engine.decide import next_due
+from kernelkit.engine.state import State
+from kernelkit.engine.views import run_view
+from kernelkit.models.run import FINAL, RunStatus
+from tests.simulation.comparing import difference, fields_of, indexes_of
+from tests.simulation.laws import broken
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+# ---- after every step ------------------------------------------------------------------------------------------------
+
+
+def cancels_reach_the_children(world: World) -> None:
+    """When a run is canceled, so is every live run below it, in the same step."""
+    for run_id in world.must_be_canceled:
+        if world.book.runs[run_id].status not in FINAL:  # one that timed out stays so
+            broken(cancels_reach_the_children, f"{run_id} goes on")
+    world.must_be_canceled.clear()
+
+
+def no_run_that_could_start_is_left_standing(world: World, state: State) -> None:
+    """After a step no ready run stands in a lane that has a slot for it."""
+    book, capacity = world.book, world.capacity
+    ready = {entry.lane: entry for entry in book.ready()}
+    holders = book.holders()
+    if not ready or len(holders) >= capacity.attempts:
+        return
+    exclusive = sum(1 for entry in holders if entry.isolation == "process")
+    for entry in ready.values():
+        if entry.isolation == "process" and exclusive >= capacity.exclusive:
+            continue
+        if not book.is_full(entry.slots):
+            broken(no_run_that_could_start_is_left_standing, entry)
+
+
+def timers_are_set(world: World, state: State) -> None:
+    """The next timer is the earliest of all: ends of delays and of times to live, retries, and longest durations."""
+    moments = [moment for entry in world.book.live.values() if (moment := entry.moment)]
+    if next_due(state) != (min(moments) if moments else None):
+        broken(timers_are_set, f"{next_due(state)} of {sorted(moments)}")
+
+
+def a_tick_leaves_nothing_overdue(world: World, state: State) -> None:
+    """When time was told to have passed, everything that was due has happened."""
+    due = next_due(state)
+    if isinstance(world.host.command, c.Tick) and due is not None and due <= world.now:
+        broken(a_tick_leaves_nothing_overdue, f"{due} is due at {world.now}")
+
+
+def slots_are_held_by_who_holds_them(world: World, state: State) -> None:
+    """The holders of slots are the runs with a live attempt or a kept slot, and no others."""
+    expected = {entry.id for entry in world.book.holders()}
+    if state.holders != expected:
+        broken(slots_are_held_by_who_holds_them, f"{state.holders} is not {expected}")
+
+
+STEP_LAWS: tuple[Callable[[World, State], None], ...] = (
+    slots_are_held_by_who_holds_them,
+    timers_are_set,
+    a_tick_leaves_nothing_overdue,
+    no_run_that_could_start_is_left_standing,
+)
+
+
+# ---- now and then, after a crash, and at the end ---------------------------------------------------------------------
+
+
+def snapshots_lose_nothing(world: World, state: State) -> None:
+    """A state that was written down and read again is equal, down to its indexes."""
+    again = State.load(state.dump())
+    if fields_of(again) != fields_of(state):
+        broken(snapshots_lose_nothing, difference(fields_of(state), fields_of(again)))
+    if indexes_of(again) != indexes_of(state):
+        broken(snapshots_lose_nothing, difference(indexes_of(state), indexes_of(again)))
+
+
+def queued_runs_say_why(world: World, state: State) -> None:
+    """Every queued run has a reason, and the number of runs it names as ahead of it is right."""
+    waiting = [entry for entry in world.book.live.values() if entry.status is RunStatus.QUEUED]
+    for entry in waiting:
+        reason = run_view(state.runs[entry.id], state, world.capacity).queued_reason or ""
+        ahead = sum(1 for other in waiting if other.is_ready and other.lane == entry.lane and other.order < entry.order)
+        said = f", {ahead} {'run' if ahead == 1 else 'runs'} ahead" if ahead else " in use"
+        if not reason or (entry.is_ready and not reason.endswith((said, said.replace("in use", "executing")))):
+            broken(queued_runs_say_why, f"{entry.id} says {reason!r}, {ahead} are ahead")
+
+
+def the_book_agrees(world: World, state: State) -> None:
+    """The engine's memory says of every run what the log says."""
+    book = world.book
+    told = {
+        entry.id: (entry.status, entry.fence, entry.holds, entry.retry_at, entry.moment, entry.metadata)
+        for entry in book.live.values()
+    }
+    known = {
+        run.id: (run.status, run.fence, run.holds_slot, run.retry_at, run.timer, run.metadata)
+        for run in state.runs.values()
+    }
+    if told != known:
+        broken(the_book_agrees, difference(told, known))
+
+
+def the_log_folds_to_the_state(world: World, state: State) -> None:
+    """The log from its first event on, folded anew, gives the state."""
+    again = world.disk.refold()
+    if fields_of(again) != fields_of(state):
+        broken(the_log_folds_to_the_state, difference(fields_of(state), fields_of(again)))
+
+
+NOW_AND_THEN: tuple[Callable[[World, State], None], ...] = (
+    snapshots_lose_nothing,
+    queued_runs_say_why,
+    the_book_agrees,
+)
+
+
+def the_quiet_world_is_empty(world: World, state: State) -> None:
+    """When the world has quieted no run is stuck and no slot is held."""
+    if state.runs or state.holders or state.by_worker or state.kept:
+        broken(the_quiet_world_is_empty, f"{list(state.runs.values())[:3]}, holders {state.holders}")
+
+
+def acknowledged_runs_end_once(world: World, state: State) -> None:
+    """Every acknowledged run ends exactly once."""
+    for run_id in world.acknowledged:
+        entry = world.book.runs.get(run_id)
+        if entry is None or entry.ends != 1:
+            broken(acknowledged_runs_end_once, f"{run_id}: {entry}")
+
+
+AT_THE_END = (the_quiet_world_is_empty, acknowledged_runs_end_once, the_log_folds_to_the_state, *NOW_AND_THEN)
