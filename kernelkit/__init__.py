@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.tasks import tasks
     from kernelkit.authoring.track import track
     from kernelkit.authoring.until_done import wait_until_done
+    from kernelkit.authoring.usage import usage
     from kernelkit.client.aio import AsyncClient
     from kernelkit.client.client import Client
     from kernelkit.client.default import engine
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
         WorkerLostError,
     )
     from kernelkit.models.error import Error
-    from kernelkit.models.run import Attempt, Run, RunStatus
+    from kernelkit.models.run import Attempt, Run, RunStatus, Usage
 
 _ROOMS: dict[str, str] = {
     "AsyncClient": "client.aio",
@@ -87,6 +88,7 @@ _ROOMS: dict[str, str] = {
     "RunHandle": "authoring.handle",
     "RunStatus": "models.run",
     "Task": "authoring.task",
+    "Usage": "models.run",
     "batch": "authoring.batch",
     "ctx": "authoring.context",
     "engine": "client.default",
@@ -99,6 +101,7 @@ _ROOMS: dict[str, str] = {
     "task": "authoring.task",
     "tasks": "authoring.tasks",
     "track": "authoring.track",
+    "usage": "authoring.usage",
     "wait_until_done": "authoring.until_done",
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
@@ -150,6 +153,7 @@ __all__ = [
     "TaskTimeoutError",
     "UnknownRunError",
     "UnknownTaskError",
+    "Usage",
     "VersionMismatchError",
     "WorkerLostError",
     "__version__",
@@ -165,6 +169,7 @@ __all__ = [
     "task",
     "tasks",
     "track",
+    "usage",
     "wait_until_done",
 ]
 

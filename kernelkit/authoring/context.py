@@ -193,6 +193,7 @@ class Scope:
         "locals",
         "metadata_state",
         "now",
+        "peak_memory",
         "progress",
         "refusal",
         "report",
@@ -232,6 +233,7 @@ class Scope:
         self.progress: list[dict[str, Any]] = []  # see authoring/track.py
         self.tags: list[str] | None = None  # see authoring/tags.py
         self.rest: Rest | None = None  # see authoring/until_done.py
+        self.peak_memory: Callable[[], int] | None = None  # where the process is the attempt's own
         self._context: Context | None = None
         self._signal: CancelSignal | None = None
         self._counts: dict[tuple[str, str, str], int] | None = None

@@ -209,7 +209,7 @@ def _attempt_failed(state: State, event: ev.AttemptFailed) -> LiveRun:
     run = state.runs[event.run_id]
     state.release(run)
     status: AttemptStatus = "CRASHED" if event.crashed else "FAILED"
-    _end_attempt(run, status, event.at, event.started_at, event.error, event.peak_memory)
+    _end_attempt(run, status, event.at, event.started_at, event.error, event.peak_memory, event.compute)
     _move(run, RunStatus.EXECUTING if event.keeps_slot else RunStatus.QUEUED)
     run.retry_at = event.retry_at
     run.keeps_slot = event.keeps_slot
@@ -234,7 +234,9 @@ def _run_finished(state: State, event: ev.RunFinished) -> LiveRun:
     state.release(run)
     _move(run, event.status)
     if run.fence:
-        _end_attempt(run, _ATTEMPT[event.status], event.at, event.started_at, event.error, event.peak_memory)
+        _end_attempt(
+            run, _ATTEMPT[event.status], event.at, event.started_at, event.error, event.peak_memory, event.compute
+        )
     state.forget(run)
     return run
 
@@ -262,7 +264,7 @@ def _run_timed_out(state: State, event: ev.RunTimedOut) -> LiveRun:
 def _attempt_stopped(state: State, event: ev.AttemptStopped) -> LiveRun:
     run = state.runs[event.run_id]
     state.release(run)
-    _end_attempt(run, _ATTEMPT[run.status], event.at, event.started_at, None, None)
+    _end_attempt(run, _ATTEMPT[run.status], event.at, event.started_at, None, None, event.compute)
     state.forget(run)
     return run
 
@@ -285,11 +287,17 @@ def _move(run: LiveRun, status: RunStatus) -> None:
 
 
 def _end_attempt(
-    run: LiveRun, status: AttemptStatus, at: int, started_at: int, error: Error | None, peak_memory: int | None
+    run: LiveRun,
+    status: AttemptStatus,
+    at: int,
+    started_at: int,
+    error: Error | None,
+    peak_memory: int | None,
+    compute: int,
 ) -> None:
     began = started_at or run.attempt_started_at or at
     earlier = tuple(_in_short(attempt) for attempt in run.past)
-    run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory))
+    run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory, compute))
     run.fence = ""
     run.ops = {}
 

@@ -52,10 +52,16 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
             return () if run.attempt_started_at else (ev.AttemptStarted(now, run.id, run.fence, body.at),)
         case m.Succeeded():
             if run.status in FINAL:
-                return (ev.AttemptStopped(now, run.id, run.fence, body.started_at),)
+                return (ev.AttemptStopped(now, run.id, run.fence, body.started_at, body.compute),)
             return (
                 ev.RunFinished(
-                    now, run.id, RunStatus.COMPLETED, body.started_at, body.output, peak_memory=body.peak_memory
+                    now,
+                    run.id,
+                    RunStatus.COMPLETED,
+                    body.started_at,
+                    body.output,
+                    peak_memory=body.peak_memory,
+                    compute=body.compute,
                 ),
             )
         case m.Failed():
@@ -68,12 +74,13 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
                 may_retry=body.retry and not body.out_of_memory,
                 crashed=body.out_of_memory or body.crashed,
                 peak_memory=body.peak_memory,
+                compute=body.compute,
                 retry_at=body.retry_at,
             )
         case m.Stopped():
             if run.status not in FINAL:
                 raise StaleFence(f"{run.id} was not asked to stop.", run_id=run.id)
-            return (ev.AttemptStopped(now, run.id, run.fence, body.started_at),)
+            return (ev.AttemptStopped(now, run.id, run.fence, body.started_at, body.compute),)
         case m.AddTags():
             return _once(run, body.op, now, _tags(run, body, now))
         case m.ChangeMetadata():
@@ -130,17 +137,18 @@ def _failed(
     crashed: bool = False,
     through_queue: bool = False,
     peak_memory: int | None = None,
+    compute: int = 0,
     retry_at: int | None = None,
 ) -> Sequence[ev.AnyEvent]:
     if run.status in FINAL:
-        return (ev.AttemptStopped(now, run.id, run.fence, started_at),)
+        return (ev.AttemptStopped(now, run.id, run.fence, started_at, compute),)
     assert run.retry is not None and run.max_attempts is not None, "set at dispatch"
     delay = retry_delay_s(
         run.retry, attempt=run.attempt, max_attempts=run.max_attempts, may_retry=may_retry, jitter=roll.jitter()
     )
     if delay is None:
         status = RunStatus.CRASHED if crashed else RunStatus.FAILED
-        return (ev.RunFinished(now, run.id, status, started_at, error=error, peak_memory=peak_memory),)
+        return (ev.RunFinished(now, run.id, status, started_at, error=error, peak_memory=peak_memory, compute=compute),)
     due = now + round(delay * MICROS) if retry_at is None else max(now, retry_at)  # hooks were told, or chose
     return (
         ev.AttemptFailed(
@@ -153,6 +161,7 @@ def _failed(
             keeps_slot=due - now < KEEPS_SLOT_BELOW_S * MICROS and not through_queue,
             crashed=crashed,
             peak_memory=peak_memory,
+            compute=compute,
         ),
     )
 

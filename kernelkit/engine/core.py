@@ -329,6 +329,7 @@ class Core:
                 priority=run.priority,
                 is_test=run.is_test,
                 is_replay=run.is_replay,
+                compute_before=sum([attempt.compute for attempt in run.past]),
                 retry=None if event.retry == _DEFAULT_RETRY else event.retry,
             ),
         )

@@ -33,6 +33,7 @@ class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     worker_id: str
     error: Error | None = None
     peak_memory: int | None = None
+    compute: int = 0  # microseconds
 
 
 class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):

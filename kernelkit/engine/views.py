@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kernelkit.clock import to_datetime
+from kernelkit.clock import MICROS, to_datetime
 from kernelkit.engine.commands import Capacity
 from kernelkit.engine.placement import queued_reason
 from kernelkit.engine.state import LiveRun, State
@@ -84,6 +84,7 @@ def _attempts(run: LiveRun) -> tuple[Attempt, ...]:
                 attempt.error,
                 attempt.worker_id,
                 attempt.peak_memory,
+                attempt.compute / MICROS,
             )
             for attempt in run.past
         ]

@@ -66,6 +66,11 @@ def after_the_rest(scope: Scope, outcome: Outcome) -> Outcome:
     return replace(outcome, finished_at=scope.now())
 
 
+def measured(outcome: Outcome) -> Outcome:
+    """The outcome with how long the attempt's code executed."""
+    return replace(outcome, compute=max(0, outcome.finished_at - outcome.started_at))  # clocks may be set back
+
+
 def stopped(scope: Scope) -> Stopped:
     return Stopped(finished_at=scope.now(), started_at=scope.started_at)
 

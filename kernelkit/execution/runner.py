@@ -23,6 +23,7 @@ from kernelkit.execution.ends import (
     encoded,
     ended_badly,
     failed,
+    measured,
     stopped,
     succeeded,
     with_refusals,
@@ -86,7 +87,7 @@ async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
             outcome = after_the_rest(scope, outcome)
         if isinstance(outcome, Succeeded) and scope.has_open_reports:
             await scope.settled().wait()
-        return with_refusals(scope, outcome)
+        return measured(with_refusals(scope, outcome))
     finally:
         current.reset(token)
 
@@ -108,7 +109,7 @@ def run_sync_attempt(loaded: Loaded, scope: Scope) -> Outcome:
             outcome = after_the_rest(scope, outcome)
         if isinstance(outcome, Succeeded) and scope.has_open_reports:
             scope.settled().wait_sync()
-        return with_refusals(scope, outcome)
+        return measured(with_refusals(scope, outcome))
     finally:
         current.reset(token)
 

@@ -147,6 +147,7 @@ class AttemptFailed(Event, frozen=True):
     keeps_slot: bool
     crashed: bool = False
     peak_memory: int | None = None
+    compute: int = 0  # microseconds for which the attempt's code executed
 
 
 class RetryDue(Event, frozen=True):
@@ -164,6 +165,7 @@ class RunFinished(Event, frozen=True):
     output: Value | None = None
     error: Error | None = None
     peak_memory: int | None = None
+    compute: int = 0
 
 
 class RunCanceled(Event, frozen=True):
@@ -186,6 +188,7 @@ class AttemptStopped(Event, frozen=True):
     run_id: str
     fence: str
     started_at: int = 0
+    compute: int = 0
 
 
 class TagsAdded(Event, frozen=True):

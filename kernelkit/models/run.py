@@ -46,7 +46,10 @@ AttemptStatus = Literal["EXECUTING", "WAITING", "COMPLETED", "FAILED", "CANCELED
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One try of a run. `peak_memory` is in bytes, as measured for exclusive workers."""
+    """One try of a run. `peak_memory` is in bytes, as measured for exclusive workers.
+
+    `compute_s` is how long its code executed, as its worker measured it: 0 until it has ended, or if that was lost.
+    """
 
     number: int
     status: AttemptStatus
@@ -54,6 +57,19 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     finished_at: datetime | None = None
     error: Error | None = None
     worker: str = ""
+    peak_memory: int | None = None
+    compute_s: float = 0.0
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """What a run has used so far, see `Run.usage` and `kk.usage.current()`.
+
+    Compute is the time for which the run's code executed; waiting for a slot or between attempts is none. Peak memory,
+    in bytes, is known where an attempt had a process of its own.
+    """
+
+    attempt_compute_s: float = 0.0  # of the current, else of the last attempt
+    total_compute_s: float = 0.0  # of all attempts
     peak_memory: int | None = None
 
 
@@ -125,6 +141,16 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
         if self.started_at is None or self.finished_at is None:
             return None
         return self.finished_at - self.started_at
+
+    @property
+    def usage(self) -> Usage:
+        """Compute and memory of its attempts, as far as they have ended."""
+        peaks = [attempt.peak_memory for attempt in self.attempts if attempt.peak_memory is not None]
+        return Usage(
+            attempt_compute_s=self.attempts[-1].compute_s if self.attempts else 0.0,
+            total_compute_s=sum(attempt.compute_s for attempt in self.attempts),
+            peak_memory=max(peaks, default=None),
+        )
 
     def __repr__(self) -> str:
         return f"<Run {self.id} of {self.task_id}: {self.status}>"

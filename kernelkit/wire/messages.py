@@ -340,6 +340,7 @@ class StartAttempt(Message, frozen=True):
     is_test: bool = False
     is_replay: bool = False
     retry: RetryPolicy | None = None  # None: the default one
+    compute_before: int = 0  # microseconds for which earlier attempts executed
 
 
 class StopAttempt(Message, frozen=True):
@@ -383,6 +384,7 @@ class Succeeded(Message, frozen=True):
     started_at: int
     finished_at: int
     peak_memory: int | None = None
+    compute: int = 0  # microseconds for which the attempt's code executed
 
 
 class Failed(Message, frozen=True):
@@ -399,6 +401,7 @@ class Failed(Message, frozen=True):
     peak_memory: int | None = None
     retry_at: int | None = None
     crashed: bool = False
+    compute: int = 0
 
 
 class Stopped(Message, frozen=True):
@@ -406,6 +409,7 @@ class Stopped(Message, frozen=True):
 
     finished_at: int
     started_at: int = 0
+    compute: int = 0
 
 
 class ChildTrigger(Message, frozen=True):
