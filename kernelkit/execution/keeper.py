@@ -3,8 +3,9 @@
     python -m kernelkit.execution.keeper --home <home> --env <environment id>
 
 It runs none of a person's code and knows nothing of runs. What a newcomer would get wrong: an engine that is gone is no
-reason to end. Workers go on, the keeper redials, and brings an engine up itself when it holds live work. The other way
-round nothing may outlive the keeper: each worker reads a lifeline pipe whose only write end is held here.
+reason to end. Workers go on, the keeper redials, and brings an engine up itself when it holds live work: that is, when
+workers are left after 5 s, since idle ones end by themselves before (`link.py`). The other way round nothing may
+outlive the keeper: each worker reads a lifeline pipe whose only write end is held here.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _HELD_BYTES = 256 * 1024  # of the end of a worker's output; a crash in C code t
 _CRASH_BYTES = 32 * 1024
 _CRASH = b"Fatal Python error"  # as faulthandler begins
 _REDIAL_S = (0.1, 0.5)
-_START_AFTER_S = 5.0  # without an engine, while workers live
+_START_AFTER_S = 5.0  # without an engine, while workers live; idle ones have ended by then
 _START_AGAIN_S = (10.0, 60.0)
 _IDLE_EXIT_S = 60.0  # without an engine and without workers
 _LOOK_S = 1.0  # how often the home is looked at

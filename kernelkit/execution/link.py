@@ -2,7 +2,8 @@
 
 Made on one asyncio loop; `report` and `send` may be called from any thread. What a newcomer would get wrong: after an
 engine crash the new engine asks which attempts live here, and an attempt whose *end* it has not acknowledged counts
-as living. Otherwise it would be started again while its result is on the way.
+as living. Otherwise it would be started again while its result is on the way. And without an engine an idle worker is
+of no use: it ends by itself, before its keeper would take it for live work and start an engine for it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kernelkit.authoring.context import Scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
 from kernelkit.wire.channel import Channel
+from kernelkit.wire.discovery import is_marked_down
 from kernelkit.wire.launch import dial
 from kernelkit.wire.messages import (
     Ack,
@@ -47,6 +49,7 @@ from kernelkit.wire.messages import (
 logger = logging.getLogger(__name__)
 
 ORPHAN_AFTER_S = 60.0
+RETIRE_AFTER_S = 3.0  # idle without an engine; before a keeper starts one for whatever lives then (5 s)
 REDIAL_S = 0.1
 REDIAL_AT_MOST_S = 0.5
 
@@ -71,6 +74,7 @@ class Link:
         on_stop: Callable[[StopAttempt], None],
         on_retire: Callable[[], None],
         orphan_after_s: float = ORPHAN_AFTER_S,
+        retire_after_s: float = RETIRE_AFTER_S,
     ) -> None:
         self._home = home
         self._hello = hello
@@ -78,6 +82,7 @@ class Link:
         self._on_stop = on_stop
         self._on_retire = on_retire
         self._orphan_after_s = orphan_after_s
+        self._retire_after_s = retire_after_s
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._channel: Channel | None = None
@@ -139,7 +144,7 @@ class Link:
             await self._channel.drain()
 
     async def run(self) -> None:
-        """Keep the connection up, for ever."""
+        """Keep the connection up, for ever; without an engine, while there is something to tell one."""
         lost_at = time.monotonic()
         pause = REDIAL_S
         while True:
@@ -149,8 +154,13 @@ class Link:
                 )
             except (KernelKitError, OSError) as cause:
                 logger.debug("no engine", extra={"cause": str(cause)})
-                if time.monotonic() - lost_at >= self._orphan_after_s:
+                away = time.monotonic() - lost_at
+                if away >= self._orphan_after_s:
                     self._write_orphans()
+                if self._is_idle and (away >= self._retire_after_s or is_marked_down(self._home)):
+                    logger.info("no engine, and nothing to do")
+                    self._on_retire()
+                    await asyncio.Event().wait()  # for ever: no engine may give it work now
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, REDIAL_AT_MOST_S)
                 continue
@@ -162,6 +172,12 @@ class Link:
                 channel.close()
             lost_at = time.monotonic()
             pause = REDIAL_S
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no attempt lives here, and every report is safe."""
+        with self._lock:
+            return not self._live and (not self._kept or self._kept[-1].report.seq <= self._orphaned)
 
     # ---- the connection ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from kernelkit.execution.link import Link
 from kernelkit.models.value import NULL
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel, serve
-from kernelkit.wire.discovery import bind, socket_path_of
+from kernelkit.wire.discovery import bind, mark_down, socket_path_of
 from tests.execution.attempts import start_of
 
 
@@ -25,14 +26,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home(tmp_path / "h").create()
 
 
-def link_of(home: Home, started: list[m.StartAttempt], *, orphan_after_s: float = 60.0) -> Link:
+def link_of(
+    home: Home,
+    started: list[m.StartAttempt],
+    *,
+    orphan_after_s: float = 60.0,
+    retire_after_s: float = 60.0,
+    retire: Callable[[], None] = lambda: None,
+) -> Link:
     return Link(
         home,
         m.Hello(role="worker", name="w1", pid=os.getpid()),
         on_start=started.append,
         on_stop=lambda order: None,
-        on_retire=lambda: None,
+        on_retire=retire,
         orphan_after_s=orphan_after_s,
+        retire_after_s=retire_after_s,
     )
 
 
@@ -107,6 +116,63 @@ def test_a_start_that_comes_twice_is_taken_once(home: Home) -> None:
         async with asyncio.timeout(5):
             await done.wait()
         assert len(started) == 1
+        await end(line, server)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_worker_that_has_nothing_to_do_and_no_engine_retires_and_dials_no_more(home: Home, marked: bool) -> None:
+    async def main() -> None:
+        retired = asyncio.Event()
+        if marked:
+            mark_down(home)
+        link = link_of(home, [], retire_after_s=60.0 if marked else 0.0, retire=retired.set)
+        line = asyncio.create_task(link.run())
+        async with asyncio.timeout(5):
+            await retired.wait()
+
+        hellos: list[m.AnyMessage] = []
+        server = await serve(
+            bind(socket_path_of(home)), lambda channel, message: hellos.append(message), lambda _: None
+        )
+        await asyncio.sleep(1.0)  # twice the longest pause between two dials
+
+        assert hellos == []
+        assert not line.done()
+        await end(line, server)
+
+    asyncio.run(main())
+
+
+def test_a_worker_with_a_living_attempt_waits_for_an_engine_until_its_result_is_safe(home: Home) -> None:
+    async def main() -> None:
+        retired = asyncio.Event()
+        began = asyncio.Event()
+        link = link_of(home, [], orphan_after_s=0.6, retire_after_s=0.0, retire=retired.set)
+
+        def take(channel: Channel, message: m.AnyMessage) -> None:
+            if isinstance(message, m.Hello):
+                channel.send(m.Welcome(1, m.PROTOCOL, "", str(home.path), 0))
+                channel.send(start_of())
+                channel.send(m.Ping())
+            elif isinstance(message, m.Pong):
+                channel.abort("the engine died")
+                began.set()
+
+        server = await serve(bind(socket_path_of(home)), take, lambda channel: None)
+        line = asyncio.create_task(link.run())
+        async with asyncio.timeout(5):
+            await began.wait()
+        server.close()
+        socket_path_of(home).unlink()
+        await asyncio.sleep(1.0)  # several dials, and longer than results wait for an engine
+        assert not retired.is_set()
+
+        link.report(start_of(), DONE)
+        async with asyncio.timeout(5):
+            await retired.wait()
+        assert (home.orphans / "w1.jsonl").exists()
         await end(line, server)
 
     asyncio.run(main())

@@ -25,6 +25,7 @@ from kernelkit.authoring.tags import tags
 from kernelkit.config import Home
 from kernelkit.errors import InvalidOptionError, to_wire
 from kernelkit.wire import messages as m
+from kernelkit.wire.discovery import mark_down
 from tests.execution.fake_engine import FakeEngine
 
 Story = Callable[[FakeEngine], Awaitable[None]]
@@ -367,6 +368,27 @@ def test_a_worker_that_is_told_to_retire_finishes_what_it_has_and_exits(home: Ho
         engine.send(m.Retire())
         assert await engine.wait_for_exit() == 0
         assert output(await engine.ended(start)) == "1"
+
+    play(home, kind, story)
+
+
+@BOTH
+@pytest.mark.parametrize("marked", [False, True])
+def test_an_idle_worker_without_an_engine_ends_before_its_keeper_would_start_one(
+    home: Home, kind: str, marked: bool
+) -> None:
+    async def body() -> int:
+        return 1
+
+    async def story(engine: FakeEngine) -> None:
+        assert output(await engine.ended(engine.start(body))) == "1"
+        if marked:  # by `kernelkit down`
+            mark_down(home)
+        began = time.monotonic()
+        await engine.hang_up()
+        assert await engine.wait_for_exit() == 0
+        assert time.monotonic() - began < (1.5 if marked else 5.0)
+        assert not list(home.orphans.glob("*"))
 
     play(home, kind, story)
 
