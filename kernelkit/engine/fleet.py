@@ -20,7 +20,6 @@ from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
 from kernelkit.errors import KernelKitError, to_wire
-from kernelkit.models.run import RunStatus
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
 from kernelkit.wire.discovery import boot_id, is_alive

@@ -93,7 +93,7 @@ class Notices:
         self._core.read(safely, tell)
 
     def _say(self, peer: Peer, message: m.AnyMessage) -> None:
-        """Send what was read off the state: its events may be under way, and nothing goes out before they are on disk."""
+        """Send what was read off the state, once the events it was read off are on disk."""
         self._core.after_commit(lambda: peer.send(message))
 
     def watch(self, peer: Peer, run_id: str) -> None:
