@@ -2,15 +2,17 @@
 
 pydantic's encoders (dates, models, dataclasses, sets, enums, paths, Decimals …) plus numpy scalars. JSON has no NaN or
 infinity, so those travel as `{"$float": "nan"}` and come back as floats; DataFrames, arrays and other bulk are refused.
+pydantic is loaded at the first value, because a notebook that loads the extension has none yet.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import math
 from typing import Any
 
 import msgspec
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from kernelkit.errors import KernelKitError, PayloadNotSerializableError
 
@@ -23,11 +25,14 @@ def encode(value: Any, *, what: str, error: type[KernelKitError] = PayloadNotSer
     >>> encode({"n": 1, "x": float("nan")}, what="the payload")
     '{"n":1,"x":{"$float":"nan"}}'
     """
+    core = _pydantic_core()
     try:
-        raw = to_json(value, inf_nan_mode="constants", fallback=_fallback)
+        raw = core.to_json(value, inf_nan_mode="constants", fallback=_fallback)
         if b"NaN" in raw or b"Infinity" in raw:
-            raw = msgspec.json.encode(_tagged(to_jsonable_python(value, inf_nan_mode="constants", fallback=_fallback)))
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as cause:
+            raw = msgspec.json.encode(
+                _tagged(core.to_jsonable_python(value, inf_nan_mode="constants", fallback=_fallback))
+            )
+    except (core.PydanticSerializationError, ValueError, TypeError, RecursionError) as cause:
         raise error(f"{what} cannot be written as JSON: {_reason(cause)}") from cause
     return raw.decode()
 
@@ -40,6 +45,11 @@ def decode(text: str) -> Any:
     """
     value = msgspec.json.decode(text)
     return _untagged(value) if f'"{_TAG}"' in text else value
+
+
+@functools.cache
+def _pydantic_core() -> Any:  # the module
+    return importlib.import_module("pydantic_core")
 
 
 def _fallback(value: Any) -> Any:

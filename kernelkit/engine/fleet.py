@@ -22,7 +22,7 @@ from kernelkit.engine.exits import ended_worker
 from kernelkit.errors import KernelKitError, to_wire
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
-from kernelkit.wire.discovery import boot_id, is_alive
+from kernelkit.wire.liveness import boot_id, is_alive
 
 logger = logging.getLogger(__name__)
 

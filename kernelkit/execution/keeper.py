@@ -45,8 +45,9 @@ from kernelkit.execution.processes import (
 from kernelkit.models.environment import Environment
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
-from kernelkit.wire.discovery import boot_id, is_locked, is_marked_down, lock_owner, process_started_at
+from kernelkit.wire.discovery import is_locked, is_marked_down, lock_owner
 from kernelkit.wire.launch import dial, start_engine, with_import_path
+from kernelkit.wire.liveness import boot_id, process_started_at
 
 WORKER_MODULE = "kernelkit.execution.worker"
 

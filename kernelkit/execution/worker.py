@@ -35,7 +35,7 @@ from kernelkit.execution.processes import kill_marked
 from kernelkit.execution.project import Project
 from kernelkit.execution.shared import SharedWorker, run_for_ever
 from kernelkit.models.task import Owner
-from kernelkit.wire.discovery import boot_id, process_started_at
+from kernelkit.wire.liveness import boot_id, process_started_at
 from kernelkit.wire.messages import Hello
 
 

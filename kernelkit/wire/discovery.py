@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, HomeLockedError
@@ -28,7 +27,6 @@ from kernelkit.wire.channel import PeerCredentials
 
 MAX_SOCKET_PATH = 107  # bytes; one more is "AF_UNIX path too long"
 _SUFFIX_ROOM = len(".new")
-_START_TOLERANCE_S = 2.0  # the same start read by two processes may differ when the clock is set
 
 
 class LockOwner(msgspec.Struct, frozen=True):
@@ -214,37 +212,6 @@ def is_trusted(peer: PeerCredentials) -> bool:
 def is_nobody_there(error: OSError) -> bool:
     """Whether a failed connect means that no engine listens (rather than, say, too many open files)."""
     return error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOTSOCK, errno.EPIPE)
-
-
-# ---- which process, which boot --------------------------------------------------------------------------------------
-
-
-def boot_id() -> str:
-    """Changes with each boot of the machine, so that a pid from before it is known to be dead."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return str(int(psutil.boot_time()))
-
-
-def process_started_at(pid: int) -> float:
-    """Start time of a process (seconds since 1970), 0.0 when there is none; with the pid it names one process."""
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
-
-
-def is_alive(pid: int, started_at: float = 0.0) -> bool:
-    """Whether that very process still runs. A zombie does not; nor does another that got its pid."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-            return False
-        return not started_at or abs(process.create_time() - started_at) <= _START_TOLERANCE_S
-    except psutil.AccessDenied:
-        return True
-    except psutil.Error:
-        return False
 
 
 # ---- the note left by `kernelkit down` ------------------------------------------------------------------------------

@@ -43,7 +43,14 @@ def facts(*packages: str) -> dict[str, Any]:
         "disk": file_system(scratch_root()),
         "versions": {name: version(name) for name in ("duckdb", "msgspec", *packages)},
         "loadavg": [round(each, 2) for each in os.getloadavg()],
+        "scheduling": _scheduling(),
     }
+
+
+def _scheduling() -> str:
+    """The word "normal", or the class that `chrt` gave us and all we started, so that a busy machine disturbs less."""
+    names = {os.SCHED_OTHER: "normal", os.SCHED_FIFO: "fifo", os.SCHED_RR: "round robin"}
+    return names.get(os.sched_getscheduler(0), "other")
 
 
 def scratch_root() -> Path:

@@ -26,12 +26,12 @@ from kernelkit.wire.discovery import (
     LockOwner,
     bind,
     clear_down_mark,
-    is_alive,
     lock_home,
     mark_down,
     socket_path_of,
 )
 from kernelkit.wire.launch import with_import_path
+from kernelkit.wire.liveness import is_alive
 
 # Started in place of the environment's Python; what it does is in its worker id. It says what it started in a file.
 STAND_IN = """#!{python}

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from kernelkit.execution import processes
-from kernelkit.wire.discovery import is_alive
+from kernelkit.wire.liveness import is_alive
 
 FAMILY = """
 import os, subprocess, sys
