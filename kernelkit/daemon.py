@@ -27,6 +27,7 @@ import msgspec
 from kernelkit.clock import WallClock
 from kernelkit.config import EngineSettings, Home, load_engine_settings
 from kernelkit.engine import commands as c
+from kernelkit.engine import leftovers
 from kernelkit.engine.core import Core
 from kernelkit.engine.decide import next_due, seconds_until
 from kernelkit.engine.fleet import Fleet
@@ -53,6 +54,7 @@ TEND_S = 1.0
 LONGEST_TIMER_S = 10.0  # a wall clock may jump, so no timer sleeps longer without another look
 QUIET_HISTORY_S = 0.5
 RETENTION_EVERY_S = 600.0
+LEFTOVERS_EVERY_S = 600.0
 RETENTION_AGAIN_S = 2.0  # when a run has written far more lines than are kept
 STOP_WITHIN_S = 600.0
 DRAIN_LOOK_S = 0.02
@@ -92,6 +94,7 @@ class Daemon:
         self._drain_until = 0.0
         self._busy_at = time.monotonic()
         self._retained_at = 0.0
+        self._swept_at = -LEFTOVERS_EVERY_S  # the first time at once
         self._store = Store.open(home, settings)
         self._reader = Reader()
         self._writer = Writer(
@@ -183,6 +186,10 @@ class Daemon:
             self._retained_at = now
             self._logbook.prune(self._core.state.runs)
             self._core.after_commit(lambda: self._read(self._retain, _ignore))  # lines on their way count as well
+        if now - self._swept_at > LEFTOVERS_EVERY_S:
+            self._swept_at = now
+            needed = leftovers.needed(self._core.state, self._fleet.keepers)
+            self._read(lambda: leftovers.remove(self._home, needed, time.time()), _say_removed)
         if self._server.clients or self._core.state.runs:
             self._busy_at = now
         elif not self._keep and now - self._busy_at > self._settings.idle_stop:
@@ -276,6 +283,11 @@ class Daemon:
         self._writer.stop()
         self._reader.stop()
         self._store.close()
+
+
+def _say_removed(removed: leftovers.Removed) -> None:
+    if removed.files:
+        logger.info("removed %d files of old code and surroundings, %d bytes", removed.files, removed.size)
 
 
 def _ignore(*_: object) -> None:

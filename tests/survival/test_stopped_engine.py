@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.survival.project import Project
+import os
+
+from tests.survival.project import Project, until
 
 STOPPED = """
 @kk.task(retries=1)
@@ -24,3 +26,16 @@ if __name__ == "__main__":
 
 def test_runs_that_were_queued_at_a_stop_are_not_given_to_workers_that_ended_with_it(project: Project) -> None:
     assert project.run(STOPPED) == [["COMPLETED", n, 1] for n in range(12)]
+
+
+def test_an_engine_clears_away_old_code_that_nobody_needs(project: Project) -> None:
+    home = project.home.create()
+    old, fresh = home.bundles / "0123456789abcdef0123456789abcdef", home.bundles / "fedcba9876543210fedcba9876543210"
+    for path in (old, fresh):
+        path.write_bytes(b"code")
+    os.utime(old, (0, 0))
+
+    assert project.run("say(kk.engine.start().pid > 0)") == [[True]]
+
+    until(lambda: not old.exists(), "the old bundle is removed")
+    assert fresh.exists()
