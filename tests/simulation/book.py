@@ -201,7 +201,8 @@ class Book:
                 self._end(entry)
             case ev.OpDone():
                 entry.ops.add((entry.fence, event.op))
-                entry.increments += event.op.startswith("increment")
+                if event.op.startswith("increment"):
+                    self._whose(entry, event.op).increments += 1
             case ev.MetadataChanged():
                 entry.metadata = event.metadata
             case _:
@@ -210,6 +211,14 @@ class Book:
     def _stand_in_line(self, entry: Entry, at: int) -> None:
         entry.queued_at = at
         entry.order = (self.clock - micros(entry.priority), self.seq)
+
+    def _whose(self, entry: Entry, op: str) -> Entry:
+        """The run whose metadata an op key names: the body's own, its parent's or its root's."""
+        if op.startswith("increment-parent"):
+            return self.runs[entry.parent or entry.id]
+        while op.startswith("increment-root") and entry.parent:
+            entry = self.runs[entry.parent]
+        return entry
 
     def _end(self, entry: Entry) -> None:
         assert entry.status in FINAL

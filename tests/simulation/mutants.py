@@ -307,6 +307,11 @@ def version_not_locked(patch: Patch) -> None:
     patch.setattr(placement, "dispatch", dispatch)
 
 
+def metadata_of_the_wrong_run(patch: Patch) -> None:
+    """What a run writes for its parent lands in its own metadata."""
+    patch.setattr(attempts, "_target", lambda state, run, target: run)
+
+
 MUTANTS = (
     Mutant(dropped_fence_check, {"the_winner_is_the_current_attempt", "slots_return_when_code_has_stopped"}),
     Mutant(leaked_slot, {"slots_are_held_by_who_holds_them", "an_error_of_the_engine"}),
@@ -344,4 +349,5 @@ MUTANTS = (
     Mutant(lost_worker_forgotten, {"the_quiet_world_is_empty"}),
     Mutant(undone_dispatch_counted, {"attempts_are_counted"}),
     Mutant(version_not_locked, {"retries_keep_their_version"}),
+    Mutant(metadata_of_the_wrong_run, {"metadata_counts_every_op"}),
 )

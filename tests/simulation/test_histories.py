@@ -33,6 +33,7 @@ TROUBLE = [
     "expired",
     "kept slot",
     "lost reply",
+    "metadata of another run",
     "op sent again",
     "orphan",
     "redefinition",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
+from typing import Literal
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import Change, next_due
@@ -338,7 +339,10 @@ class World:
             worker.operate(body, m.AddTags(self.random.choice((("hot",), ("cold", "wet"))), f"tags:{body.ops}"))
         elif chance < 0.67:
             change = m.MetadataOp(kind="increment", key="n", value="1")
-            worker.operate(body, m.ChangeMetadata((change,), f"increment:{body.ops}"))
+            target: Literal["self", "parent", "root"] = self.random.choice(("self", "self", "parent", "root"))
+            if target != "self" and self.book.runs[body.run_id].parent is not None:
+                self.facts.note("metadata of another run")
+            worker.operate(body, m.ChangeMetadata((change,), f"increment-{target}:{body.ops}", target))
         elif chance < 0.80:
             items = tuple(random_item(self) for _ in range(self.random.randint(1, 2)))
             worker.operate(body, m.ChildTrigger(items, f"trigger:{body.ops}"))
