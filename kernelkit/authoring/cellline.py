@@ -24,6 +24,8 @@ OPTIONS: dict[str, Literal["text", "number", "list", "flag"]] = {
     "retries": "number",
     "tags": "list",
     "isolation": "text",
+    "ttl": "text",
+    "max-duration": "text",
     "replace": "flag",
 }
 _NAME = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*\(")
@@ -101,7 +103,14 @@ def _number(name: str, value: str) -> int:
 
 
 def _example(name: str) -> str:
-    examples = {"isolation": "process", "tags": "daily,images", "queue": "images", "description": '"Makes thumbnails"'}
+    examples = {
+        "isolation": "process",
+        "tags": "daily,images",
+        "queue": "images",
+        "description": '"Makes thumbnails"',
+        "ttl": "1h",
+        "max-duration": "30m",
+    }
     return examples.get(name, "5" if OPTIONS[name] == "number" else "resize")
 
 

@@ -50,14 +50,14 @@ class _Default:
 DEFAULT: Final = _Default()
 
 
-class _NoTimeout:
+class NoTimeout:
     """`kk.NO_TIMEOUT`: an attempt may take as long as it wants, whatever the task's default says."""
 
     def __repr__(self) -> str:
         return "kk.NO_TIMEOUT"
 
 
-NO_TIMEOUT: Final = _NoTimeout()
+NO_TIMEOUT: Final = NoTimeout()
 
 
 class Retry:

@@ -17,7 +17,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, Kind, taken_from
-from kernelkit.authoring.options import Queue, Retry, task_options
+from kernelkit.authoring.options import NoTimeout, Queue, Retry, task_options
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import Registration, tell_all
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
@@ -32,6 +32,7 @@ from kernelkit.authoring.triggering import (
     send_batch,
     send_one,
 )
+from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
 from kernelkit.models.task import Isolation, Owner, RetryPolicy
 
@@ -282,6 +283,8 @@ def task(
     tags: str | Iterable[str] = (),
     isolation: Isolation | None = None,
     replace: bool = False,
+    ttl: Duration | None = None,
+    max_duration: Duration | NoTimeout | None = None,
     init: Callable[..., Any] | None = None,
     middleware: Callable[..., Any] | None = None,
     on_start: Callable[..., Any] | None = None,
@@ -307,7 +310,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Options: `id` (else the function's name with `_` as `-`), `description`, `queue` (a name or `kk.Queue`),
     `concurrency_limit` (of that queue), `retry` (a `kk.Retry`; None means one attempt), `retries` (how many
-    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `replace` (take the id over), and
+    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `replace` (take the id over), `ttl`
+    (how long a run may wait for its first start), `max_duration` (how long an attempt may take; `kk.NO_TIMEOUT`), and
     a function for each kind of hook (`on_start`, `catch_error`, …), as with the decorators of the task.
     Raises `InvalidOptionError` for others, and `TaskDefinitionError` for a function that cannot be a task.
     """

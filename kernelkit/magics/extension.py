@@ -89,7 +89,7 @@ class KernelKitMagics(Magics):
         return {"url": url, "width": width}
 
         Options: --id, --description, --queue, --concurrency-limit, --retries, --tags a,b, --isolation process|shared,
-        --replace. A body that awaits makes an async task, any other a plain one in a process of its own. `ctx` is the
+        --ttl 1h, --max-duration 30m, --replace. A body that awaits makes an async task, any other a plain one in a process of its own. `ctx` is the
         run's context. The task is bound under the function's name: `resize.trigger(url="…")`.
         """
         names: dict[str, Any] = self.shell.user_ns
@@ -134,10 +134,15 @@ def _register(task: Task[..., Any]) -> list[str]:
 
 
 def _register_at_once(task: Task[..., Any]) -> None:
-    """For tasks that a decorator makes. Their name is bound only after it, but the body may use it: bind it already."""
+    """For tasks that a decorator makes, and again for each hook that they get.
+
+    A task's name is bound only after its decorator, but the body may use it: bind it already.
+    """
     names = getattr(task.function, "__globals__", {})
     name = task.function.__name__
-    is_early = names.get("__name__") == "__main__" and names.setdefault(name, task) is task
+    is_early = names.get("__name__") == "__main__" and name not in names
+    if is_early:
+        names[name] = task
     try:
         remarks = [*_register(task), *_remarks(task)]
     except KernelKitError:

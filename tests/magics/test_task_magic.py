@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -87,6 +87,9 @@ class ScriptedCaller:
         return Welcome(7, 1, "0.1", str(self.home.path), 0)
 
     def outcome(self, run_id: str) -> Future[Run]:
+        return Future()
+
+    def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
         return Future()
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
