@@ -3,7 +3,7 @@
 What a newcomer would get wrong: killing a process group is not enough. A child with a session of its own survives it,
 and one that forks while it is being killed leaves another; so the tree is stopped first, walked until nothing new turns
 up, and killed then. Killed children stay zombies until someone reaps them: `/proc/<pid>` existing is not being alive
-(`wire.discovery.is_alive` reads the state).
+(`wire.liveness.is_alive` reads the state).
 """
 
 from __future__ import annotations
