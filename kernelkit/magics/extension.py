@@ -90,7 +90,8 @@ class KernelKitMagics(Magics):
 
         Options: --id, --description, --queue, --concurrency-limit, --retries, --tags a,b, --isolation process|shared,
         --ttl 1h, --max-duration 30m, --replace. A body that awaits makes an async task, any other a plain one in a
-        process of its own. `ctx` is the run's context. The task is bound under the function's name: `resize.trigger(url="…")`.
+        process of its own. `ctx` is the run's context. The task is bound under the function's name:
+        `resize.trigger(url="…")`.
         """
         names: dict[str, Any] = self.shell.user_ns
         before = dict(names)
