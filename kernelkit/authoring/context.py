@@ -294,9 +294,9 @@ class Scope:
 
     def settle(self, number: int) -> None:
         """The report `number`, and all before it, are on disk."""
-        if not self._open:
-            return
-        with self._lock:
+        with self._lock:  # also to see that nothing is open: `post` may be about to enter this very number
+            if not self._open:
+                return
             for each in [each for each in self._open if each <= number]:
                 del self._open[each]
         self._tell_if_settled()

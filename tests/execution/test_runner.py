@@ -390,3 +390,24 @@ def test_long_tracebacks_and_messages_are_cut() -> None:
     assert len(error.frames) == 50
     assert "frames left out" in error.traceback
     assert max(map(len, error.traceback.splitlines())) <= 1_024
+
+
+def test_an_answer_that_comes_before_its_report_is_entered_is_not_lost() -> None:
+    # given an engine whose answer is quicker than the call that asked
+    attempt = Attempt()
+    answers: list[threading.Thread] = []
+
+    def report(body: object) -> int:
+        answers.append(threading.Thread(target=attempt.scope.settle, args=(1,)))
+        answers[0].start()
+        answers[0].join(0.05)
+        return 1
+
+    attempt.scope.report = report
+
+    # when
+    attempt.scope.post(AddTags(tags=("a",), op="tags:1"), None)
+    answers[0].join()
+
+    # then
+    assert not attempt.scope.has_open_reports

@@ -442,3 +442,16 @@ def test_unloading_takes_the_magics_away(notebook: Notebook) -> None:
     assert "not found" in notebook.refuse("%%task f()\nreturn 1")
     assert "not found" in notebook.refuse("%runs")
     extension.unload(notebook.shell)
+
+
+def test_a_hook_of_a_task_is_told_at_once_and_a_refusal_leaves_the_task_bound(notebook: Notebook) -> None:
+    notebook.run("from kernelkit.authoring.task import task\n@task\ndef f(): return 1")
+
+    notebook.run("@f.on_start\ndef log(): ...")
+    first, second = notebook.engine.specs
+    assert (first.id, second.id) == ("f", "f")
+    assert first.fingerprint != second.fingerprint
+
+    notebook.engine.refusal = DuplicateTaskError("f belongs to another notebook")
+    assert "belongs to another notebook" in notebook.refuse("@f.on_success\ndef tell(output): ...")
+    assert isinstance(notebook["f"], Task)
