@@ -161,10 +161,12 @@ class Lifecycle:
     async def _fail(self, error: BaseException, *, retry: bool = True, message: str | None = None) -> None:
         hooks = self._loaded.hooks.of("catch_error")
         verdict = await judge(self._scope, error, hooks, self._call, retry=retry)
+        self._loaded.fill_linecache()
         words = verdict.message or (message if verdict.error is error else None)
         if verdict.is_final and not verdict.crashed:
             await self._tell("on_failure", error=verdict.error)
             await self._tell("on_complete", result=self._result(None, None, as_error(verdict.error, words)))
+            self._loaded.fill_linecache()  # the hooks may have waited
         flush(self._scope)
         is_decided = verdict.is_final and self._scope.start.attempt < self._scope.start.max_attempts
         self._outcome = msgspec.structs.replace(
@@ -241,6 +243,7 @@ class Lifecycle:
                 self._log(hook, error)
 
     def _log(self, hook: Hook, error: BaseException) -> None:
+        self._loaded.fill_linecache()
         told = as_error(error)
         self._say(f"{hook.told} failed, and the run does not mind: {told}\n{told.traceback}")
 

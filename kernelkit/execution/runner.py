@@ -57,6 +57,9 @@ class Loaded(Protocol):
     def signature(self) -> Shape: ...
     @property
     def hooks(self) -> HookSet: ...
+    def fill_linecache(self) -> None:
+        """Called before an error is described: another task's cell of the same number may have been shown last."""
+        ...
 
 
 async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
@@ -136,6 +139,7 @@ def _begin(loaded: Loaded, scope: Scope) -> Arguments | Failed | Stopped:
     except KernelKitError as error:
         return failed(scope, error, retry=False)
     except Exception as error:  # validators of a person's own types may raise anything
+        loaded.fill_linecache()
         told = f"The payload of {loaded.task_id} could not be read: {type(error).__name__}: {error}"
         wrapped = PayloadValidationError(told).with_traceback(error.__traceback__)
         return failed(scope, wrapped, retry=False)
@@ -153,6 +157,7 @@ def _begin(loaded: Loaded, scope: Scope) -> Arguments | Failed | Stopped:
 def _end(loaded: Loaded, scope: Scope, ended: Ended) -> Outcome:
     value, error = completed(ended)
     if error is not None:
+        loaded.fill_linecache()
         return ended_badly(scope, error)
     output = encoded(loaded.signature.encode_output, value, loaded.task_id)
     return succeeded(scope, output) if isinstance(output, Value) else ended_badly(scope, output, retry=False)

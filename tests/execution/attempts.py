@@ -23,6 +23,9 @@ class LoadedFunction:
     task_id: str = "a-task"
     hooks: HookSet = NO_HOOKS
 
+    def fill_linecache(self) -> None:
+        """It has no sources of its own."""
+
 
 def loaded(function: Callable[..., Any], *hooks: Hook) -> LoadedFunction:
     return LoadedFunction(function, Signature.of(function), hooks=HookSet(own=hooks) if hooks else NO_HOOKS)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import logging
 import os
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -458,6 +459,33 @@ def test_code_that_does_not_load_is_a_failed_attempt(home: Home, kind: str) -> N
         assert "Trigger the task again" in error.message
 
     play(home, kind, story)
+
+
+def test_two_notebooks_with_a_cell_of_the_same_number_are_each_shown_their_own_lines(home: Home) -> None:
+    def cell(text: str) -> Callable[..., Any]:
+        space: dict[str, Any] = {"__name__": "__main__"}
+        source = f"async def body(file):\n    await wait(file)\n    raise ValueError  # {text}\n"
+        exec(compile(source, "<Cell [3]>", "exec"), space)
+        space["wait"] = wait
+        linecache.cache["<Cell [3]>"] = (len(source), None, source.splitlines(keepends=True), "<Cell [3]>")
+        return cast(Callable[..., Any], space["body"])
+
+    async def wait(file: str) -> None:
+        while not os.path.exists(file):
+            await asyncio.sleep(0.01)
+
+    async def story(engine: FakeEngine) -> None:
+        one = engine.start(cell("of one"), {"file": "go"})
+        other = engine.start(cell("of the other"), {"file": "go"})
+        await engine.began(one)
+        await engine.began(other)
+        (home.path / "go").touch()
+        for start, text in ((one, "# of one"), (other, "# of the other")):
+            error = failure(await engine.ended(start)).error
+            assert error.frames[-1].source.endswith(text)
+            assert f"raise ValueError  {text}\n" in error.traceback
+
+    play(home, "shared", story)
 
 
 @BOTH
