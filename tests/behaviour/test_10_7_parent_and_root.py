@@ -10,32 +10,32 @@ from tests.behaviour.conftest import Stage
 
 def test_10_7_children_write_into_their_parent_and_root(stage: Stage) -> None:
     @kk.task
-    def leaf(name: str) -> None:
+    def twig(name: str) -> None:
         kk.metadata.set("own", name)
-        kk.metadata.parent.append("leaves", name)
+        kk.metadata.parent.append("twigs", name)
         kk.metadata.root.increment("count")
 
     @kk.task
-    async def branch(names: list[str], signal: kk.CancelSignal) -> None:
-        kk.metadata.root.set("$.seen.branch", True)
-        leaf.batch_trigger([{"name": name} for name in names])
+    async def bough(names: list[str], signal: kk.CancelSignal) -> None:
+        kk.metadata.root.set("$.seen.bough", True)
+        twig.batch_trigger([{"name": name} for name in names])
         await signal.wait()
 
     @kk.task
-    async def tree(signal: kk.CancelSignal) -> None:
+    async def oak(signal: kk.CancelSignal) -> None:
         kk.metadata.set("count", 1)
-        branch.trigger(names=["a", "b"])
+        bough.trigger(names=["a", "b"])
         await signal.wait()
 
     # when
-    run = tree.trigger()
+    run = oak.trigger()
     stage.until(lambda: run.metadata.get("count") == 3)
 
     # then
-    branches = list(kk.runs.list(task="branch"))
-    assert run.metadata == {"count": 3, "seen": {"branch": True}}
-    assert sorted(branches[0].metadata["leaves"]) == ["a", "b"]
-    assert {each.metadata["own"] for each in kk.runs.list(task="leaf")} == {"a", "b"}
+    boughs = list(kk.runs.list(task="bough"))
+    assert run.metadata == {"count": 3, "seen": {"bough": True}}
+    assert sorted(boughs[0].metadata["twigs"]) == ["a", "b"]
+    assert {each.metadata["own"] for each in kk.runs.list(task="twig")} == {"a", "b"}
     run.cancel()
     stage.finish()
 
