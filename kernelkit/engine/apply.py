@@ -45,8 +45,12 @@ _KEPT_BUNDLES = 64
 
 
 def _keep(state: State, version: TaskVersion) -> None:
-    """Make `version` the latest; now and then drop bundles that neither a live run nor a latest version needs."""
+    """Make `version` the latest; now and then drop bundles that neither a live run nor a latest version needs.
+
+    Those used last are kept as well, in the order of their use.
+    """
     state.tasks[version.spec.id] = version
+    state.bundles.pop(version.spec.bundle, None)
     state.bundles[version.spec.bundle] = version
     if len(state.bundles) % _KEPT_BUNDLES == 0:
         needed = {run.bundle for run in state.runs.values()} | {latest.spec.bundle for latest in state.tasks.values()}
@@ -90,6 +94,9 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         is_replay=event.is_replay,
     )
     state.runs[run.id] = run
+    used = state.bundles.pop(run.bundle, None)
+    if used is not None:
+        state.bundles[run.bundle] = used
     if run.parent_id:
         state.by_parent.setdefault(run.parent_id, set()).add(run.id)
         parent = state.runs.get(run.parent_id)
