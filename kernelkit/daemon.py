@@ -83,14 +83,14 @@ class Chance:
 class Daemon:
     """One engine on one home, from open to close."""
 
-    def __init__(self, home: Home, settings: EngineSettings, *, keep: bool) -> None:
+    def __init__(self, home: Home, settings: EngineSettings, *, keep: bool, umask: int) -> None:
         self._home = home
         self._settings = settings
         self._keep = keep
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._leave = False
+        self._leave = self._closed = False
         self._drain_until = 0.0
         self._busy_at = time.monotonic()
         self._retained_at = 0.0
@@ -111,7 +111,7 @@ class Daemon:
         )
         self._core.read = self._read
         self._core.on_timer = self._set_timer
-        self._keepers = Keepers(home)
+        self._keepers = Keepers(home, umask=umask)
         self._fleet = Fleet(self._core, home, settings, self._keepers, time.monotonic)
         highest = self._store.line_counts(list(self._core.state.runs))
         self._logbook = logbook = Logbook({run_id: number + 1 for run_id, number in highest.items()})
@@ -222,9 +222,13 @@ class Daemon:
     # ---- ports -------------------------------------------------------------------------------------------------------
 
     def _read(self, fn: Callable[[], T], then: Callable[[T], None], tries: int = READ_TRIES) -> None:
+        if self._closed:
+            return  # nobody is left to tell
         future = self._reader.submit(fn)
 
         def done() -> None:
+            if future.cancelled():
+                return
             error = future.exception()
             if error is None:
                 then(future.result())
@@ -273,6 +277,8 @@ class Daemon:
         self._fleet.shut_down(leave=self._leave)
         self._core.flush_history()
         self._core.flush()
+        self._core.close()
+        self._closed = True
         if not self._writer.flush(10.0):
             logger.error("closing with uncommitted events: %s", self._writer.problem)
         else:
@@ -311,8 +317,8 @@ class _Facts(logging.Formatter):
         return super().format(record) + (f" {facts}" if facts else "")
 
 
-async def _serve(home: Home, settings: EngineSettings, *, keep: bool) -> None:
-    await Daemon(home, settings, keep=keep).run()
+async def _serve(home: Home, settings: EngineSettings, *, keep: bool, umask: int) -> None:
+    await Daemon(home, settings, keep=keep, umask=umask).run()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -322,6 +328,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="do not stop when idle")
     parser.add_argument("--settings", help="engine settings as JSON, in place of the project's")
     options = parser.parse_args(argv)
+    umask = os.umask(0o077)  # the database holds payloads; bodies get the former one back
     home = Home(options.home).create()
     try:
         lock = lock_home(home, version=__version__)
@@ -335,7 +342,7 @@ def main(argv: list[str] | None = None) -> int:
             if options.settings
             else load_engine_settings(home)
         )
-        asyncio.run(_serve(home, settings, keep=options.keep))
+        asyncio.run(_serve(home, settings, keep=options.keep, umask=umask))
     except KernelKitError as problem:
         logger.error("engine did not start: %s", problem)
         sys.stderr.write(f"{problem}\n")

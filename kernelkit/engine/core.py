@@ -109,6 +109,7 @@ class Core:
         self._batch = Batch()
         self._after: list[Then] = []
         self._flush_due = False
+        self._closed = False
         self.unsent: set[str] = set()  # fences of attempts that no worker was given yet
         self.turn = 0  # counts flushes: what is taken in one turn is committed together
         self._uncommitted = 0  # batches handed to the writer that it has not committed
@@ -384,9 +385,15 @@ class Core:
             self._flush_due = True
             self._soon(self.flush)
 
+    def close(self) -> None:
+        """Let nothing out any more that is not with the writer yet: the next engine is asked for it again."""
+        self._closed = True
+
     def flush(self) -> None:
         """Hand what has gathered to the writer; called once a loop tick."""
         self._flush_due = False
+        if self._closed:
+            return
         self.turn += 1
         batch, after = self._batch, self._after
         self._batch, self._after = Batch(), []

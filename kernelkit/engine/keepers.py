@@ -22,8 +22,10 @@ KEEPER_MODULE = "kernelkit.execution.keeper"
 class Keepers:
     """The keeper processes this engine has started."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, umask: int = -1) -> None:
+        """With `umask`, keepers and all below them have that one instead of the engine's own."""
         self._home = home
+        self._umask = umask
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def launch(self, env_id: str) -> None:
@@ -43,6 +45,7 @@ class Keepers:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=self._umask,
             )
         except OSError as cause:
             missing = environment.cwd if not Path(environment.cwd).is_dir() else environment.python

@@ -261,3 +261,18 @@ def test_filters_hold_wherever_a_run_is(bench: Bench, asked: m.ListRuns, expecte
         assert ([run.id for run in page.runs], page.total) == (expected, len(expected))
         bench.core.flush_history()
         bench.settle()
+
+
+def test_what_comes_while_the_engine_stops_is_not_written_any_more(bench: Bench) -> None:
+    # Callbacks of the last commits put more into the closed writer, and each left a traceback in the log.
+    bench.trigger("run_1")
+    bench.turn()
+    before = len(bench.writer.batches)
+
+    bench.core.close()
+    bench.settle()
+    bench.trigger("run_2")
+    bench.settle()
+
+    assert len(bench.writer.batches) == before + 1, "only what the writer had already"
+    assert [attempt.run_id for attempt in bench.workers.started] == ["run_1"]

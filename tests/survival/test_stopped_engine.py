@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from tests.survival.project import Project, until
 
@@ -39,3 +40,22 @@ def test_an_engine_clears_away_old_code_that_nobody_needs(project: Project) -> N
 
     until(lambda: not old.exists(), "the old bundle is removed")
     assert fresh.exists()
+
+
+UMASK = """
+@kk.task
+def umask() -> int:
+    found = os.umask(0o22)
+    return found
+
+os.umask(0o027)
+say(umask.trigger().result(timeout=30).output)
+"""
+
+
+def test_the_database_is_closed_to_others_and_bodies_keep_the_umask_of_their_person(project: Project) -> None:
+    assert project.run(UMASK) == [[0o027]]
+
+    files = [path for path in project.home.path.iterdir() if path.name.startswith("engine.duckdb")]
+    assert len(files) >= 2
+    assert [oct(stat.S_IMODE(path.stat().st_mode)) for path in files] == ["0o600"] * len(files)
