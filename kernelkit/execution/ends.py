@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from kernelkit.authoring.context import Scope
 from kernelkit.errors import AbortTaskRunError, KernelKitError, OutOfMemoryError, OutputTooLargeError
 from kernelkit.execution.failure import describe
+from kernelkit.execution.hardexit import HardExit
 from kernelkit.models.error import Error
 from kernelkit.models.value import MAX_OUTPUT_BYTES, Value
 from kernelkit.wire.messages import Failed, Stopped, Succeeded
@@ -110,6 +111,11 @@ def as_error(error: BaseException, message: str | None = None) -> Error:
 def _in_words(error: BaseException) -> str | None:
     """What to say of exceptions whose own text explains nothing; None = their own text."""
     match error:
+        case HardExit():
+            return (
+                f"the task called os._exit({error.code!r}). Other runs share its process, so only this run was ended; "
+                'with isolation="process" it has a process of its own'
+            )
         case SystemExit():
             return f"the task called sys.exit({'' if error.code is None else repr(error.code)})"
         case KeyboardInterrupt():

@@ -28,6 +28,7 @@ from kernelkit.config import Home
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.capture import DescriptorCapture, capture_logging, capture_streams, follow_threads
 from kernelkit.execution.exclusive import ExclusiveWorker
+from kernelkit.execution.hardexit import soften_exit
 from kernelkit.execution.inside import InsideCaller
 from kernelkit.execution.link import Link
 from kernelkit.execution.modules import stamp_imports
@@ -98,6 +99,7 @@ def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
     faulthandler.enable(file=real)
     capture_logging(partial(_say, real))
     capture_streams()
+    soften_exit()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
 

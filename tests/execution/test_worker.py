@@ -123,6 +123,45 @@ def test_leaving_by_sys_exit_fails_the_attempt_and_not_the_worker(home: Home, ki
     play(home, kind, story)
 
 
+def test_leaving_by_os_exit_in_a_shared_worker_ends_no_neighbour(home: Home) -> None:
+    async def neighbour() -> str:
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.01)
+        return "fine"
+
+    async def exits() -> None:
+        try:
+            os._exit(5)
+        except Exception:
+            pass
+
+    async def exits_by_its_name_alone() -> None:
+        from posix import _exit
+
+        await asyncio.to_thread(_exit, 5)
+
+    def exits_plainly() -> None:
+        os._exit(5)
+
+    def forks() -> int:
+        pid = os.fork()
+        if not pid:
+            os._exit(6)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    async def story(engine: FakeEngine) -> None:
+        beside = engine.start(neighbour)
+        await engine.began(beside)
+        for function in (exits, exits_by_its_name_alone, exits_plainly):
+            error = failure(await engine.ended(engine.start(function))).error
+            assert error.message.startswith("the task called os._exit(5). Other runs share its process")
+        assert output(await engine.ended(engine.start(forks))) == "6"
+        (home.path / "go").touch()
+        assert output(await engine.ended(beside)) == '"fine"'
+
+    play(home, "shared", story)
+
+
 def test_a_crash_of_the_process_is_seen_by_whoever_waits_for_it(home: Home) -> None:
     def body() -> None:
         os._exit(7)
