@@ -30,6 +30,8 @@ from kernelkit.wire.messages import ListRuns
 
 _ROWS_AT_ONCE = 10_000
 CHECKPOINT_EVERY = 50_000  # transactions; replaying them after a crash takes one to three seconds
+CHECKPOINT_BYTES = 256 * 1024**2  # of log
+_LOOK_EVERY = 64  # transactions; a look at the log's size costs a few microseconds
 
 
 @dataclass
@@ -140,6 +142,13 @@ class Store:
         return self._last_seq
 
     @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether a checkpoint should be made even while there is much else to do."""
+        if self.transactions % _LOOK_EVERY:
+            return False
+        return self.transactions >= CHECKPOINT_EVERY or self._log_bytes() >= CHECKPOINT_BYTES
+
+    @property
     def needs_reopen(self) -> bool:
         """True once DuckDB has declared its database invalid; every statement fails until `reopen`."""
         return self._invalid or (self._connection is None and not self._closed)
@@ -184,6 +193,20 @@ class Store:
                 raise error from cause
             self.transactions = 0
             return True
+
+    def rest(self) -> None:
+        """Give memory back that only makes the next reads quicker; nothing where a read is under way."""
+        locks = (self._writing, self._tending, self._reading)
+        taken = [lock for lock in locks if lock.acquire(blocking=False)]
+        try:
+            if len(taken) == len(locks) and self._home and self._connection is not None and not self._invalid:
+                with suppress(duckdb.OutOfMemoryException):  # something holds on to more than would be left
+                    opening.give_back(self._connection)
+        except duckdb.Error as cause:
+            raise self._explain(cause) from cause
+        finally:
+            for lock in reversed(taken):
+                lock.release()
 
     def retain(self, now: int, settings: EngineSettings) -> dict[str, int]:
         """Remove old and excess finished runs and lines; how many rows of each kind went.

@@ -16,7 +16,7 @@ from functools import partial
 
 from kernelkit.errors import KernelKitError, StoreError, StoreFullError
 from kernelkit.store.rows import Batch
-from kernelkit.store.store import CHECKPOINT_EVERY, Store
+from kernelkit.store.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Writer:
                 self._changed.notify_all()
             if group.callbacks:
                 self._send(partial(_call_all, group.callbacks))
-            if self._store.transactions >= CHECKPOINT_EVERY:
+            if self._store.is_checkpoint_due:
                 self._checkpoint()
 
     def _next_group(self) -> _Group | None:
@@ -119,6 +119,7 @@ class Writer:
                 if self._stopping:
                     return None
             self._checkpoint()
+            self._rest()
 
     def _take(self) -> _Group:
         group = _Group()
@@ -190,6 +191,12 @@ class Writer:
                 self._store.reopen()
             except KernelKitError as cause:
                 self._report(str(cause))
+
+    def _rest(self) -> None:
+        try:
+            self._store.rest()
+        except StoreError:
+            _log.warning("memory could not be given back", exc_info=True)
 
     def _report(self, problem: str) -> None:
         before, self._problem = self._problem, problem

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from kernelkit.config import EngineSettings
 from kernelkit.errors import StoreError
 from kernelkit.models.run import RunStatus
+from kernelkit.store.opening import RESTING_BYTES
 from kernelkit.store.rows import Batch, HistoryRow, LogRow, ValueRow
 from kernelkit.store.store import Store
 from kernelkit.wire.messages import ListRuns
@@ -366,3 +368,47 @@ def test_recovery_beside_a_hundred_thousand_finished_runs_is_quick(tmp_path: Pat
     assert (recovered.history_seq, total, page[0].id) == (100_000, 100_000, run_id(100_000))
     assert took < 3
     again.close()
+
+
+def test_a_store_at_rest_gives_its_memory_back_and_reads_on(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.append(Batch(values=[ValueRow(f"v{n}", os.urandom(20_000).hex()) for n in range(1_000)]))
+    store.checkpoint()
+    assert len(store.values([f"v{n}" for n in range(1_000)])) == 1_000
+    before = held(store)
+
+    store.rest()
+
+    assert before > 16_000_000
+    assert held(store) <= RESTING_BYTES
+    assert len(store.values([f"v{n}" for n in range(1_000)])) == 1_000
+    store.close()
+
+
+def test_a_store_does_not_rest_while_somebody_reads(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.append(Batch(values=[ValueRow(f"v{n}", os.urandom(20_000).hex()) for n in range(1_000)]))
+    store.checkpoint()
+    store.values([f"v{n}" for n in range(1_000)])
+    reading, over = threading.Event(), threading.Event()
+
+    def read() -> None:
+        with store._reading:
+            reading.set()
+            over.wait(10)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert reading.wait(10)
+    store.rest()
+    over.set()
+    reader.join()
+
+    assert held(store) > 16_000_000
+    store.close()
+
+
+def held(store: Store) -> int:
+    assert store._connection is not None
+    (found,) = store._connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchall()
+    return int(found[0])

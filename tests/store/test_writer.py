@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from kernelkit.errors import StoreError, StoreFullError
+from kernelkit.store.quarantine import wal_of
 from kernelkit.store.rows import Batch, ValueRow
 from kernelkit.store.store import Store
 from kernelkit.store.writer import InlineWriter, Writer
-from tests.store.samples import call_now, events, line, open_store, run_id
+from tests.store.samples import call_now, events, home_in, line, open_store, run_id
 
 
 class Gated(Store):
@@ -252,3 +253,21 @@ def test_the_inline_writer_commits_before_it_returns(store: Gated) -> None:
 
     assert heard == [1]
     assert writer.flush(0) and writer.stop()
+
+
+def test_a_long_log_is_folded_in_though_the_writer_is_never_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernelkit.store.store.CHECKPOINT_BYTES", 20_000)
+    store = open_store(tmp_path)
+    writer = Writer(store, call_now, 0)
+    sizes = []
+    for number in range(1, 300):
+        writer.put(events(number), None)
+        assert writer.flush(5)
+        sizes.append(wal_of(home_in(tmp_path).database).stat().st_size)
+
+    assert max(sizes) < 100_000
+    assert sizes[-1] < max(sizes)
+    writer.stop()
+    store.close()
