@@ -245,7 +245,7 @@ class Daemon:
             logger.error("the store cannot commit: %s; trying again", problem)
         else:
             logger.info("the store commits again")
-            self._fleet.store_recovered()
+            self._fleet.intake.store_recovered()
 
     # ---- stopping ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ share this file. Not thread-safe: all calls come on one loop.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
@@ -23,20 +22,20 @@ from kernelkit.engine.decide import Change, next_due, step
 from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
 from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.values import RecentValues
 from kernelkit.engine.views import run_view
 from kernelkit.errors import StoreError, StoreFullError, UnknownRunError
 from kernelkit.models import event as ev
 from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.task import RetryPolicy
-from kernelkit.models.value import INLINE_BYTES, Value
-from kernelkit.store.rows import Batch, LineRow, LogRow, ValueRow
+from kernelkit.models.value import Value
+from kernelkit.store.rows import Batch, LineRow, LogRow
 from kernelkit.store.store import Store
 from kernelkit.wire import messages as m
 
 SIGNAL_S = 30.0  # how long a body that takes the cancel signal may go on by itself
 TIMEOUT_SIGNAL_S = 5.0  # the same for a body that has taken longer than it may
 _DEFAULT_RETRY = RetryPolicy()
-_TEXTS_BYTES = 32 * 1024 * 1024
 _HISTORY_ROWS = 1_000  # that many finished runs are appended at once, or whatever there is when it has been quiet
 
 Then = Callable[[], None]
@@ -104,8 +103,7 @@ class Core:
         self._min_free = min_free_bytes
         self._free_checked = 0
         self._free = True
-        self._texts: OrderedDict[str, str] = OrderedDict()
-        self._texts_bytes = 0
+        self._values = RecentValues()
         self._batch = Batch()
         self._after: list[Then] = []
         self._flush_due = False
@@ -120,7 +118,7 @@ class Core:
 
     def take(self, command: c.Command, then: Then | None = None) -> list[Change]:
         """Carry out `command`; `then` is called once its events are on disk. A refusal raises and changes nothing."""
-        command, values = self._set_values_aside(command)
+        command, values = self._values.set_aside(command)
         now = self.clock.now()
         changes = step(self.state, command, self.capacity, now, self.roll)
         if changes:  # else it was sent again, and its values are stored
@@ -191,7 +189,7 @@ class Core:
         run, row = self.state.runs.get(run_id), self.ledger.get(run_id)
         payload_ref = run.payload.ref if run else row.payload_ref if row else None
         output_ref = None if run or row is None else row.output_ref
-        found = {ref: self._texts[ref] for ref in (payload_ref, output_ref) if ref and ref in self._texts}
+        found = {ref: text for ref in (payload_ref, output_ref) if ref and (text := self._values.get(ref)) is not None}
 
         def fill() -> Run:
             missing = [ref for ref in (payload_ref, output_ref) if ref and ref not in found]
@@ -206,11 +204,11 @@ class Core:
 
     def text_of(self, value: Value, then: Callable[[str], None]) -> None:
         """Call `then` with the text of `value`, at once where it is at hand."""
-        text = value.text if value.ref is None else self._texts.get(value.ref)
+        ref = value.ref
+        text = value.text if ref is None else self._values.get(ref)
         if text is not None:
             then(text)
             return
-        ref = value.ref
         assert ref is not None, "a value has a text or a reference"
         self.read(lambda: self.store.values([ref])[ref], then)
 
@@ -341,44 +339,6 @@ class Core:
             self.notices.ended(run)
         else:
             self.text_of(output, lambda text: self.notices.ended(replace(run, output_json=text)))
-
-    def _set_values_aside(self, command: c.Command) -> tuple[c.Command, list[ValueRow]]:
-        """Texts over 1 KiB go to the store beside the events, which hold a reference only."""
-        if isinstance(command, c.TakeReport) and isinstance(command.body, m.Succeeded):
-            if command.body.output.size <= INLINE_BYTES:
-                return command, []  # nearly every command there is
-        match command:
-            case c.TriggerRuns():
-                items, values = self._items_aside(command.items)
-                return c.TriggerRuns(items, command.batch_id, command.known), values
-            case c.TakeReport(body=m.ChildTrigger() as body):
-                items, values = self._items_aside(body.items)
-                return c.TakeReport(command.run_id, command.fence, replace(body, items=items)), values
-            case c.TakeReport(body=m.Succeeded() as body):
-                output, values = self._aside(body.output, f"{command.run_id}:output")
-                return c.TakeReport(command.run_id, command.fence, replace(body, output=output)), values
-            case _:
-                return command, []
-
-    def _items_aside(self, items: tuple[m.TriggerItem, ...]) -> tuple[tuple[m.TriggerItem, ...], list[ValueRow]]:
-        if all(item.payload.size <= INLINE_BYTES for item in items):
-            return items, []
-        kept, values = [], []
-        for item in items:
-            payload, rows = self._aside(item.payload, f"{item.run_id}:payload")
-            kept.append(replace(item, payload=payload))
-            values.extend(rows)
-        return tuple(kept), values
-
-    def _aside(self, value: Value, ref: str) -> tuple[Value, list[ValueRow]]:
-        if value.size <= INLINE_BYTES or value.text is None:
-            return value, []
-        self._texts[ref] = value.text
-        self._texts_bytes += value.size
-        while self._texts_bytes > _TEXTS_BYTES and len(self._texts) > 1:
-            _, old = self._texts.popitem(last=False)
-            self._texts_bytes -= len(old)
-        return Value(ref=ref, size=value.size), [ValueRow(ref, value.text)]
 
     def _schedule_flush(self) -> None:
         if not self._flush_due:

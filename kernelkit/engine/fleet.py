@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
 from kernelkit.config import EngineSettings, Home
 from kernelkit.engine import commands as c
-from kernelkit.engine.attempts import StaleFence, lost_worker_error
+from kernelkit.engine.attempts import lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
-from kernelkit.errors import KernelKitError, to_wire
+from kernelkit.engine.intake import Intake
+from kernelkit.errors import KernelKitError
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
 from kernelkit.wire.liveness import boot_id, is_alive
@@ -72,12 +71,6 @@ class WorkerLink:
     greeted: bool = False  # it has dialled in, to this engine or a former one
 
 
-@dataclass
-class _AckDue:
-    turn: int
-    seq: int
-
-
 class Fleet:
     """All keepers and workers of the home."""
 
@@ -92,9 +85,8 @@ class Fleet:
         self.keepers: dict[str, Keeper] = {}
         self.workers: dict[str, WorkerLink] = {}
         self.stopping = False
-        self._acks: dict[Channel, _AckDue] = {}
         self._left_behind: dict[str, list[str]] = {}  # workers lost without a keeper: what they started may live on
-        self._held: list[tuple[str, Channel, m.Report]] = []  # reports that wait for the store to commit again
+        self.intake = Intake(core, home, self._attempt_ended)
         core.workers = self
         for worker in core.state.workers.values():  # a former engine's: they dial in, or are found dead
             self.workers[worker.id] = WorkerLink(
@@ -262,60 +254,22 @@ class Fleet:
         link = self.workers.get(worker_id)
         match message:
             case m.Report():
-                self._report(worker_id, channel, message)
+                self.intake.take(worker_id, channel, message)
             case m.Pong():
                 if link is not None:
                     link.ponged_at = self._time()
             case _:
                 logger.warning("unexpected from worker", extra={"worker": worker_id, "got": type(message).__name__})
 
-    def store_recovered(self) -> None:
-        """The store commits again: take the reports that came meanwhile, in order."""
-        held, self._held = self._held, []
-        for worker_id, channel, report in held:
-            self._report(worker_id, channel, report)
-
-    def _report(self, worker_id: str, channel: Channel, report: m.Report) -> None:
-        if self._core.writer.problem or self._held:  # nothing new is taken meanwhile; the worker keeps its copy
-            self._held.append((worker_id, channel, report))
-        else:
-            self._take_report(worker_id, channel, report)
-
-    def _take_held(self, worker_id: str) -> None:
-        """The worker has ended and can send nothing again: what it reported counts before its attempts are given up."""
-        mine = [held for held in self._held if held[0] == worker_id]
-        self._held = [held for held in self._held if held[0] != worker_id]
-        for _, channel, report in mine:
-            self._take_report(worker_id, channel, report)
-
-    def _take_report(self, worker_id: str, channel: Channel, report: m.Report) -> None:
+    def _attempt_ended(self, worker_id: str, run_id: str) -> None:
         link = self.workers.get(worker_id)
-        final = isinstance(report.body, m.Succeeded | m.Failed | m.Stopped)
-        if final and link is not None:
-            link.kills.pop(report.run_id, None)
+        if link is not None:
+            link.kills.pop(run_id, None)
             link.idle_since = self._time()
-        try:
-            self._core.take(c.TakeReport(report.run_id, report.fence, report.body))
-        except StaleFence as stale:
-            channel.send(m.Refused(report.seq, to_wire(stale)))
-            if not final:
-                channel.send(m.StopAttempt(report.run_id, report.fence, str(stale), signal_s=0))
-        except KernelKitError as refusal:
-            channel.send(m.Refused(report.seq, to_wire(refusal)))
-        self._acknowledge(channel, report.seq)
-
-    def _acknowledge(self, channel: Channel, seq: int) -> None:
-        """Say that all reports up to `seq` are on disk, once they are: one word for all of a commit."""
-        due = self._acks.get(channel)
-        if due is not None and due.turn == self._core.turn:
-            due.seq = seq
-            return
-        due = self._acks[channel] = _AckDue(self._core.turn, seq)
-        self._core.after_commit(lambda: channel.send(m.Ack(due.seq)))
 
     def worker_closed(self, worker_id: str, channel: Channel) -> None:
         link = self.workers.get(worker_id)
-        self._acks.pop(channel, None)
+        self.intake.forget(channel)
         if link is None or link.channel is not channel:
             return
         link.channel = None
@@ -326,15 +280,18 @@ class Fleet:
     # ---- ends ------------------------------------------------------------------------------------------------------
 
     def _exited(self, link: WorkerLink, exited: m.WorkerExited) -> None:
-        self._take_held(link.id)
-        self._take_orphans(link.id)
+        self.intake.finish(link.id)
         self._forget(link)
         undelivered = self._undelivered(link)
-        self._take(ended_worker(exited, blocked=link.kill_sent, undelivered=undelivered, began=link.greeted))
+        sharing = len(self._core.state.by_worker.get(link.id, ())) - len(undelivered)
+        self._take(
+            ended_worker(
+                exited, blocked=link.kill_sent, undelivered=undelivered, began=link.greeted, sharing=max(1, sharing)
+            )
+        )
 
     def _gone(self, link: WorkerLink, why: str) -> None:
-        self._take_held(link.id)
-        self._take_orphans(link.id)
+        self.intake.finish(link.id)
         self._forget(link)
         keeper = self.keepers.get(link.env_id)
         if keeper is not None and keeper.channel is not None:
@@ -365,21 +322,6 @@ class Fleet:
         keeper = self.keepers.get(link.env_id)
         if keeper is not None:
             keeper.asked.pop(link.id, None)
-
-    def _take_orphans(self, worker_id: str) -> None:
-        """Results a worker wrote down when it found no engine are taken before its attempts are given up."""
-        path = self._home.orphans / f"{worker_id}.jsonl"
-        try:
-            lines = path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                report = msgspec.json.decode(line, type=m.Report)
-                self._core.take(c.TakeReport(report.run_id, report.fence, report.body))
-            except (msgspec.DecodeError, KernelKitError) as problem:
-                logger.info("orphan not taken", extra={"worker": worker_id, "reason": str(problem)})
-        self._core.after_commit(lambda: path.unlink(missing_ok=True))
 
     def _take(self, command: c.Command) -> None:
         try:

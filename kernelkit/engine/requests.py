@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from typing import TypeVar, assert_never
 
 from kernelkit.config import Home
@@ -50,7 +51,16 @@ class Requests:
         self._silent_for = silent_for
         self._stop = stop
         self._batches = OpenBatches()
-        self.owners: Callable[[], Collection[str]] = tuple  # of the connected clients, by `str(Owner)`
+        # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
+        self._owners: dict[Peer, set[str]] = {}
+
+    def greet(self, client: Peer, owners: Iterable[str]) -> None:
+        """A client has connected that defines tasks, or has defined some, as `owners`."""
+        self._owners[client] = set(owners)
+
+    def forget(self, client: Peer) -> None:
+        """The client is gone: its task ids may be taken over."""
+        self._owners.pop(client, None)
 
     def tend(self) -> None:
         """Called about once a second."""
@@ -92,7 +102,7 @@ class Requests:
             case m.Follow():
                 self._core.after_commit(lambda: self._notices.follow(peer, body.run_ids, refuse))
             case m.DefineTask():
-                self._define(body, reply)
+                self._define(peer, body, reply)
             case m.Cancel():
                 self._cancel(body, reply, refuse)
             case m.Reschedule():
@@ -164,7 +174,7 @@ class Requests:
                     task_id=item.task_id,
                 )
 
-    def _define(self, body: m.DefineTask, reply: Answer) -> None:
+    def _define(self, peer: Peer, body: m.DefineTask, reply: Answer) -> None:
         spec = body.spec
         self._core.refuse_if_full()
         for path in (self._home.bundles / spec.bundle, self._home.environments / f"{spec.env_id}.json"):
@@ -174,11 +184,12 @@ class Requests:
                     task_id=spec.id,
                 )
         before = self._core.state.tasks.get(spec.id)
-        connected = frozenset(self.owners())
+        connected = frozenset(itertools.chain.from_iterable(self._owners.values()))
         self._core.take(
             c.DefineTask(spec, body.replace, connected),
             lambda: reply(m.Defined(spec.id, now.number, before is None or before.number != now.number, notice)),
         )
+        self._owners.setdefault(peer, set()).add(str(spec.owner))
         now = self._core.state.tasks[spec.id]
         notice = ""
         if before is not None and before.spec.owner != spec.owner:
@@ -216,7 +227,7 @@ class Requests:
 
     def _status(self) -> Callable[[], m.EngineStatus]:
         return engine_status(
-            self._core, self._silent_for, self._home, self._pid, self._started_at, clients=len(self.owners())
+            self._core, self._silent_for, self._home, self._pid, self._started_at, clients=len(self._owners)
         )
 
     def _tasks(self) -> m.TaskList:

@@ -47,7 +47,6 @@ class Server:
         self._pid = pid
         self._started_at = started_at
         self.clients: dict[Channel, m.Hello] = {}
-        requests.owners = lambda: [hello.owner for hello in self.clients.values()]
 
     # ---- connections -----------------------------------------------------------------------------------------------
 
@@ -76,6 +75,7 @@ class Server:
         match message.role:
             case "client":
                 self.clients[channel] = message
+                self._requests.greet(channel, (message.owner, *message.owners))
                 channel.on_message = self._requests.take
                 channel.on_close = self._client_closed
             case "keeper":
@@ -100,4 +100,5 @@ class Server:
 
     def _client_closed(self, channel: Channel) -> None:
         self.clients.pop(channel, None)
+        self._requests.forget(channel)
         self._notices.forget(channel)

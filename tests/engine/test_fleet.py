@@ -159,7 +159,7 @@ def test_reports_wait_while_the_store_cannot_commit_and_are_taken_in_order(yard:
     assert (yard.status(), wire.of(m.Ack)) == (RunStatus.DEQUEUED, [])
 
     yard.writer.problem = ""
-    yard.fleet.store_recovered()
+    yard.fleet.intake.store_recovered()
     yard.settle()
 
     assert yard.status() is RunStatus.COMPLETED
