@@ -104,6 +104,7 @@ class Link:
         self._new_ends: list[str] = []  # followed since the last tick
         self._follows: dict[int, tuple[str, ...]] = {}
         self._watchers: dict[str, list[Watcher]] = {}
+        self._owners: dict[str, None] = {}  # as which tasks were defined from here
         self._greeters: list[Future[m.Welcome]] = []
         self._usual = {"start": start, "explicit": False, "keep": False}
         self._how = self._usual
@@ -229,7 +230,14 @@ class Link:
             self._how = self._usual
 
     async def _connect_once(self) -> None:
-        hello = m.Hello(role="client", name=self._owner, pid=os.getpid(), package=__version__, owner=self._owner)
+        hello = m.Hello(
+            role="client",
+            name=self._owner,
+            pid=os.getpid(),
+            package=__version__,
+            owner=self._owner,
+            owners=tuple(self._owners),
+        )
         channel, welcome = await dial(self._home, hello, on_message=self._received, on_close=self._closed, **self._how)
         if channel.closed.is_set():
             self._lost_at = self._lost_at or time.monotonic()
@@ -315,6 +323,8 @@ class Link:
             return
         if isinstance(asked.body, m.BatchSeal):
             self._parts.pop(asked.body.batch_id, None)
+        elif isinstance(asked.body, m.DefineTask):
+            self._owners[str(asked.body.spec.owner)] = None
         if asked.answer is not None:
             _resolve(asked.answer, body)
 

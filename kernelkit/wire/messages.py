@@ -42,6 +42,7 @@ class Hello(Message, frozen=True):
     protocol: int = PROTOCOL
     package: str = ""
     owner: str = ""  # clients: str(Owner), so that the engine knows which owners are connected
+    owners: tuple[str, ...] = ()  # clients: others that they have defined tasks as, those of imported modules
     worker_kind: Literal["shared", "process"] = "shared"
     env_id: str = ""
     started_at: float = 0.0  # process start time (psutil create_time), against pid reuse

@@ -15,6 +15,7 @@ from kernelkit.client.default import default_client, set_default_client
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError, UnknownRunError, UnknownTaskError
 from kernelkit.models.run import RunStatus
+from kernelkit.models.task import Owner, TaskSpec
 from kernelkit.models.value import NULL
 from kernelkit.wire import messages as m
 from tests.client.scripted_engine import ScriptedEngine, a_run
@@ -58,6 +59,19 @@ def test_what_was_not_answered_is_asked_again(client: Client, engine: ScriptedEn
     first, second = engine.got
     assert (first.again, second.again) == (False, True)
     assert first.body == second.body
+
+
+def test_a_client_that_connects_again_names_the_owners_it_has_defined_tasks_as(
+    client: Client, engine: ScriptedEngine
+) -> None:
+    engine.answer = lambda body: m.Defined("t", "20270101.1", True)
+    client.call(m.DefineTask(TaskSpec("t", "t", Owner("module", "/srv/tasks.py"), "env1", "code", "f1")))
+
+    engine.cut()
+    engine.listen()
+    client.call(m.ListTasks())
+
+    assert [hello.owners for hello in engine.hellos] == [(), ("module /srv/tasks.py",)]
 
 
 def test_a_stop_is_not_asked_again(client: Client, engine: ScriptedEngine) -> None:
