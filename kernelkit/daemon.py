@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import logging
 import logging.handlers
@@ -18,10 +17,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+import anyio
 import msgspec
 
 from kernelkit.clock import WallClock
@@ -88,7 +89,7 @@ class Daemon:
         self._settings = settings
         self._keep = keep
         self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+        self._stopped = anyio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._leave = self._closed = False
         self._drain_until = 0.0
@@ -152,7 +153,10 @@ class Daemon:
             self._fleet.tend()  # workers that ended with the former engine go before a run can be placed on them
             self._core.capacity = capacity
             self._core.take(c.Tick())  # what fell due, and who may start, while no engine ran
-            await self._tend_until_stopped()
+            async with anyio.create_task_group() as loops:
+                loops.start_soon(self._tend_for_ever, name="kernelkit-tend")
+                await self._stopped.wait()
+                loops.cancel_scope.cancel()
         finally:
             server.close()
             path.unlink(missing_ok=True)
@@ -161,12 +165,10 @@ class Daemon:
 
     # ---- time --------------------------------------------------------------------------------------------------------
 
-    async def _tend_until_stopped(self) -> None:
-        while not self._stopped.is_set():
+    async def _tend_for_ever(self) -> None:
+        while True:
             self._tend()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TEND_S):
-                    await self._stopped.wait()
+            await anyio.sleep(TEND_S)
 
     def _tend(self) -> None:
         now = time.monotonic()
@@ -342,7 +344,7 @@ def main(argv: list[str] | None = None) -> int:
             if options.settings
             else load_engine_settings(home)
         )
-        asyncio.run(_serve(home, settings, keep=options.keep, umask=umask))
+        anyio.run(partial(_serve, home, settings, keep=options.keep, umask=umask))
     except KernelKitError as problem:
         logger.error("engine did not start: %s", problem)
         sys.stderr.write(f"{problem}\n")
@@ -354,7 +356,6 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     code = main()
-    if code:  # nothing of ours is left to be said: what a half-opened database says at exit would only hide the reason
-        logging.shutdown()
-        sys.stderr.flush()
-        os._exit(code)
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)  # all is closed; what DuckDB's module says of itself at an ordinary exit would fill the log's end
