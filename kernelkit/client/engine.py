@@ -14,6 +14,7 @@ from kernelkit.wire.discovery import clear_down_mark, is_locked, is_marked_down
 from kernelkit.wire.messages import EngineStatus, GetStatus, ReplyBody, RequestBody, StopEngine, Welcome
 
 POLL_S = 0.02
+NOTICED_WITHIN_S = 1.0
 
 
 class Connection(Protocol):
@@ -101,6 +102,10 @@ class EngineControl(display.Shown):
                     "executing. It stops when they end; kk.engine.stop(leave=True) leaves them.",
                     home=str(client.home.path),
                 )
+            time.sleep(POLL_S)
+        # The end of its connection may not have been noticed here yet, and a start() right after would take it for alive.
+        noticed_by = time.monotonic() + NOTICED_WITHIN_S
+        while client.is_connected and time.monotonic() < noticed_by:
             time.sleep(POLL_S)
 
     def __repr__(self) -> str:

@@ -151,10 +151,10 @@ def test_26_4_children_are_canceled_with_their_parent(stage: Stage) -> None:
 
 def test_26_1_a_finished_run_is_left_as_it_is(stage: Stage) -> None:
     @kk.task
-    async def quick() -> int:
+    async def swift() -> int:
         return 1
 
-    run = quick.trigger()
+    run = swift.trigger()
     stage.finish()
     run.cancel()
 

@@ -88,7 +88,7 @@ def test_many_follows_are_one_message(client: Client, engine: ScriptedEngine) ->
     client.connect()
     ends = [client.outcome(f"run_{number}") for number in range(50)]
     engine.wait_for(lambda got: sum(len(one.body.run_ids) for one in got if isinstance(one.body, m.Follow)) == 50)
-    assert len(engine.got) < 10
+    assert len(engine.got) < 25  # on a loaded machine the first ones may go alone
 
     for number in range(50):
         engine.push(m.RunEnded(a_run(f"run_{number}")))
