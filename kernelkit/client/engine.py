@@ -22,6 +22,9 @@ class Connection(Protocol):
 
     @property
     def home(self) -> Home: ...
+    @property
+    def is_connected(self) -> bool: ...
+
     def call(self, body: RequestBody) -> ReplyBody: ...
     def connect(self, *, start: bool = True, explicit: bool = False, keep: bool = False) -> Welcome: ...
 
@@ -103,7 +106,7 @@ class EngineControl(display.Shown):
                     home=str(client.home.path),
                 )
             time.sleep(POLL_S)
-        # The end of its connection may not have been noticed here yet, and a start() right after would take it for alive.
+        # The end of its connection may not have been noticed here yet: a start() right after would take it for alive.
         noticed_by = time.monotonic() + NOTICED_WITHIN_S
         while client.is_connected and time.monotonic() < noticed_by:
             time.sleep(POLL_S)

@@ -81,6 +81,10 @@ class ScriptedCaller:
     def specs(self) -> list[TaskSpec]:
         return [body.spec for body in self.all(DefineTask)]
 
+    @property
+    def is_connected(self) -> bool:
+        return False
+
     def connect(self, *, start: bool = True, explicit: bool = False, keep: bool = False) -> Welcome:
         if self.refusal is not None:
             raise self.refusal
