@@ -14,11 +14,14 @@ export PATH := $(PATH):/usr/sbin:/sbin
 demo: $(READY)  ## run the quickstart notebook against a real engine, without a browser
 	$(BIN)/python notebooks/run_demo.py
 
+# Most tests wait for processes rather than compute, so two files at a time take little more than half the time.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(READY) system check  ## what CI runs
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(READY) system check  ## with the long matrices
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(READY)  ## format, lint, types, import contract, front-end unit tests
 	$(BIN)/ruff format --check .

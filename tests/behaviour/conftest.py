@@ -43,7 +43,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealEngine]:
     home: Path = tmp_path_factory.mktemp("real")
     with engine(home=home, real_time=True, workers=2) as made:
