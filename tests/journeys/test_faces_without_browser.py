@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ import nbclient
 import nbformat
 import pytest
 
+from kernelkit.client.client import Client
+
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -23,6 +26,9 @@ def project(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "project"
     (folder / ".git").mkdir(parents=True)
     yield folder
+    with contextlib.closing(Client(home=folder / ".kernelkit")) as client:
+        for run in client.runs.list(status="EXECUTING"):
+            client.runs.cancel(run.id)  # else its keeper and worker would go on with it
     subprocess.run([sys.executable, "-m", "kernelkit", "down", "--now"], cwd=folder, check=True, capture_output=True)
 
 
