@@ -183,18 +183,18 @@ def test_runs_are_listed_by_the_page(engine: FakeCaller) -> None:
     assert page[0].id in repr(page)
 
 
-def test_a_face_is_shown_where_one_is_registered(engine: FakeCaller) -> None:
+def test_a_face_is_shown_where_one_is_registered(engine: FakeCaller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "_bundles", {})  # another test of this process may have installed the real faces
+    monkeypatch.setattr(display, "_shows", {})
     run = moment.trigger(day=2)
     assert run._repr_mimebundle_() is None
-    display.register(RunHandle, lambda shown: {"text/plain": shown.id})
 
-    try:
-        assert run._repr_mimebundle_() == {"text/plain": run.id}
-        with pytest.raises(NotImplementedError):
-            run._ipython_display_()
-        seen: list[object] = []
-        display.register(RunHandle, show=seen.append)
+    display.register(RunHandle, lambda shown: {"text/plain": shown.id})
+    assert run._repr_mimebundle_() == {"text/plain": run.id}
+    with pytest.raises(NotImplementedError):
         run._ipython_display_()
-        assert seen == [run]
-    finally:
-        display.register(RunHandle)
+
+    seen: list[object] = []
+    display.register(RunHandle, show=seen.append)
+    run._ipython_display_()
+    assert seen == [run]
