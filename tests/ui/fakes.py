@@ -28,6 +28,7 @@ class FakeCaller:
         self.refuse: KernelKitError | None = None
         self.is_connected = True
         self.most_watches = 0
+        self._lock = threading.Lock()  # a card asks on a thread of its own
 
     @property
     def home(self) -> Home:
@@ -50,7 +51,10 @@ class FakeCaller:
 
     def outcome(self, run_id: str) -> Future[Run]:
         end: Future[Run] = Future()
-        self.ends.setdefault(run_id, []).append(end)
+        with self._lock:
+            self.ends.setdefault(run_id, []).append(end)
+            if run_id in self.runs:
+                end.set_result(self.runs[run_id])
         return end
 
     def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
@@ -73,10 +77,12 @@ class FakeCaller:
             changed(RunChanged(run, logs))
 
     def end(self, run: Run) -> None:
-        self.runs[run.id] = run
-        for end in self.ends.get(run.id, []):
-            if not end.done():
-                end.set_result(run)
+        """As with an engine, whoever asks afterwards is told as well."""
+        with self._lock:
+            self.runs[run.id] = run
+            ends = [end for end in self.ends.get(run.id, []) if not end.done()]
+        for end in ends:
+            end.set_result(run)
 
 
 class FakeWidget:
