@@ -92,6 +92,7 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         max_duration=event.max_duration,
         is_test=event.is_test,
         is_replay=event.is_replay,
+        machine=event.machine,
     )
     state.runs[run.id] = run
     used = state.bundles.pop(run.bundle, None)
@@ -147,7 +148,9 @@ _KEPT_OPS = 2_000
 
 
 def _worker_planned(state: State, event: ev.WorkerPlanned) -> None:
-    state.workers[event.worker_id] = Worker(id=event.worker_id, env_id=event.env_id, isolation=event.isolation)
+    state.workers[event.worker_id] = Worker(
+        id=event.worker_id, env_id=event.env_id, isolation=event.isolation, machine=event.machine
+    )
     state.by_env.setdefault(event.env_id, set()).add(event.worker_id)
 
 
@@ -220,6 +223,8 @@ def _attempt_failed(state: State, event: ev.AttemptFailed) -> LiveRun:
     _move(run, RunStatus.EXECUTING if event.keeps_slot else RunStatus.QUEUED)
     run.retry_at = event.retry_at
     run.keeps_slot = event.keeps_slot
+    if event.machine:
+        run.machine, run.isolation = event.machine, "process"
     if run.keeps_slot:
         state.hold(run)
     state.set_timer(run)

@@ -12,10 +12,12 @@ from typing import assert_never
 from kernelkit import jsonvalues
 from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
+from kernelkit.engine.machines import larger_machine, out_of_memory_error
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError, WorkerLostError
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
+from kernelkit.models.machine import Machine
 from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.value import MAX_METADATA_BYTES
 from kernelkit.rules.backoff import KEEPS_SLOT_BELOW_S, retry_delay_s
@@ -71,8 +73,10 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
                 now,
                 roll,
                 started_at=body.started_at,
-                may_retry=body.retry and not body.out_of_memory,
-                crashed=body.out_of_memory or body.crashed,
+                may_retry=body.retry,
+                crashed=body.crashed,
+                out_of_memory=body.out_of_memory,
+                limit=_limit_of(state, run),
                 peak_memory=body.peak_memory,
                 compute=body.compute,
                 retry_at=body.retry_at,
@@ -136,6 +140,8 @@ def _failed(
     may_retry: bool = True,
     crashed: bool = False,
     through_queue: bool = False,
+    out_of_memory: bool = False,
+    limit: Machine | None = None,
     peak_memory: int | None = None,
     compute: int = 0,
     retry_at: int | None = None,
@@ -143,6 +149,11 @@ def _failed(
     if run.status in FINAL:
         return (ev.AttemptStopped(now, run.id, run.fence, started_at, compute),)
     assert run.retry is not None and run.max_attempts is not None, "set at dispatch"
+    machine = ""
+    if out_of_memory:  # the ordinary policy does not count: the same again would end the same
+        machine = larger_machine(run)
+        may_retry, crashed, through_queue, retry_at = bool(machine), True, True, None
+        error = out_of_memory_error(error, peak_memory, limit)
     delay = retry_delay_s(
         run.retry, attempt=run.attempt, max_attempts=run.max_attempts, may_retry=may_retry, jitter=roll.jitter()
     )
@@ -162,8 +173,14 @@ def _failed(
             crashed=crashed,
             peak_memory=peak_memory,
             compute=compute,
+            machine=machine,
         ),
     )
+
+
+def _limit_of(state: State, run: LiveRun) -> Machine | None:
+    worker = state.workers.get(run.worker_id)
+    return None if worker is None else worker.machine
 
 
 # ---- workers -----------------------------------------------------------------------------------------------------
@@ -188,9 +205,10 @@ def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.
                 command.error,
                 now,
                 roll,
-                may_retry=not command.out_of_memory,
                 crashed=True,
                 through_queue=True,
+                out_of_memory=command.out_of_memory,
+                limit=command.limit,
                 peak_memory=command.peak_memory,
             )
         )

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from kernelkit.models.error import Error
+from kernelkit.models.machine import Machine
 from kernelkit.models.task import TaskSpec
 from kernelkit.wire.messages import ReportBody, TriggerItem
 
@@ -58,6 +59,7 @@ class WorkerEnded(msgspec.Struct, frozen=True, gc=False):
     error: Error
     out_of_memory: bool = False
     peak_memory: int | None = None
+    limit: Machine | None = None  # what its attempts were allowed, where that was said
     undelivered: frozenset[str] = frozenset()  # runs whose attempts had not been sent to it
     began: bool = True  # it had dialled in: that those were not sent is not its fault
 
@@ -119,3 +121,6 @@ class Capacity:
     attempts: int = 100
     exclusive: int = 4
     shared_workers: int = 1  # per environment
+    cpu: float = 1_000_000.0  # vCPUs of the host, for machine presets
+    memory: int = 2**60  # its memory, in bytes
+    strict_machines: bool = False  # refuse a preset that the host has not, instead of clamping it

@@ -96,6 +96,7 @@ class Core:
         self.state = State()
         self.workers: WorkersPort
         self.notices: NoticesPort
+        self.environment = "dev"
         self.worker_notices: dict[str, str] = {}  # by worker id: shown on its runs, never stored
         self.read: ReadPort = _read_here
         self.on_timer: Callable[[int | None], None] = lambda at: None
@@ -304,6 +305,8 @@ class Core:
         self.text_of(run.payload, lambda text: self._start_with(run, event, text))
 
     def _start_with(self, run: LiveRun, event: ev.RunDispatched, payload: str) -> None:
+        worker = self.state.workers.get(event.worker_id)
+        spec = locked_version(self.state, run).spec
         self.workers.start(
             event.worker_id,
             event.env_id,
@@ -328,6 +331,11 @@ class Core:
                 priority=run.priority,
                 is_test=run.is_test,
                 is_replay=run.is_replay,
+                machine=None if worker is None else worker.machine,
+                log_level=spec.log_level,
+                run_started_at=run.started_at,
+                file_path="" if spec.owner.kind == "kernel" else spec.owner.name,
+                environment=self.environment,
                 compute_before=sum([attempt.compute for attempt in run.past]),
                 retry=None if event.retry == _DEFAULT_RETRY else event.retry,
             ),

@@ -23,6 +23,7 @@ from kernelkit.engine.attempts import (
     decide_undelivered,
     run_of,
 )
+from kernelkit.engine.machines import check_machines
 from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import DuplicateTaskError, InvalidOptionError, PayloadTooLargeError, UnknownTaskError
@@ -47,6 +48,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 def step(state: State, command: c.Command, capacity: c.Capacity, now: int, roll: c.Roll) -> list[Change]:
     """Carry out `command` on `state`: the changes made, in order. A refusal raises and changes nothing."""
+    check_machines(command, state, capacity)
     changes = [_change(state, event) for event in decide(state, command, now, roll)]
     while events := next_dispatch(state, capacity, now, roll):
         changes.extend(_change(state, event) for event in events)
@@ -216,7 +218,7 @@ def _triggered(
         run_id=item.run_id,
         task_id=item.task_id,
         queue=_queue(state, item, spec, made),
-        isolation=spec.isolation,
+        isolation="process" if item.machine or spec.machine else spec.isolation,
         payload=item.payload,
         bundle=item.bundle,
         env_id=item.env_id,
@@ -234,6 +236,7 @@ def _triggered(
         max_duration=spec.max_duration if item.max_duration is None else item.max_duration,
         is_test=item.is_test or (parent is not None and parent.is_test),
         is_replay=item.is_replay,
+        machine=item.machine or spec.machine,
     )
 
 

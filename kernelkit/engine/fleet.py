@@ -194,7 +194,7 @@ class Fleet:
         if worker is None:
             return
         keeper.asked[link.id] = self._time() + SPAWN_WITHIN_S
-        keeper.channel.send(m.SpawnWorker(link.id, worker.isolation))
+        keeper.channel.send(m.SpawnWorker(link.id, worker.isolation, worker.machine))
 
     def _launch(self, keeper: Keeper) -> None:
         if self.stopping:

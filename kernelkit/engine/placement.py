@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kernelkit.engine.commands import Capacity, Roll
+from kernelkit.engine.machines import fits, granted, shortage
 from kernelkit.engine.state import Lane, LiveRun, State, Worker
 from kernelkit.models import event as ev
+from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
 from kernelkit.models.task import Isolation, TaskVersion
 
@@ -24,12 +26,24 @@ def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Seq
     if len(state.holders) >= capacity.attempts:
         return ()
     first: LiveRun | None = None
+    machined: LiveRun | None = None  # the same, of those that reserve memory and vCPUs
     for lane in list(state.lanes):
         if _lane_is_held(state, lane, capacity):
             continue
         run = state.head(lane)
-        if run is not None and (first is None or run.order < first.order):
+        if run is None:
+            continue
+        if run.machine:
+            if machined is None or run.order < machined.order:
+                machined = run
+        elif first is None or run.order < first.order:
             first = run
+    if (
+        machined is not None
+        and (first is None or machined.order < first.order)
+        and fits(state, machined.machine, capacity)
+    ):
+        first = machined
     return () if first is None else dispatch(state, first, capacity, now, roll)
 
 
@@ -40,10 +54,11 @@ def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Rol
     spec = version.spec
     env_id = run.env_id or spec.env_id  # one bundle may be triggered from several surroundings
     events: list[ev.AnyEvent] = []
-    worker_id = _free_worker(state, env_id, run.isolation, capacity)
+    machine = granted(run.machine, capacity)
+    worker_id = _free_worker(state, env_id, run.isolation, capacity, machine)
     if worker_id is None:
         worker_id = roll.worker_id()
-        events.append(ev.WorkerPlanned(at=now, worker_id=worker_id, env_id=env_id, isolation=run.isolation))
+        events.append(ev.WorkerPlanned(now, worker_id, env_id, run.isolation, machine))
     events.append(
         ev.RunDispatched(
             at=now,
@@ -74,12 +89,16 @@ def _lane_is_held(state: State, lane: Lane, capacity: Capacity) -> bool:
     return isolation == "process" and state.executing_exclusive() >= capacity.exclusive
 
 
-def _free_worker(state: State, env_id: str, isolation: Isolation, capacity: Capacity) -> str | None:
-    """An exclusive worker that does nothing, or the least busy shared one once enough are planned."""
+def _free_worker(
+    state: State, env_id: str, isolation: Isolation, capacity: Capacity, machine: Machine | None = None
+) -> str | None:
+    """An exclusive worker of that machine that does nothing, or the least busy shared one once enough are planned."""
     usable = [
         worker
         for worker_id in sorted(state.by_env.get(env_id, ()))
-        if (worker := state.workers[worker_id]).isolation == isolation and not worker.retired
+        if (worker := state.workers[worker_id]).isolation == isolation
+        and worker.machine == machine
+        and not worker.retired
     ]
     if isolation == "process":
         return next((worker.id for worker in usable if worker.id not in state.by_worker), None)
@@ -112,7 +131,24 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity, *, count_ahead
     exclusive = state.executing_exclusive()
     if run.isolation == "process" and exclusive >= capacity.exclusive:
         return f"no exclusive worker free: {exclusive} of {capacity.exclusive} in use{ahead}"
+    waits = shortage(state, run, capacity)
+    if waits is not None:
+        return f"{waits}{ahead}"
+    if run.machine and (before := _waits_for_its_machine(state, run, capacity)) is not None:
+        return f"waits its turn: {before.id} came before it and {shortage(state, before, capacity)}{ahead}"
     return "about to start"
+
+
+def _waits_for_its_machine(state: State, run: LiveRun, capacity: Capacity) -> LiveRun | None:
+    """The run that has the next turn for a machine, where that is another one."""
+    heads = [
+        head
+        for lane in list(state.lanes)
+        if not _lane_is_held(state, lane, capacity)
+        if (head := state.head(lane)) is not None and head.machine
+    ]
+    first = min(heads, key=lambda head: head.order, default=None)
+    return None if first is None or first.id == run.id else first
 
 
 def _ahead(state: State, run: LiveRun) -> str:

@@ -11,6 +11,7 @@ import heapq
 import msgspec
 
 from kernelkit.models.error import Error
+from kernelkit.models.machine import Machine
 from kernelkit.models.run import AttemptStatus, RunStatus
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
@@ -80,6 +81,7 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     max_duration: float = 0.0
     is_test: bool = False
     is_replay: bool = False
+    machine: str = ""  # preset
 
     @property
     def slots(self) -> str:
@@ -126,6 +128,7 @@ class Worker(msgspec.Struct, omit_defaults=True):
     started_at: float = 0.0
     boot_id: str = ""
     retired: bool = False
+    machine: Machine | None = None
 
 
 class Snapshot(msgspec.Struct):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kernelkit.clock import MICROS, to_datetime
 from kernelkit.engine.commands import Capacity
+from kernelkit.engine.machines import clamped_notice
 from kernelkit.engine.placement import queued_reason
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.models.error import Error
@@ -56,12 +57,13 @@ def run_view(
         delay_until=_moment(run.delay_until),
         ttl=run.ttl or None,
         max_duration=run.max_duration or None,
+        machine=run.machine or None,
         is_test=run.is_test,
         is_replay=run.is_replay,
         batch_id=run.batch_id,
         queued_reason=queued_reason(state, run, capacity, count_ahead=count_ahead),
         canceled_reason=run.canceled_reason,
-        notice=notice if run.fence else None,
+        notice=notice if notice and run.fence else clamped_notice(run.machine, capacity),
         children=run.children,
         worker=run.worker_id or None,
         peak_memory=last.peak_memory if last else None,

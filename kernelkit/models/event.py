@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from kernelkit.models.error import Error
+from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
@@ -55,6 +56,7 @@ class RunTriggered(Event, frozen=True):
     is_test: bool = False
     is_replay: bool = False
     env_id: str = ""  # "" = that of the version it starts as
+    machine: str = ""
 
 
 class RunRescheduled(Event, frozen=True):
@@ -83,6 +85,7 @@ class WorkerPlanned(Event, frozen=True):
     worker_id: str
     env_id: str
     isolation: Isolation
+    machine: Machine | None = None  # what its attempts may use, as clamped to the host
 
 
 class WorkerRunning(Event, frozen=True):
@@ -148,6 +151,7 @@ class AttemptFailed(Event, frozen=True):
     crashed: bool = False
     peak_memory: int | None = None
     compute: int = 0  # microseconds for which the attempt's code executed
+    machine: str = ""  # the preset that the run has from now on, where that is another: it ran out of memory
 
 
 class RetryDue(Event, frozen=True):

@@ -108,6 +108,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     delay_until: datetime | None = None
     ttl: float | None = None  # seconds it may wait for its first start
     max_duration: float | None = None  # seconds an attempt may take
+    machine: str | None = None  # the preset's name; a retry after running out of memory may have changed it
     is_test: bool = False
     is_replay: bool = False
     queued_reason: str | None = None  # why it is not running, while QUEUED

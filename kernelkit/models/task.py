@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 Isolation = Literal["shared", "process"]
+LogLevel = Literal["none", "error", "warn", "info", "debug"]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -17,6 +18,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     min_timeout: float = 1.0
     max_timeout: float = 60.0
     randomize: bool = True
+    on_out_of_memory: str = ""  # the machine preset to try again on; "" = such a failure is not tried again
 
 
 ONE_ATTEMPT = RetryPolicy(max_attempts=1)
@@ -53,6 +55,8 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     explicit_id: bool = False
     ttl: float = 0.0  # seconds a run may wait for its first start; 0 = for ever
     max_duration: float = 0.0  # seconds an attempt may take; 0 = any
+    machine: str = ""  # preset of its runs; "" = no cap
+    log_level: LogLevel = "info"  # calls of kk.logger below it are left out
     takes_signal: bool = False  # the body asks for the cancel signal, and gets 30 s to heed it
 
     @property

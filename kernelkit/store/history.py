@@ -62,6 +62,7 @@ class Columns(NamedTuple):
     delay_until: int | None
     ttl: float | None
     max_duration: float | None
+    machine: str | None
     is_test: bool
     is_replay: bool
     seq: int
@@ -117,6 +118,7 @@ def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `
         _micros(run.delay_until),
         run.ttl,
         run.max_duration,
+        run.machine,
         run.is_test,
         run.is_replay,
         row.seq,
@@ -162,6 +164,7 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
         delay_until=_moment(row.delay_until),
         ttl=row.ttl,
         max_duration=row.max_duration,
+        machine=row.machine,
         is_test=row.is_test,
         is_replay=row.is_replay,
     )

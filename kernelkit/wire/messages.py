@@ -16,8 +16,9 @@ from typing import Any, Literal
 import msgspec
 
 from kernelkit.models.error import Error
+from kernelkit.models.machine import Machine
 from kernelkit.models.run import LogLine, Logs, Run
-from kernelkit.models.task import RetryPolicy, TaskSpec
+from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
 
 PROTOCOL = 1
@@ -96,6 +97,7 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     delay_until: int = 0  # or a moment
     ttl: float | None = None  # None = the task's, 0 = none
     max_duration: float | None = None  # None = the task's, 0 = any
+    machine: str = ""  # preset; "" = the task's
     is_test: bool = False
     is_replay: bool = False
 
@@ -342,6 +344,11 @@ class StartAttempt(Message, frozen=True):
     is_replay: bool = False
     retry: RetryPolicy | None = None  # None: the default one
     compute_before: int = 0  # microseconds for which earlier attempts executed
+    machine: Machine | None = None  # as clamped to the host
+    log_level: LogLevel = "info"
+    run_started_at: int = 0  # of the first attempt
+    file_path: str = ""  # notebook or module that defines the task
+    environment: str = "dev"
 
 
 class StopAttempt(Message, frozen=True):
@@ -467,6 +474,7 @@ class WorkerLogs(Message, frozen=True):
 class SpawnWorker(Message, frozen=True):
     worker_id: str
     kind: Literal["shared", "process"]
+    machine: Machine | None = None  # cap its memory, and tell its libraries how many threads to start
 
 
 class KillWorker(Message, frozen=True):
@@ -493,6 +501,7 @@ class WorkerExited(Message, frozen=True):
     killed: bool = False
     peak_memory: int | None = None
     stderr_tail: str = ""
+    out_of_memory: bool = False  # the keeper ended it over its cap, or the kernel ended a process for memory meanwhile
 
 
 class SpawnFailed(Message, frozen=True):

@@ -78,6 +78,7 @@ CREATE TABLE history (
     delay_until BIGINT,
     ttl DOUBLE,
     max_duration DOUBLE,
+    machine VARCHAR,
     is_test BOOLEAN,
     is_replay BOOLEAN,
     seq BIGINT,                     -- of the event that ended the run
@@ -120,6 +121,7 @@ SELECT
     make_timestamp(delay_until) AS delay_until,
     ttl,
     max_duration,
+    machine,
     is_test,
     is_replay
 FROM history;
