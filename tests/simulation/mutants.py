@@ -6,6 +6,7 @@ names the laws that may be the first to catch it. More of them, about options of
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from kernelkit.engine import attempts, decide, placement
 from kernelkit.engine import commands as c
 from kernelkit.engine.state import Lane, LiveRun, State
 from kernelkit.models import event as ev
+from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
 from kernelkit.wire import messages as m
 
@@ -158,7 +160,7 @@ def project_limit_off_by_one(patch: Patch) -> None:
     before = placement.next_dispatch
 
     def next_dispatch(state: State, capacity: c.Capacity, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
-        return before(state, c.Capacity(capacity.attempts + 1, capacity.exclusive, capacity.shared_workers), now, roll)
+        return before(state, dataclasses.replace(capacity, attempts=capacity.attempts + 1), now, roll)
 
     patch.setattr(decide, "next_dispatch", next_dispatch)
 
@@ -167,11 +169,13 @@ def shared_exclusive_worker(patch: Patch) -> None:
     """An exclusive worker is given a second attempt."""
     before = placement._free_worker
 
-    def free_worker(state: State, env_id: str, isolation: Any, capacity: c.Capacity) -> str | None:
+    def free_worker(
+        state: State, env_id: str, isolation: Any, capacity: c.Capacity, machine: Machine | None = None
+    ) -> str | None:
         for worker in state.workers.values():
             if worker.env_id == env_id and worker.isolation == isolation == "process" and not worker.retired:
                 return worker.id
-        return before(state, env_id, isolation, capacity)
+        return before(state, env_id, isolation, capacity, machine)
 
     patch.setattr(placement, "_free_worker", free_worker)
 
