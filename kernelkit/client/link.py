@@ -26,6 +26,7 @@ from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
 from kernelkit.wire.discovery import is_marked_down
 from kernelkit.wire.launch import dial
+from kernelkit.wire.parent import parent_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -237,6 +238,7 @@ class Link:
             package=__version__,
             owner=self._owner,
             owners=tuple(self._owners),
+            parent=parent_attempt(),
         )
         channel, welcome = await dial(self._home, hello, on_message=self._received, on_close=self._closed, **self._how)
         if channel.closed.is_set():

@@ -26,6 +26,8 @@ class TriggerRuns(msgspec.Struct, frozen=True, gc=False):
     items: tuple[TriggerItem, ...]
     batch_id: str = ""
     known: frozenset[str] = frozenset()  # ids among the items that history already has: a resend
+    parent_id: str = ""  # the run whose attempt started the client's process
+    parent_fence: str = ""
 
 
 class CancelRun(msgspec.Struct, frozen=True, gc=False):

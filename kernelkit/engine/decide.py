@@ -26,7 +26,13 @@ from kernelkit.engine.attempts import (
 from kernelkit.engine.machines import check_machines
 from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.state import LiveRun, State
-from kernelkit.errors import DuplicateTaskError, InvalidOptionError, PayloadTooLargeError, UnknownTaskError
+from kernelkit.errors import (
+    DuplicateTaskError,
+    InvalidOptionError,
+    PayloadTooLargeError,
+    RunOverError,
+    UnknownTaskError,
+)
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import FINAL, RunStatus
@@ -148,8 +154,32 @@ def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent
     fresh = [item for item in items if item.run_id not in state.runs and item.run_id not in command.known]
     made = _queues_made(fresh)
     batch_id = command.batch_id or None
-    events: list[ev.AnyEvent] = [_triggered(state, item, now, batch_id=batch_id, made=made) for item in fresh]
-    return [*_queue_limits(state, made, now), *events]
+    parent = _parent(state, command) if fresh else None
+    events: list[ev.AnyEvent] = [*_queue_limits(state, made, now)]
+    for item in fresh:
+        events.append(_triggered(state, item, now, batch_id=batch_id, parent=parent, made=made))
+        events.extend(_ended_with(parent, item.run_id, now))
+    return events
+
+
+def _parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
+    """The run whose attempt started the process of the client that asks, such as the kernel of a notebook job."""
+    if not command.parent_id:
+        return None
+    run = state.runs.get(command.parent_id)
+    if run is None or run.fence != command.parent_fence:
+        raise RunOverError(
+            f"The attempt of {command.parent_id} that started this process is over, so it triggers nothing any more.",
+            run_id=command.parent_id,
+        )
+    return run
+
+
+def _ended_with(parent: LiveRun | None, run_id: str, now: int) -> Iterator[ev.AnyEvent]:
+    """Of a run whose parent is over while its code has not stopped yet: what it still starts ends with it."""
+    if parent is not None and parent.status in FINAL:
+        how = "took longer than it may" if parent.status is RunStatus.TIMED_OUT else "was canceled"
+        yield ev.RunCanceled(now, run_id, _with_parent(parent.id, how))
 
 
 def _queues_made(items: Iterable[TriggerItem]) -> dict[str, int]:
@@ -181,9 +211,7 @@ def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now:
     events: list[ev.AnyEvent] = list(_queue_limits(state, made, now))
     for item in body.items:
         events.append(_triggered(state, item, now, batch_id=body.batch_id or None, parent=parent, made=made))
-        if parent.status in FINAL:  # its code has not stopped yet: what it still starts ends with it
-            how = "took longer than it may" if parent.status is RunStatus.TIMED_OUT else "was canceled"
-            events.append(ev.RunCanceled(now, item.run_id, _with_parent(parent.id, how)))
+        events.extend(_ended_with(parent, item.run_id, now))
     events.append(ev.OpDone(now, parent.id, body.op))
     return events
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar, assert_never
 
+from msgspec.structs import replace
+
 from kernelkit.config import Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.batches import OpenBatches
@@ -53,14 +55,18 @@ class Requests:
         self._batches = OpenBatches()
         # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
         self._owners: dict[Peer, set[str]] = {}
+        self._parents: dict[Peer, m.LiveAttempt] = {}  # attempts that started a client's process
 
-    def greet(self, client: Peer, owners: Iterable[str]) -> None:
+    def greet(self, client: Peer, owners: Iterable[str], parent: m.LiveAttempt | None = None) -> None:
         """A client has connected that defines tasks, or has defined some, as `owners`."""
         self._owners[client] = set(owners)
+        if parent is not None:
+            self._parents[client] = parent
 
     def forget(self, client: Peer) -> None:
         """The client is gone: its task ids may be taken over."""
         self._owners.pop(client, None)
+        self._parents.pop(client, None)
 
     def tend(self) -> None:
         """Called about once a second."""
@@ -94,11 +100,11 @@ class Requests:
             self._core.refuse_if_full()  # it would wait, without a word, until there is space again
         match body:
             case m.Trigger():
-                self._trigger(body.items, body.batch_id, request.again, reply, refuse)
+                self._trigger(peer, body.items, body.batch_id, request.again, reply, refuse)
             case m.BatchPart():
                 self._batches.add(body, self._time())
             case m.BatchSeal():
-                self._trigger(self._batches.seal(body), body.batch_id, request.again, reply, refuse)
+                self._trigger(peer, self._batches.seal(body), body.batch_id, request.again, reply, refuse)
             case m.Follow():
                 self._core.after_commit(lambda: self._notices.follow(peer, body.run_ids, refuse))
             case m.DefineTask():
@@ -138,6 +144,7 @@ class Requests:
 
     def _trigger(
         self,
+        peer: Peer,
         items: tuple[m.TriggerItem, ...],
         batch_id: str,
         again: bool,
@@ -147,8 +154,11 @@ class Requests:
         self._core.refuse_if_full()
         self._refuse_unknown_surroundings(items)
         answer = m.Triggered(tuple(item.run_id for item in items))
+        command = c.TriggerRuns(items, batch_id)
+        if (parent := self._parents.get(peer)) is not None:
+            command = replace(command, parent_id=parent.run_id, parent_fence=parent.fence)
         if not again:
-            self._core.take(c.TriggerRuns(items, batch_id), lambda: reply(answer))
+            self._core.take(command, lambda: reply(answer))
             return
         # The answer was lost with a connection: some or all of these runs may exist, and may be over.
         # Those found here now are known for certain, even if they are over and in history by the time it is read.
@@ -158,7 +168,7 @@ class Requests:
         def taken(known: frozenset[str]) -> None:
             ended = frozenset(run_id for run_id in ids if self._core.ledger.get(run_id) is not None)
             try:
-                self._core.take(c.TriggerRuns(items, batch_id, here | known | ended), lambda: reply(answer))
+                self._core.take(replace(command, known=here | known | ended), lambda: reply(answer))
             except KernelKitError as refusal:
                 refuse(refusal)
 

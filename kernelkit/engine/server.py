@@ -75,7 +75,7 @@ class Server:
         match message.role:
             case "client":
                 self.clients[channel] = message
-                self._requests.greet(channel, (message.owner, *message.owners))
+                self._requests.greet(channel, (message.owner, *message.owners), message.parent)
                 channel.on_message = self._requests.take
                 channel.on_close = self._client_closed
             case "keeper":

@@ -35,7 +35,7 @@ class RecentValues:
         match command:
             case c.TriggerRuns():
                 items, values = self._items_aside(command.items)
-                return c.TriggerRuns(items, command.batch_id, command.known), values
+                return replace(command, items=items), values
             case c.TakeReport(body=m.ChildTrigger() as body):
                 items, values = self._items_aside(body.items)
                 return c.TakeReport(command.run_id, command.fence, replace(body, items=items)), values

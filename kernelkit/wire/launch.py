@@ -38,6 +38,7 @@ ENGINE_MODULE = "kernelkit.daemon"
 _JUPYTER_PREFIXES = ("JPY_", "JUPYTER_", "JUPYTERHUB_", "IPY_", "VSCODE_", "KERNEL_", "PYDEVD_")
 _JUPYTER_NAMES = frozenset({"MPLBACKEND", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "PAGER", "GIT_PAGER", "TERM"})
 _HARMFUL = frozenset({"PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONSAFEPATH", "KERNELKIT_HOME"})
+_OF_A_WORKER = "KERNELKIT_WORKER_"  # an engine is not to end with the worker whose code happened to start it
 
 
 def without_jupyter(variables: dict[str, str]) -> dict[str, str]:
@@ -71,7 +72,9 @@ def start_engine(home: Home, *, python: str = sys.executable, keep: bool = False
     `keep` tells it not to stop when idle. Raises `EngineUnavailableError` if the interpreter cannot be started.
     """
     home.create()
-    inherited = {name: value for name, value in os.environ.items() if name not in _HARMFUL}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in _HARMFUL and not name.startswith(_OF_A_WORKER)
+    }
     # -P: a file of the project called like a standard module must not be imported by the engine
     command = [python, "-P", "-m", ENGINE_MODULE, "--home", str(home.path), *(["--keep"] if keep else [])]
     log = os.open(home.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -44,6 +44,7 @@ class Hello(Message, frozen=True):
     package: str = ""
     owner: str = ""  # clients: str(Owner), so that the engine knows which owners are connected
     owners: tuple[str, ...] = ()  # clients: others that they have defined tasks as, those of imported modules
+    parent: LiveAttempt | None = None  # clients: the attempt that started their process; what they trigger is its child
     worker_kind: Literal["shared", "process"] = "shared"
     env_id: str = ""
     started_at: float = 0.0  # process start time (psutil create_time), against pid reuse

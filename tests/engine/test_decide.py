@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import next_due
@@ -12,6 +13,7 @@ from kernelkit.errors import (
     InvalidOptionError,
     KernelKitError,
     PayloadTooLargeError,
+    RunOverError,
     UnknownTaskError,
 )
 from kernelkit.models import event as ev
@@ -189,6 +191,40 @@ def test_a_pinned_trigger_runs_its_own_code_after_a_redefinition() -> None:
 
 
 # ---- children and cancels --------------------------------------------------------------------------------------------
+
+
+def test_what_a_process_of_an_attempt_triggers_is_a_child_of_its_run() -> None:
+    engine = Engine()
+    engine.trigger("run_1")
+    fence = engine.run("run_1").fence
+
+    engine.take(c.TriggerRuns((item("run_2"),), parent_id="run_1", parent_fence=fence))
+
+    child = engine.run("run_2")
+    assert (child.parent_id, child.root_id, child.depth) == ("run_1", "run_1", 1)
+
+
+def test_a_process_whose_attempt_is_over_triggers_nothing() -> None:
+    engine = Engine()
+    engine.trigger("run_1")
+    command = c.TriggerRuns((item("run_2"),), parent_id="run_1", parent_fence=engine.run("run_1").fence)
+    engine.succeed("run_1")
+
+    with pytest.raises(RunOverError, match=r"run_1 .*is over"):
+        engine.take(command)
+    engine.trigger("run_3")
+    with pytest.raises(RunOverError):
+        engine.take(replace(command, parent_id="run_3"))  # an earlier attempt's fence
+    assert "run_2" not in engine.state.runs
+
+
+def test_what_a_process_of_a_canceled_run_still_triggers_is_canceled_with_it() -> None:
+    engine = Engine()
+    engine.trigger("run_1")
+    command = c.TriggerRuns((item("run_2"),), parent_id="run_1", parent_fence=engine.run("run_1").fence)
+    engine.take(c.CancelRun("run_1", "enough"))
+
+    assert engine.events(command)[-2:] == ["RunTriggered", "RunCanceled"]
 
 
 def test_a_child_knows_its_parent_root_and_depth() -> None:

@@ -226,3 +226,14 @@ def test_a_client_that_connects_again_says_which_ids_are_its_own(desk: Desk) -> 
     desk.requests.greet(cast(Channel, again), ["notebook a.ipynb", str(MODULE)])
 
     assert define(desk, two, COPY)[0] == "duplicate_task"
+
+
+def test_a_client_whose_process_an_attempt_started_triggers_children_of_its_run(desk: Desk) -> None:
+    desk.trigger("run_parent")
+    desk.settle()
+    fence = desk.core.state.runs["run_parent"].fence
+    desk.requests.greet(cast(Channel, desk.client), ("notebook:report.ipynb",), m.LiveAttempt("run_parent", fence, 1))
+
+    desk.ask(m.Trigger((item("run_child"),)))
+
+    assert desk.core.state.runs["run_child"].parent_id == "run_parent"

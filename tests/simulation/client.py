@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from kernelkit.engine import commands as c
 from kernelkit.models.run import RunStatus
 from kernelkit.models.value import NULL
@@ -47,6 +49,12 @@ class Client:
     def trigger(self, count: int) -> None:
         batch = self.world.new_id("batch") if count > 1 else ""
         request = c.TriggerRuns(tuple(random_item(self.world) for _ in range(count)), batch)
+        executing = [run for run in self.world.host.state.runs.values() if run.fence]
+        if executing and self._random.random() < 0.1:  # a process that an attempt has started
+            self.world.facts.note("trigger by a process of an attempt")
+            parent = self._random.choice(executing)
+            stale = self._random.random() < 0.1
+            request = replace(request, parent_id=parent.id, parent_fence="stale" if stale else parent.fence)
         if count > 1:
             self.world.facts.note("batch")
         self._send(request)
@@ -61,7 +69,7 @@ class Client:
         # As the server finds them: those that are over are known from history, those that live from the state.
         runs = self.world.book.runs
         known = frozenset(item.run_id for item in request.items if item.run_id in runs and runs[item.run_id].ended)
-        self._send(c.TriggerRuns(request.items, request.batch_id, known))
+        self._send(replace(request, known=known))
 
     def _send(self, request: c.TriggerRuns) -> None:
         self.unanswered.append(request)

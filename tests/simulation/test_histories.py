@@ -23,6 +23,7 @@ TROUBLE = [
     "a later one went first",
     "batch",
     "cancel of a parent",
+    "trigger by a process of an attempt",
     "capture",
     "clock back",
     "clock forward",
