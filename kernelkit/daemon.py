@@ -99,7 +99,11 @@ class Daemon:
         self._store = Store.open(home, settings)
         self._reader = Reader()
         self._writer = Writer(
-            self._store, self._loop.call_soon_threadsafe, settings.min_free_bytes, on_problem=self._store_problem
+            self._store,
+            self._loop.call_soon_threadsafe,
+            settings.min_free_bytes,
+            on_problem=self._store_problem,
+            here=True,
         )
         self._core = Core(
             self._store,

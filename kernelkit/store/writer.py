@@ -2,13 +2,16 @@
 
 Whatever gathered while the last commit ran goes into the next; there is no timer. A group that fails stays as it is
 and is tried again until it is on disk: nothing put behind it can overtake it, and its callbacks run once, after its
-commit. `InlineWriter` has the same face and commits in the calling thread, for the virtual-time engine.
+commit. A small batch that comes while nothing else is under way is committed where it is put: there is nothing to
+gather meanwhile, and handing it to the thread and its callback back costs a fifth of a commit. `InlineWriter` has the
+same face and always commits in the calling thread, for the virtual-time engine.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +27,8 @@ GROUP_ROWS = 2_000  # event rows of one commit; more only makes the next reply w
 GROUP_BYTES = 16 * 1024 * 1024  # of large values
 RETRY_S = 0.5
 IDLE_CHECKPOINT_S = 5.0
+HERE_ROWS = 4  # event rows of a batch that may be committed where it is put; under load they gather to more
+HERE_BYTES = 64 * 1024  # of large values
 
 Callback = Callable[[], None]
 Post = Callable[[Callback], object]
@@ -43,18 +48,27 @@ class Writer:
 
     `post` carries a function to the owner's loop (`loop.call_soon_threadsafe`); it gets all callbacks of a commit at
     once, and `on_problem` whenever `problem` changes. Below `free_gate` bytes of free space nothing is tried.
+    With `here`, `put` is only called on the owner's loop, and may commit a small batch and call back before it returns.
     """
 
-    def __init__(self, store: Store, post: Post, free_gate: int, *, on_problem: OnProblem | None = None) -> None:
+    def __init__(
+        self, store: Store, post: Post, free_gate: int, *, on_problem: OnProblem | None = None, here: bool = False
+    ) -> None:
         self._store = store
         self._post = post
         self._free_gate = free_gate
         self._on_problem = on_problem
+        self._here = here
         self._problem = ""
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Batch, Callback | None]] = deque()
         self._put = 0
         self._committed = 0
+        self._called = 0  # of those put, how many have been committed and called back
+        self._tending = False  # the thread has the database for a checkpoint
+        self._due = False  # a checkpoint
+        self._doubt = False  # the first that waits was tried already, and may be on disk
+        self._quiet_since = time.monotonic()
         self._nudged = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="kernelkit-store-writer", daemon=True)
@@ -70,10 +84,32 @@ class Writer:
         with self._changed:
             if self._stopping:
                 raise StoreError("The store is closing; nothing more can be written.")
+            at_rest = self._here and self._called == self._put and not self._tending
+        if at_rest and _is_small(batch) and self._commit_here(batch):
+            if committed is not None:
+                committed()
+            return
+        with self._changed:
             self._waiting.append((batch, committed))
             self._put += 1
             if len(self._waiting) == 1:
                 self._changed.notify_all()
+
+    def _commit_here(self, batch: Batch) -> bool:
+        """False when it failed: then it is the thread's, which reports it and tries until it succeeds."""
+        try:
+            self._try(_Group(batch))
+        except Exception:  # whatever it is, it will be met again there
+            _log.info("a commit failed and is tried again", exc_info=True)
+            self._doubt = True
+            return False
+        self._quiet_since = time.monotonic()
+        is_first, is_due = self._store.transactions == 1, self._store.is_checkpoint_due
+        if is_first or is_due:  # the thread sleeps, and has to look at the time, or at once
+            with self._changed:
+                self._due = is_due
+                self._changed.notify_all()
+        return True
 
     def nudge(self) -> None:
         """Try a failed commit again now."""
@@ -99,32 +135,52 @@ class Writer:
         while (group := self._next_group()) is not None:
             if not self._commit(group):
                 return
+            self._quiet_since = time.monotonic()
             with self._changed:
                 self._committed += group.puts
                 self._changed.notify_all()
-            if group.callbacks:
-                self._send(partial(_call_all, group.callbacks))
-            if self._store.is_checkpoint_due:
-                self._checkpoint()
+            self._send(partial(self._call_back, group))
+            self._due = self._due or self._store.is_checkpoint_due
+
+    def _call_back(self, group: _Group) -> None:
+        _call_all(group.callbacks)
+        self._called += group.puts
 
     def _next_group(self) -> _Group | None:
         """The next group to commit; checkpoints when nothing comes for a while; None at the end."""
         while True:
             with self._changed:
-                if not self._waiting and not self._stopping:
-                    idle_s = IDLE_CHECKPOINT_S if self._store.transactions else None
-                    self._changed.wait_for(lambda: self._waiting or self._stopping, idle_s)
-                if self._waiting:
-                    return self._take()
-                if self._stopping:
-                    return None
-            self._checkpoint()
-            self._rest()
+                if not self._waiting and not self._stopping and not self._due:
+                    self._changed.wait(self._until_checkpoint())
+                if not self._due:
+                    if self._waiting:
+                        return self._take()
+                    if self._stopping:
+                        return None
+                    if self._until_checkpoint() != 0:
+                        continue
+                is_quiet, self._due = not self._due, False
+                self._tending = True
+            try:
+                self._checkpoint()
+                if is_quiet:
+                    self._rest()
+            finally:
+                self._tending = False
+                self._quiet_since = time.monotonic()
+
+    def _until_checkpoint(self) -> float | None:
+        """Seconds until it has been quiet for long enough; None when there is nothing to fold in."""
+        if not self._store.transactions:
+            return None
+        return max(0.0, self._quiet_since + IDLE_CHECKPOINT_S - time.monotonic())
 
     def _take(self) -> _Group:
-        group = _Group()
+        group = _Group(tried=self._doubt)
+        self._doubt = False
         size = 0
-        while self._waiting:
+        limit = 1 if group.tried else len(self._waiting)  # whether a group is on disk is seen by its last event
+        while group.puts < limit:
             batch, callback = self._waiting[0]
             size += sum(len(row.text) for row in batch.values)
             if group.puts and (len(group.batch.events) + len(batch.events) > GROUP_ROWS or size > GROUP_BYTES):
@@ -237,6 +293,11 @@ class InlineWriter:
         """Always True: everything put is on disk."""
         del timeout
         return True
+
+
+def _is_small(batch: Batch) -> bool:
+    is_short = len(batch.events) <= HERE_ROWS and len(batch.lines) <= HERE_ROWS and not batch.history
+    return is_short and sum([len(row.text) for row in batch.values]) <= HERE_BYTES
 
 
 def _call_all(callbacks: list[Callback]) -> None:

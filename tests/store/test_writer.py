@@ -271,3 +271,81 @@ def test_a_long_log_is_folded_in_though_the_writer_is_never_idle(
     assert sizes[-1] < max(sizes)
     writer.stop()
     store.close()
+
+
+# ---- committed where it is put -------------------------------------------------------------------------------------
+
+
+def on_a_loop(store: Gated, posts: list[object]) -> Writer:
+    """A writer whose loop is the list: what is posted is called when the test says so."""
+    return Writer(store, posts.append, 0, here=True)
+
+
+def test_a_small_batch_is_committed_where_it_is_put_while_nothing_else_is_under_way(store: Gated) -> None:
+    posts: list[object] = []
+    writer = on_a_loop(store, posts)
+    heard: list[int] = []
+
+    writer.put(events(1), lambda: heard.append(store.last_seq))
+    writer.put(events(2), lambda: heard.append(store.last_seq))
+
+    assert heard == [1, 2]
+    assert posts == []
+    assert writer.flush(0) and writer.stop()
+
+
+def test_a_large_batch_goes_to_the_thread_and_nothing_passes_it(store: Gated) -> None:
+    posts: list[object] = []
+    writer = on_a_loop(store, posts)
+    heard: list[str] = []
+
+    writer.put(events(*range(1, 101)), lambda: heard.append("large"))
+    assert writer.flush(10)
+    writer.put(events(101), lambda: heard.append("small"))  # the loop has not heard of the large one yet
+    assert writer.flush(10)
+    before = list(heard)
+    for work in posts:
+        assert callable(work)
+        work()
+    writer.put(events(102), lambda: heard.append("here"))
+
+    assert before == []
+    assert heard == ["large", "small", "here"]
+    assert writer.stop()
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_commit_that_fails_where_it_was_put_is_made_once_by_the_thread(store: Gated, on_disk: bool) -> None:
+    posts: list[object] = []
+    store.errors = [StoreFullError("no answer")]
+    store.commit_first = on_disk
+    writer = on_a_loop(store, posts)
+    store.gate.set()
+
+    writer.put(events(1), None)
+    writer.put(events(2), None)
+
+    assert writer.flush(10)
+    assert [row.seq for row in store.recover().events] == [1, 2]
+    assert writer.stop()
+
+
+def test_what_was_committed_where_it_was_put_is_checkpointed_when_it_is_quiet(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernelkit.store.writer.IDLE_CHECKPOINT_S", 0.01)
+    writer = on_a_loop(store, [])
+    writer.put(events(1), None)
+
+    assert store.checkpoints.acquire(timeout=10)
+    assert writer.stop()
+
+
+def test_a_long_log_is_folded_in_by_the_thread(store: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernelkit.store.store.CHECKPOINT_EVERY", 64)
+    writer = on_a_loop(store, [])
+    for number in range(1, 65):
+        writer.put(events(number), None)
+
+    assert store.checkpoints.acquire(timeout=10)
+    assert writer.stop()
