@@ -292,7 +292,7 @@ def batch_runs(caller: Caller, batch_id: str) -> list[Run]:
     found: list[Run] = []
     after = ""
     while True:
-        page = caller.call(ListRuns(batch=batch_id, limit=1_000, after=after))
+        page = caller.call(ListRuns(batch=(batch_id,), limit=1_000, after=after))
         assert isinstance(page, RunPage)
         found.extend(page.runs)
         if not page.has_more or not page.runs:

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, overload
 
-import msgspec
+from msgspec import structs
+from msgspec.structs import replace
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import PAGE, cancel_run, reschedule_run, retrieve_run
-from kernelkit.authoring.options import refuse_unknown
 from kernelkit.durations import Duration
 from kernelkit.errors import InvalidOptionError
-from kernelkit.models.run import Run, RunStatus
+from kernelkit.models.filter import RunFilter
+from kernelkit.models.run import Run
+from kernelkit.rules.run_filters import FILTERS, name_of, read_filter
 from kernelkit.wire.messages import ListRuns, RunPage
-
-FILTERS = ("status", "task", "tag", "batch", "parent", "queue", "limit", "after")
 
 
 class Page(display.Shown, Sequence[Run]):
-    """Some runs, newest first; `.next()` is the page after, `.all()` goes through the rest.
+    """Some runs, newest first: `len`, indexes and `for` are about these.
 
-    Large payloads and outputs are left out; `kk.runs.retrieve(id)` has them.
+    `.next()` and `.previous()` are the pages beside it, `.pages()` goes through it and all older ones, `.all()` through
+    their runs (`for run in page.all()`, or `async for`); each page is fetched when it is reached. Large payloads and
+    outputs are left out; `kk.runs.retrieve(id)` has them.
     """
 
-    __slots__ = ("_asked", "_caller", "has_more", "runs", "total")
+    __slots__ = ("_asked", "_caller", "has_more", "has_previous", "runs", "total")
 
     def __init__(self, caller: Caller, asked: ListRuns) -> None:
         reply = caller.call(asked)
         assert isinstance(reply, RunPage)
         self._caller = caller
-        self._asked = asked
+        self._asked = replace(asked, created_from=reply.created_from or asked.created_from, period_s=0.0)
         self.runs: tuple[Run, ...] = reply.runs
         self.has_more = reply.has_more
+        """Whether older runs match as well."""
+        self.has_previous = reply.has_previous
+        """Whether newer runs matched as well when this page was made."""
         self.total = reply.total
         """How many match in all, counted up to 100,000."""
 
@@ -46,17 +51,29 @@ class Page(display.Shown, Sequence[Run]):
         return self._asked
 
     def next(self) -> Page | None:
-        """The page after this one, None after the last."""
+        """The page of older runs after this one, None after the last."""
         if not self.has_more or not self.runs:
             return None
-        return Page(self._caller, msgspec.structs.replace(self._asked, after=self.runs[-1].id))
+        return Page(self._caller, replace(self._asked, after=self.runs[-1].id, before=""))
 
-    def all(self) -> Iterator[Run]:
-        """The runs of this page and of all after it, fetched as they are needed."""
+    def previous(self) -> Page | None:
+        """The page of newer runs before this one, None before the first."""
+        if not self.has_previous:
+            return None
+        if not self.runs:  # beyond the oldest: what is before it is the last page
+            return Page(self._caller, replace(self._asked, before=self._asked.after, after=""))
+        return Page(self._caller, replace(self._asked, before=self.runs[0].id, after=""))
+
+    def pages(self) -> Iterator[Page]:
+        """This page and all after it, each fetched when it is reached."""
         page: Page | None = self
         while page is not None:
-            yield from page.runs
+            yield page
             page = page.next()
+
+    def all(self) -> AllRuns:
+        """The runs of this page and of all after it, for `for` and `async for`."""
+        return AllRuns(self)
 
     @overload
     def __getitem__(self, index: int) -> Run: ...
@@ -81,6 +98,29 @@ class Page(display.Shown, Sequence[Run]):
         return "\n".join(lines)
 
 
+class AllRuns:
+    """The runs of a page and of all after it; a page is fetched when its first run is asked for."""
+
+    __slots__ = ("_first",)
+
+    def __init__(self, first: Page) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[Run]:
+        for page in self._first.pages():
+            yield from page.runs
+
+    async def __aiter__(self) -> AsyncIterator[Run]:
+        page: Page | None = self._first
+        while page is not None:
+            for run in page.runs:
+                yield run
+            page = await asyncio.to_thread(page.next)
+
+    def __repr__(self) -> str:
+        return f"<the runs of all pages from {self._first.runs[0].id if self._first.runs else 'an empty one'} on>"
+
+
 class Runs:
     """Runs of the project.
 
@@ -101,74 +141,67 @@ class Runs:
         status: str | Iterable[str] = (),
         task: Any = (),
         tag: str | Iterable[str] = (),
-        batch: Any = "",
-        parent: Any = "",
-        queue: Any = "",
+        queue: Any = (),
+        batch: Any = (),
+        schedule: Any = (),
+        machine: Any = (),
+        version: str | Iterable[str] = (),
+        parent: Any = (),
+        is_test: bool | None = None,
+        created_from: datetime | str | None = None,
+        created_to: datetime | str | None = None,
+        period: Duration | None = None,
         limit: int = 25,
-        after: str | None = None,
+        after: Any = None,
+        before: Any = None,
         **unknown: Any,
     ) -> Page:
-        """Runs that match all filters, newest first, from the page after the run `after`.
+        """Runs that match all filters, newest first, live ones and history alike.
 
-        `status`, `task` and `tag` take one or several, of which any matches; tasks, batches, parents and queues are
-        given by id or name, or as objects. Raises `InvalidOptionError` for unknown filters and statuses.
+        The filters up to `parent` take one value or several, of which any matches; tasks, queues, batches, schedules
+        and parents are given by id or name, or as objects. `created_from` (inclusive) and `created_to` (exclusive) are
+        aware moments, `period` is a duration back from now. `after` is the last run of the page before, `before` the
+        first of the page after; `page.next()` and `page.previous()` know them. Raises `InvalidOptionError`.
+
+            page = kk.runs.list(status=["failed", "crashed"], task="resize", period="7d", limit=100)
+            for run in page.all():
+                print(run.id, run.error)
         """
-        refuse_unknown(unknown, FILTERS, "kk.runs.list")
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE:
-            raise InvalidOptionError(
-                f"limit={limit!r} is not a number from 1 to {PAGE}; page.next() has more.", field="limit"
-            )
-        asked = ListRuns(
-            status=tuple(_status(one) for one in _several(status)),
-            task=tuple(_name(one, "task") for one in _several(task)),
-            tag=tuple(_name(one, "tag") for one in _several(tag)),
-            batch=_name(batch, "batch"),
-            parent=_name(parent, "parent"),
-            queue=_name(queue, "queue"),
-            limit=limit,
-            after=after or "",
-        )
-        return Page(self._current(), asked)
+        given = locals()
+        if unknown:
+            read_filter(unknown, "kk.runs.list", others=("limit", "after", "before"))
+        asked = read_filter({name: given[name] for name in FILTERS}, "kk.runs.list")
+        return Page(self._current(), list_request(asked, limit=limit, after=after, before=before))
 
     def retrieve(self, run_id: str) -> Run:
         """The run as it is now, with payload, output and attempts; raises `UnknownRunError`."""
-        return retrieve_run(self._current(), _name(run_id, "run_id"))
+        return retrieve_run(self._current(), name_of(run_id, "run_id"))
 
     def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""
-        return cancel_run(self._current(), _name(run_id, "run_id"), reason)
+        return cancel_run(self._current(), name_of(run_id, "run_id"), reason)
 
     def reschedule(self, run_id: str, *, delay: Duration | datetime) -> Run:
         """Have a delayed run start after another delay; raises `InvalidOptionError` when it is not delayed."""
-        return reschedule_run(self._current(), _name(run_id, "run_id"), delay)
+        return reschedule_run(self._current(), name_of(run_id, "run_id"), delay)
 
     def __repr__(self) -> str:
         return "<kk.runs: list(…), retrieve(id), cancel(id), reschedule(id, delay=…)>"
 
 
-def _several(given: object) -> list[object]:
-    if isinstance(given, list | tuple | set | frozenset):
-        return list(given)
-    return [given]
-
-
-def _name(given: object, field: str) -> str:
-    if isinstance(given, str):
-        return given
-    named = getattr(given, "name" if field == "queue" else "id", None)
-    if isinstance(named, str):
-        return named
-    raise InvalidOptionError(f"{field}={given!r} is neither an id nor has one.", field=field)
-
-
-def _status(given: object) -> str:
-    wanted = str(given).upper()
-    if wanted in RunStatus.__members__:
-        return wanted
-    near = difflib.get_close_matches(wanted, RunStatus.__members__, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise InvalidOptionError(
-        f"status={given!r} is no status. {hint}They are {', '.join(RunStatus.__members__)}.", field="status"
+def list_request(asked: RunFilter, *, limit: int, after: Any, before: Any) -> ListRuns:
+    """The request for a page; raises `InvalidOptionError` for a limit or cursors that will not do."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE:
+        raise InvalidOptionError(
+            f"limit={limit!r} is not a number from 1 to {PAGE}; page.next() has more.", field="limit"
+        )
+    if after and before:
+        raise InvalidOptionError("after and before are two different pages; give one of them.", field="before")
+    return ListRuns(
+        **structs.asdict(asked),
+        limit=limit,
+        after=name_of(after, "after") if after else "",
+        before=name_of(before, "before") if before else "",
     )
 
 

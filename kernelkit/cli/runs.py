@@ -6,73 +6,62 @@ import sys
 from datetime import UTC, datetime
 
 import click
-import msgspec
+from msgspec import structs
 
+from kernelkit.cli.filters import filter_options
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
 from kernelkit.cli.output import plain, print_json, terminal_width
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError, to_wire
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Run, RunStatus
+from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import words
 from kernelkit.ui.table import runs_table, table_text
 from kernelkit.ui.text import run_text, wants_ascii
 from kernelkit.ui.view import run_card
 from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Retrieve, RunPage, RunReply
 
-STATUSES = [status.value.lower() for status in RunStatus]
-
 
 @click.command()
 @click.argument("run_id", required=False)
-@click.option(
-    "--status",
-    multiple=True,
-    type=click.Choice(STATUSES, case_sensitive=False),
-    metavar="STATUS",
-    help="Only runs in this status; may be given again for more.",
-)
-@click.option("--task", multiple=True, metavar="ID", help="Only runs of this task; may be given again.")
-@click.option("--tag", multiple=True, metavar="TAG", help="Only runs with this tag; may be given again.")
-@click.option("--batch", default="", metavar="ID", help="Only runs of this batch.")
+@filter_options
 @click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 100), help="How many.")
 @click.option("--after", default="", metavar="RUN", help="Only runs older than this one: the next page.")
+@click.option("--before", default="", metavar="RUN", help="Only runs newer than this one: the previous page.")
 @home_option
 @json_option
-def runs(
-    run_id: str | None,
-    status: tuple[str, ...],
-    task: tuple[str, ...],
-    tag: tuple[str, ...],
-    batch: str,
-    limit: int,
-    after: str,
-    home: Home,
-    as_json: bool,
-) -> None:
+def runs(run_id: str | None, asked: RunFilter, limit: int, after: str, before: str, home: Home, as_json: bool) -> None:
     """List runs, newest first, or show the one named RUN_ID."""
+    if after and before:
+        raise click.UsageError("--after and --before are two different pages; give one of them.")
     with Link(home) as link:
         if run_id is not None:
             show_run(link, link.ask(Retrieve(run_id), RunReply).run, as_json=as_json)
             return
-        wanted = tuple(name.upper() for name in status)
-        page = link.ask(ListRuns(status=wanted, task=task, tag=tag, batch=batch, limit=limit, after=after), RunPage)
+        page = link.ask(ListRuns(**structs.asdict(asked), limit=limit, after=after, before=before), RunPage)
     if as_json:
-        print_json({"runs": plain(page.runs), "has_more": page.has_more, "total": page.total})
+        print_json(
+            {
+                "runs": plain(page.runs),
+                "has_more": page.has_more,
+                "has_previous": page.has_previous,
+                "total": page.total,
+            }
+        )
         return
-    asked = [f"status {' or '.join(wanted)}"] if wanted else []
-    asked += [f"{name} {' or '.join(values)}" for name, values in (("task", task), ("tag", tag)) if values]
-    asked += [f"{name} {value}" for name, value in (("batch", batch), ("id before", after)) if value]
+    told = [in_words(asked), f"id before {after}" if after else "", f"id after {before}" if before else ""]
     view = runs_table(
         page.runs,
         total=page.total,
         has_more=page.has_more,
         now=datetime.now(UTC),
         zone=words.local_zone(),
-        filters=", ".join(asked),
+        filters=", ".join(filter(None, told)),
     )
     if page.has_more:
-        view = msgspec.structs.replace(view, more=f"--after {page.runs[-1].id}")
+        view = structs.replace(view, more=f"--after {page.runs[-1].id}")
     click.echo(table_text(view, width=terminal_width(), ascii=wants_ascii()))
 
 

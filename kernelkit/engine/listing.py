@@ -1,4 +1,8 @@
-"""Lists of runs, newest first, over the live ones and history alike."""
+"""Lists of runs, newest first, over the live ones and history alike.
+
+What is live is matched here and now; what is in history is read later, on another thread. A run that ends in between
+is in neither or in both: those seen here are excluded from what is read.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,68 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from kernelkit.clock import from_datetime
 from kernelkit.engine.core import Core
 from kernelkit.engine.state import LiveRun
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
+from kernelkit.rules.matching import matches
 from kernelkit.wire.messages import ListRuns, RunPage
 
 COUNTED_TO = 100_000
 
 
-def list_runs(core: Core, asked: ListRuns) -> Callable[[], RunPage]:
+def list_runs(core: Core, given: ListRuns) -> Callable[[], RunPage]:
     """A function that gives the page; it reads the store, on any thread."""
+    now = core.clock.now()
+    asked = given.frozen_list(now)
     limit = max(1, min(asked.limit, 1_000))
     ended = {row.run.id: row.run for row in core.ledger.rows()}  # history may not have these yet
-    here: dict[str, LiveRun | Run] = {**ended, **core.state.runs}
-    ids = sorted((run_id for run_id, run in here.items() if _matches(run, asked)), reverse=True)
-    page_ids = [run_id for run_id in ids if not asked.after or run_id < asked.after][: limit + 1]
-    views = [view for run_id in page_ids if (view := core.view(run_id, count_ahead=False)) is not None]
+    ids = sorted(matching_here(core, asked), reverse=not asked.before)
+    beyond = [run_id for run_id in ids if _is_beyond(run_id, asked)]
+    views = [view for run_id in beyond[: limit + 1] if (view := core.view(run_id, count_ahead=False)) is not None]
+    behind_here = len(beyond) < len(ids)
 
     def page() -> RunPage:
         kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=ended.keys())
-        merged = sorted([*views, *kept], key=_id, reverse=True)
-        return RunPage(tuple(merged[:limit]), len(merged) > limit, min(total + len(ids), COUNTED_TO))
+        merged = sorted([*views, *kept], key=_id, reverse=not asked.before)
+        more, merged = len(merged) > limit, merged[:limit]
+        behind = bool(asked.after or asked.before) and (
+            behind_here or (total > len(kept) and core.store.has_runs_behind(asked, exclude=ended.keys()))
+        )
+        if asked.before:
+            merged.reverse()
+            more, behind = behind, more
+        return RunPage(
+            tuple(merged), more, min(total + len(ids), COUNTED_TO), has_previous=behind, created_from=asked.created_from
+        )
 
     return page
 
 
-def _matches(run: LiveRun | Run, asked: ListRuns) -> bool:
-    """Whether a run that is here is among those asked for."""
-    return (
-        (not asked.status or run.status in asked.status)
-        and (not asked.task or run.task_id in asked.task)
-        and (not asked.tag or any(tag in run.tags for tag in asked.tag))
-        and (not asked.batch or run.batch_id == asked.batch)
-        and (not asked.parent or run.parent_id == asked.parent)
-        and (not asked.queue or run.queue == asked.queue)
-    )
+def matching_here(core: Core, asked: RunFilter) -> list[str]:
+    """Ids of the runs that are live, or not yet in history, and match the frozen filter; in no order."""
+    found = [run.id for run in core.state.runs.values() if matches(run, run.created_at, asked)]
+    live = core.state.runs
+    found += [
+        row.run.id
+        for row in core.ledger.rows()
+        if row.run.id not in live and matches(row.run, from_datetime(row.run.created_at), asked)
+    ]
+    return found
+
+
+def live_runs(core: Core, asked: RunFilter) -> list[LiveRun]:
+    """The runs that are not over and match, oldest first: what a bulk cancel is about."""
+    frozen = asked.frozen(core.clock.now())
+    found = [run for run in core.state.runs.values() if matches(run, run.created_at, frozen)]
+    return sorted(found, key=lambda run: run.id)
+
+
+def _is_beyond(run_id: str, asked: ListRuns) -> bool:
+    if asked.before:
+        return run_id > asked.before
+    return not asked.after or run_id < asked.after
 
 
 def _id(run: Run) -> str:

@@ -72,6 +72,8 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     root_id: str | None = None
     depth: int = 0
     batch_id: str | None = None
+    schedule_id: str | None = None
+    idempotency_key: str | None = None
     children: int = 0
     concurrency_key: str = ""
     priority: float = 0.0

@@ -61,6 +61,8 @@ def run_view(
         is_test=run.is_test,
         is_replay=run.is_replay,
         batch_id=run.batch_id,
+        schedule_id=run.schedule_id,
+        idempotency_key=run.idempotency_key,
         queued_reason=queued_reason(state, run, capacity, count_ahead=count_ahead),
         canceled_reason=run.canceled_reason,
         notice=notice if notice and run.fence else clamped_notice(run.machine, capacity),

@@ -6,20 +6,18 @@ import difflib
 import shlex
 from typing import Any
 
-from kernelkit.authoring.runs import Page, Runs
+from kernelkit.authoring.runs import Runs
 from kernelkit.errors import InvalidOptionError
 from kernelkit.magics.shown import Bundle
+from kernelkit.rules.run_filters import FILTERS, LISTS
 from kernelkit.ui import display
 
-FILTERS = ("status", "task", "tag", "queue", "batch", "parent", "limit", "after")
+OPTIONS = (*FILTERS, "limit", "after", "before")
 
 
 def page(line: str) -> Bundle:
     """The table that `%runs {line}` asks for; raises `InvalidOptionError` naming the filter that will not do."""
-    filters = read_filters(line)
-    found: Page = Runs().list(**filters)
-    words = ", ".join(f"{name} {' or '.join(_texts(value))}" for name, value in filters.items() if name != "limit")
-    return display.runs_bundle(found.runs, total=found.total, has_more=found.has_more, filters=words)
+    return display.page_bundle(Runs().list(**read_filters(line)))
 
 
 def read_filters(line: str) -> dict[str, Any]:
@@ -33,22 +31,37 @@ def read_filters(line: str) -> dict[str, Any]:
     except ValueError as cause:
         raise InvalidOptionError(f"`%runs {line}` cannot be read: {str(cause).lower()}.", field="line") from None
     found: dict[str, Any] = {}
-    waiting = iter(words)
-    for word in waiting:
+    for number, word in enumerate(words):
         name, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or name not in FILTERS:
-            near = difflib.get_close_matches(name, FILTERS, n=1)
-            hint = f"Did you mean `--{near[0]}`? " if near else ""
-            known = ", ".join(f"--{one}" for one in FILTERS)
-            raise InvalidOptionError(f"`{word}` is no option of %runs. {hint}Its options are {known}.", field=name)
-        value = value if equals else next(waiting, "--")
+        name = name.replace("-", "_")
+        if not word.startswith("--"):
+            if number and words[number - 1].startswith("--") and "=" not in words[number - 1]:
+                continue  # the value of the option before it
+            raise _unknown(word)
+        if name not in OPTIONS:
+            raise _unknown(word.partition("=")[0])
+        following = words[number + 1] if number + 1 < len(words) else "--"
+        if not equals:
+            value = following
         if value.startswith("--"):
-            raise InvalidOptionError(f"`--{name}` needs a value, as in `%runs --status failed`.", field=name)
+            if name != "is_test":
+                raise InvalidOptionError(
+                    f"`--{name.replace('_', '-')}` needs a value, as in `%runs --status failed`.", field=name
+                )
+            value = "yes"
         if name == "limit":
             found[name] = _number(value)
         else:
-            found[name] = [*found.get(name, []), *value.split(",")] if name in ("status", "task", "tag") else value
+            found[name] = [*found.get(name, []), *value.split(",")] if name in LISTS else value
     return found
+
+
+def _unknown(word: str) -> InvalidOptionError:
+    spelled = [one.replace("_", "-") for one in OPTIONS]
+    near = difflib.get_close_matches(word.removeprefix("--"), spelled, n=1)
+    hint = f"Did you mean `--{near[0]}`? " if near else ""
+    known = ", ".join(f"--{one}" for one in spelled)
+    return InvalidOptionError(f"`{word}` is no option of %runs. {hint}Its options are {known}.", field=word)
 
 
 def _number(value: str) -> int:
@@ -56,7 +69,3 @@ def _number(value: str) -> int:
         return int(value)
     except ValueError:
         raise InvalidOptionError(f"`--limit {value}`: {value!r} is not a whole number.", field="limit") from None
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]

@@ -103,6 +103,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     root_id: str | None = None
     depth: int = 0
     batch_id: str | None = None
+    schedule_id: str | None = None  # the schedule that made it
+    idempotency_key: str | None = None
     concurrency_key: str | None = None
     priority: float = 0.0  # seconds by which it goes ahead of others in its queue
     delay_until: datetime | None = None
@@ -112,6 +114,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     is_test: bool = False
     is_replay: bool = False
     queued_reason: str | None = None  # why it is not running, while QUEUED
+    waiting_for: str | None = None  # what a WAITING run waits for, in words
     canceled_reason: str | None = None
     notice: str | None = None  # something a person should know of a run that is executing, in words
     children: int = 0  # runs triggered from inside it

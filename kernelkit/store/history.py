@@ -13,10 +13,10 @@ import msgspec
 
 from kernelkit.clock import from_datetime, to_datetime
 from kernelkit.models.error import Error
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Attempt, Run, RunStatus
 from kernelkit.store.rows import HistoryRow
 from kernelkit.store.statements import statements
-from kernelkit.wire.messages import ListRuns
 
 _encode = msgspec.json.Encoder().encode
 _decode_error = msgspec.json.Decoder(Error).decode
@@ -52,6 +52,8 @@ class Columns(NamedTuple):
     root_id: str | None
     depth: int
     batch_id: str | None
+    schedule_id: str | None
+    idempotency_key: str | None
     queued_reason: str | None
     canceled_reason: str | None
     children: int
@@ -108,6 +110,8 @@ def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `
         run.root_id,
         run.depth,
         run.batch_id,
+        run.schedule_id,
+        run.idempotency_key,
         run.queued_reason,
         run.canceled_reason,
         run.children,
@@ -154,6 +158,8 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
         root_id=row.root_id,
         depth=row.depth,
         batch_id=row.batch_id,
+        schedule_id=row.schedule_id,
+        idempotency_key=row.idempotency_key,
         queued_reason=row.queued_reason,
         canceled_reason=row.canceled_reason,
         children=row.children,
@@ -170,23 +176,25 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
     )
 
 
-def filters(asked: ListRuns, exclude: Collection[str]) -> tuple[str, dict[str, Any]]:
-    """The WHERE of a listing, without `after`, and its parameters (any JSON-like value)."""
-    wanted: dict[str, Any] = {
-        "status": list(asked.status),
-        "task": list(asked.task),
-        "batch": asked.batch,
-        "parent": asked.parent,
-        "queue": asked.queue,
-        "exclude": list(exclude),
-    }
+_LISTS = ("status", "task", "queue", "batch", "schedule", "machine", "version", "parent")
+
+
+def filters(asked: RunFilter, exclude: Collection[str]) -> tuple[str, dict[str, Any]]:
+    """The WHERE of a frozen filter and its parameters (any JSON-like value)."""
+    wanted: dict[str, Any] = {name: list(getattr(asked, name)) for name in _LISTS}
+    wanted |= {"created_from": asked.created_from, "created_to": asked.created_to, "exclude": list(exclude)}
     given = {name: value for name, value in wanted.items() if value}
     named = statements()
     parts = [named[f"filter_{name}"] for name in given]
-    if asked.tag:
-        tags = {f"tag_{number}": tag for number, tag in enumerate(asked.tag)}
-        parts.append("(" + " OR ".join(named["filter_tag"].replace("$tag", f"${name}") for name in tags) + ")")
-        given |= tags
+    if asked.is_test is not None:
+        parts.append(named["filter_is_test"])
+        given["is_test"] = asked.is_test
+    for joint, tags in ((" OR ", asked.tag), (" AND ", asked.all_tags)):
+        if tags:
+            numbered = {f"tag_{len(given) + number}": tag for number, tag in enumerate(tags)}
+            each = [named["filter_tag"].replace("$tag", f"${name}") for name in numbered]
+            parts.append(f"({joint.join(each)})")
+            given |= numbered
     return " AND ".join(parts) or named["filter_none"], given
 
 

@@ -21,6 +21,7 @@ import duckdb
 from kernelkit.clock import to_datetime
 from kernelkit.config import EngineSettings, Home
 from kernelkit.errors import StoreError
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.store import opening, quarantine, retention
 from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
@@ -255,17 +256,35 @@ class Store:
         return to_run(row, values=self.values([ref for ref in (row.payload_ref, row.output_ref) if ref]))
 
     def runs(self, asked: ListRuns, exclude: Collection[str] = ()) -> tuple[list[Run], int]:
-        """A page of finished runs, newest first, and how many match in all (counted up to 100,000).
+        """A page of finished runs and how many match in all (counted up to 100,000); the filter is frozen.
 
-        Large values are left out. `exclude` names runs that the caller has in a fresher form.
+        Newest first, but oldest first where the page is one `before` a run. Large values are left out. `exclude` names
+        runs that the caller has in a fresher form.
         """
         where, parameters = filters(asked, self._those_in_history(exclude))
         total = int(self._rows("page_total", where, **parameters)[0][0])
-        if asked.after:
-            where += f" AND {self._sql['filter_after']}"
-            parameters |= {"after": asked.after, "after_key": sort_key(asked.after)}
-        found = self._rows("page", where, limit=asked.limit, **parameters)
+        edge, name = (asked.before, "newer") if asked.before else (asked.after, "older")
+        if edge:
+            where, parameters = self._beyond(where, parameters, name, edge)
+        found = self._rows("page_upward" if asked.before else "page", where, limit=asked.limit, **parameters)
         return [to_run(Columns._make(row)) for row in found], total
+
+    def has_runs_behind(self, asked: ListRuns, exclude: Collection[str] = ()) -> bool:
+        """Whether any finished run matches on the other side of the page's `after` or `before`, itself included."""
+        where, parameters = filters(asked, self._those_in_history(exclude))
+        edge, name = (asked.before, "older_or_same") if asked.before else (asked.after, "newer_or_same")
+        where, parameters = self._beyond(where, parameters, name, edge)
+        return bool(self._rows("has_any", where, **parameters)[0][0])
+
+    def run_ids(self, asked: RunFilter, *, limit: int, after: str = "") -> list[str]:
+        """Ids of finished runs that match the frozen filter, newest first, from behind `after`: for work in chunks."""
+        where, parameters = filters(asked, ())
+        if after:
+            where, parameters = self._beyond(where, parameters, "older", after)
+        return [row[0] for row in self._rows("page_ids", where, limit=limit, **parameters)]
+
+    def _beyond(self, where: str, parameters: dict[str, Any], name: str, edge: str) -> tuple[str, dict[str, Any]]:
+        return f"{where} AND {self._sql[f'filter_{name}']}", parameters | {"edge": edge, "edge_key": sort_key(edge)}
 
     def lines(self, run_id: str, limit: int) -> Logs:
         """The last `limit` captured lines of a run, oldest first."""

@@ -23,6 +23,7 @@ from kernelkit.authoring.task import Task
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
+from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import batch, engine_panel, hosts, html, table, task_line, text, words
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.wire.messages import EngineStatus
@@ -145,12 +146,10 @@ def runs_bundle(runs: tuple[Run, ...], *, total: int, has_more: bool, filters: s
 
 def page_bundle(page: Page) -> Bundle:
     """A page of `kk.runs.list`, with what was asked for."""
-    asked = page.asked
-    several = {"status": asked.status, "task": asked.task, "tag": asked.tag}
-    single = {"batch": asked.batch, "parent": asked.parent, "queue": asked.queue, "after": asked.after}
-    told = [f"{name} {' or '.join(values)}" for name, values in several.items() if values]
-    told += [f"{name} {value}" for name, value in single.items() if value]
-    return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(told))
+    told = [in_words(page.asked)]
+    told += [f"id before {page.asked.after}"] if page.asked.after else []
+    told += [f"id after {page.asked.before}"] if page.asked.before else []
+    return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(filter(None, told)))
 
 
 def task_bundle(task: Task[..., Any]) -> Bundle:

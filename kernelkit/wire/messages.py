@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from kernelkit.models.error import Error
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
@@ -168,17 +169,16 @@ class RunReply(Message, frozen=True):
     run: Run
 
 
-class ListRuns(Message, frozen=True):
-    """→ `RunPage`, newest first. `after` is the last id of the page before."""
+class ListRuns(RunFilter, Message, frozen=True, kw_only=True):
+    """→ `RunPage`, newest first. `after` is the last id of the page before, `before` the first of the page after."""
 
-    status: tuple[str, ...] = ()
-    task: tuple[str, ...] = ()
-    tag: tuple[str, ...] = ()
-    batch: str = ""
-    parent: str = ""
-    queue: str = ""
     limit: int = 25
     after: str = ""
+    before: str = ""
+
+    def frozen_list(self, now: int) -> ListRuns:
+        """The same with its period as a moment."""
+        return msgspec.structs.replace(self, created_from=self.frozen(now).created_from, period_s=0.0)
 
 
 class RunPage(Message, frozen=True):
@@ -186,6 +186,10 @@ class RunPage(Message, frozen=True):
     has_more: bool
     total: int
     """How many match in all, counted up to 100,000."""
+    has_previous: bool = False
+    """Whether newer runs match as well."""
+    created_from: int = 0
+    """What the period of the list came to: its other pages are asked with this."""
 
 
 class GetLogs(Message, frozen=True):

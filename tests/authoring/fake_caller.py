@@ -92,7 +92,7 @@ class FakeCaller:
             case ListTasks():
                 return TaskList(tuple(TaskInfo(one.spec, "20270101.1", ("20270101.1",)) for one in self.tasks.values()))
             case ListRuns(batch=batch, limit=limit, after=after):
-                found = sorted((run for run in self.runs.values() if not batch or run.batch_id == batch), key=_id)[::-1]
+                found = sorted((run for run in self.runs.values() if not batch or run.batch_id in batch), key=_id)[::-1]
                 rest = [run for run in found if not after or run.id < after]
                 return RunPage(tuple(rest[:limit]), len(rest) > limit, len(found))
             case _:

@@ -60,7 +60,12 @@ def test_a_task_is_listed_triggered_waited_for_and_its_log_is_read(kernelkit: Ke
     assert "adding 2 and 3" in kernelkit("logs", run["id"])
     assert "✓ add" in kernelkit("runs", run["id"])
     assert run["id"] in kernelkit("runs", "--task", "add", "--tag", "by-hand", "--status", "completed")
-    assert json.loads(kernelkit("runs", "--task", "divide", "--json")) == {"runs": [], "has_more": False, "total": 0}
+    assert json.loads(kernelkit("runs", "--task", "divide", "--json")) == {
+        "runs": [],
+        "has_more": False,
+        "has_previous": False,
+        "total": 0,
+    }
 
 
 @pytest.mark.usefixtures("jobs")

@@ -237,7 +237,13 @@ def test_pages_hold_live_runs_runs_on_their_way_and_history_alike_newest_first(b
     assert [run.id for run in second.runs] == ["run_4", "run_3", "run_2", "run_1"]
     assert [run.id for run in third.runs] == ["run_0"]
     assert [page.has_more for page in (first, second, third)] == [True, True, False]
+    assert [page.has_previous for page in (first, second, third)] == [False, True, True]
     assert {page.total for page in (first, second, third)} == {9}
+
+    back = list_runs(bench.core, m.ListRuns(limit=4, before=third.runs[0].id))()
+    newest = list_runs(bench.core, m.ListRuns(limit=4, before=back.runs[0].id))()
+    assert (back.runs, newest.runs) == (second.runs, first.runs)
+    assert [(page.has_previous, page.has_more) for page in (back, newest)] == [(True, True), (False, True)]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +253,7 @@ def test_pages_hold_live_runs_runs_on_their_way_and_history_alike_newest_first(b
         (m.ListRuns(status=("DEQUEUED",)), ["run_2", "run_0"]),
         (m.ListRuns(tag=("red",)), ["run_2", "run_1"]),
         (m.ListRuns(task=("mail",)), []),
-        (m.ListRuns(queue="task/resize"), ["run_2", "run_1", "run_0"]),
+        (m.ListRuns(queue=("task/resize",)), ["run_2", "run_1", "run_0"]),
     ],
 )
 def test_filters_hold_wherever_a_run_is(bench: Bench, asked: m.ListRuns, expected: list[str]) -> None:

@@ -5,14 +5,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
 import pytest
 
+from kernelkit.clock import from_datetime
 from kernelkit.config import EngineSettings
 from kernelkit.errors import StoreError
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import RunStatus
+from kernelkit.rules.matching import matches
 from kernelkit.store.opening import RESTING_BYTES
 from kernelkit.store.rows import Batch, HistoryRow, LogRow, ValueRow
 from kernelkit.store.store import Store
@@ -182,9 +186,9 @@ def test_filters_of_a_list_hold_together(store: Store) -> None:
     assert found(ListRuns(tag=("a", "c"))) == [3, 2, 1]
     assert found(ListRuns(tag=("c",), status=("FAILED", "CRASHED"))) == [2]
     assert found(ListRuns(task=("other",))) == [3]
-    assert found(ListRuns(queue="slow")) == [3]
-    assert found(ListRuns(batch="batch_1")) == [3]
-    assert found(ListRuns(parent=run_id(1))) == [4]
+    assert found(ListRuns(queue=("slow",))) == [3]
+    assert found(ListRuns(batch=("batch_1",))) == [3]
+    assert found(ListRuns(parent=(run_id(1),))) == [4]
     assert found(ListRuns(), {run_id(4), run_id(1)}) == [3, 2]
     assert found(ListRuns(tag=("nobody's",))) == []
 
@@ -412,3 +416,64 @@ def held(store: Store) -> int:
     assert store._connection is not None
     (found,) = store._connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchall()
     return int(found[0])
+
+
+def test_a_filter_means_the_same_runs_in_memory_and_on_disk(tmp_path: Path) -> None:
+    runs = [
+        finished(
+            number,
+            status=RunStatus.FAILED if number % 3 == 0 else RunStatus.COMPLETED,
+            task_id=("resize", "mail")[number % 2],
+            tags=(("a",), ("a", "b"), ("c",))[number % 3],
+            queue=("slow", "fast")[number // 2 % 2],
+            batch_id=("batch_1", None)[number % 2],
+            schedule_id=("sched_1", None, "sched_2")[number % 3],
+            machine=("micro", None)[number // 3 % 2],
+            version=("20270101.1", "20270101.2")[number // 4 % 2],
+            parent_id=run_id(1) if number > 8 else None,
+            is_test=number % 5 == 0,
+        )
+        for number in range(1, 13)
+    ]
+    values: dict[str, Any] = {
+        "status": ("FAILED",),
+        "task": ("mail", "other"),
+        "tag": ("b", "c"),
+        "all_tags": ("a", "b"),
+        "queue": ("slow",),
+        "batch": ("batch_1",),
+        "schedule": ("sched_1", "sched_2"),
+        "machine": ("micro",),
+        "version": ("20270101.2",),
+        "parent": (run_id(1),),
+        "is_test": True,
+        "created_from": from_datetime(runs[5].created_at),
+        "created_to": from_datetime(runs[5].created_at),
+    }
+    asked = [RunFilter(**{name: value}) for name, value in values.items()]
+    asked.append(RunFilter(is_test=False, status=("COMPLETED",), tag=("b",), all_tags=("a",)))
+    store = open_store(tmp_path)
+    store.append(Batch(history=[ended(run) for run in runs]))
+
+    for each in asked:
+        in_memory = [run.id for run in runs if matches(run, from_datetime(run.created_at), each)]
+        assert 0 < len(in_memory) < len(runs), each
+        assert store.run_ids(each, limit=50)[::-1] == in_memory, each
+        listed, total = store.runs(ListRuns(**msgspec.structs.asdict(each)))
+        assert ([run.id for run in listed][::-1], total) == (in_memory, len(in_memory)), each
+
+
+def test_pages_go_both_ways(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.append(history(*range(1, 8)))
+
+    older, _ = store.runs(ListRuns(limit=3, after=run_id(5)))
+    newer, total = store.runs(ListRuns(limit=2, before=run_id(3)))
+
+    assert [run.id for run in older] == [run_id(4), run_id(3), run_id(2)]
+    assert [run.id for run in newer] == [run_id(4), run_id(5)]  # the nearest ones, oldest first
+    assert total == 7
+    assert store.has_runs_behind(ListRuns(after=run_id(7)))
+    assert not store.has_runs_behind(ListRuns(after=run_id(8)))
+    assert not store.has_runs_behind(ListRuns(before=run_id(0)))
+    assert store.run_ids(RunFilter(), limit=2, after=run_id(3)) == [run_id(2), run_id(1)]

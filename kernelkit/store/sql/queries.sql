@@ -65,6 +65,15 @@ SELECT * FROM history WHERE sort_key = $sort_key AND id = $id;
 -- name: page
 SELECT * FROM history WHERE {filters} ORDER BY sort_key DESC, id DESC LIMIT $limit;
 
+-- name: page_upward
+SELECT * FROM history WHERE {filters} ORDER BY sort_key, id LIMIT $limit;
+
+-- name: has_any
+SELECT count(*) FROM (SELECT 1 FROM history WHERE {filters} LIMIT 1);
+
+-- name: page_ids
+SELECT id FROM history WHERE {filters} ORDER BY sort_key DESC, id DESC LIMIT $limit;
+
 -- name: page_total
 SELECT count(*) FROM (SELECT 1 FROM history WHERE {filters} LIMIT 100000);
 
@@ -82,16 +91,43 @@ list_contains($task::VARCHAR[], task_id)
 list_contains(tags, $tag)
 
 -- name: filter_batch
-batch_id = $batch
+list_contains($batch::VARCHAR[], batch_id)
 
 -- name: filter_parent
-parent_id = $parent
+list_contains($parent::VARCHAR[], parent_id)
 
 -- name: filter_queue
-queue = $queue
+list_contains($queue::VARCHAR[], queue)
 
--- name: filter_after
-sort_key <= $after_key AND (sort_key < $after_key OR id < $after)
+-- name: filter_schedule
+list_contains($schedule::VARCHAR[], schedule_id)
+
+-- name: filter_machine
+list_contains($machine::VARCHAR[], machine)
+
+-- name: filter_version
+list_contains($version::VARCHAR[], version)
+
+-- name: filter_is_test
+is_test = $is_test
+
+-- name: filter_created_from
+created_at >= $created_from
+
+-- name: filter_created_to
+created_at < $created_to
+
+-- name: filter_older
+sort_key <= $edge_key AND (sort_key < $edge_key OR id < $edge)
+
+-- name: filter_newer
+sort_key >= $edge_key AND (sort_key > $edge_key OR id > $edge)
+
+-- name: filter_newer_or_same
+sort_key >= $edge_key AND (sort_key > $edge_key OR id >= $edge)
+
+-- name: filter_older_or_same
+sort_key <= $edge_key AND (sort_key < $edge_key OR id <= $edge)
 
 -- name: filter_exclude
 id NOT IN (SELECT unnest($exclude::VARCHAR[]))
