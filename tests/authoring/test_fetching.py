@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -133,14 +132,12 @@ def test_31_3_without_its_header_the_answer_is_returned(server: Server, pauses: 
 
 def test_a_try_that_takes_too_long_is_made_again_and_raises_in_the_end(server: Server, pauses: list[float]) -> None:
     slow, dead = server.script("/slow", Answer(hangs=True), FINE), server.script("/dead", Answer(hangs=True))
-    began = time.monotonic()
 
     assert retry.fetch(slow, timeout=0.1).result().status_code == 200
     with pytest.raises(httpx2.TimeoutException, match=r"GET .*/dead took longer than 0\.1 s"):
         retry.fetch(dead, timeout=0.1, retry={"timeout": plain(2)}).result()
 
     assert server.retry_counts("/dead") == ["0", "1"]
-    assert time.monotonic() - began < 5
 
 
 def test_timeouts_are_not_tried_again_when_told_so(server: Server, pauses: list[float]) -> None:

@@ -25,6 +25,7 @@ from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.tags import tags
 from kernelkit.config import Home
 from kernelkit.errors import InvalidOptionError, to_wire
+from kernelkit.execution import keeper, link
 from kernelkit.wire import messages as m
 from kernelkit.wire.discovery import mark_down
 from tests.execution.fake_engine import FakeEngine
@@ -82,16 +83,17 @@ def test_a_worker_runs_bodies_in_its_own_process_one_after_the_other(home: Home,
 
 def test_many_attempts_share_a_worker_at_once(home: Home) -> None:
     async def body(n: int) -> int:
-        await asyncio.sleep(0.05)
+        loop: Any = asyncio.get_running_loop()
+        loop.begun = getattr(loop, "begun", 0) + 1
+        while loop.begun < 50:  # none ends before all have begun
+            await asyncio.sleep(0.001)
         print("I am", n)
         return n
 
     async def story(engine: FakeEngine) -> None:
-        began = time.monotonic()
         starts = [engine.start(body, {"n": n}) for n in range(50)]
         ends = [await engine.ended(start) for start in starts]
         assert [output(end) for end in ends] == [str(n) for n in range(50)]
-        assert time.monotonic() - began < 2.0
         for n, start in enumerate(starts):
             assert engine.lines(start) == [("stdout", f"I am {n}")]
 
@@ -243,14 +245,9 @@ def test_lines_are_visible_while_the_body_runs(home: Home) -> None:
         await asyncio.sleep(60)
 
     async def story(engine: FakeEngine) -> None:
-        waits = []
-        for _ in range(5):  # the best of them: the machine may be busy with something else
-            start = engine.start(body)
-            await engine.began(start)
-            began = time.monotonic()
-            await engine.until(lambda start=start: bool(engine.lines(start)))  # type: ignore[misc]  # bound at once
-            waits.append(time.monotonic() - began)
-        assert min(waits) < 0.25
+        start = engine.start(body)
+        await engine.began(start)
+        await engine.until(lambda: bool(engine.lines(start)))
 
     play(home, "shared", story)
 
@@ -293,10 +290,8 @@ def test_a_body_is_stopped_at_once_without_a_signal_parameter(home: Home, kind: 
         for function in (sleeps,) if kind == "shared" else (sleeps, computes):
             start = engine.start(function)
             await engine.began(start)
-            began = time.monotonic()
             engine.send(m.StopAttempt(start.run_id, start.fence, "Canceled by user", signal_s=0))
             assert isinstance(await engine.ended(start), m.Stopped)
-            assert time.monotonic() - began < 1.0
         assert engine.worker.poll() is None
 
     play(home, kind, story)
@@ -414,9 +409,7 @@ def test_a_worker_that_is_told_to_retire_finishes_what_it_has_and_exits(home: Ho
 
 @BOTH
 @pytest.mark.parametrize("marked", [False, True])
-def test_an_idle_worker_without_an_engine_ends_before_its_keeper_would_start_one(
-    home: Home, kind: str, marked: bool
-) -> None:
+def test_an_idle_worker_without_an_engine_ends_by_itself(home: Home, kind: str, marked: bool) -> None:
     async def body() -> int:
         return 1
 
@@ -424,12 +417,11 @@ def test_an_idle_worker_without_an_engine_ends_before_its_keeper_would_start_one
         assert output(await engine.ended(engine.start(body))) == "1"
         if marked:  # by `kernelkit down`
             mark_down(home)
-        began = time.monotonic()
         await engine.hang_up()
         assert await engine.wait_for_exit() == 0
-        assert time.monotonic() - began < (1.5 if marked else 5.0)
         assert not list(home.orphans.glob("*"))
 
+    assert link.RETIRE_AFTER_S < keeper._START_AFTER_S, "else a keeper would start an engine for workers that are idle"
     play(home, kind, story)
 
 
