@@ -195,6 +195,7 @@ class Scope:
         "now",
         "peak_memory",
         "progress",
+        "raised",
         "refusal",
         "report",
         "rest",
@@ -227,6 +228,7 @@ class Scope:
         self.takes_signal = False
         self.stop_reason: str | None = None  # set once the attempt was asked to stop
         self.canceled = False  # and that because its run was canceled
+        self.raised: BaseException | None = None  # what the attempt failed with
         self.locals: dict[str, Any] | None = None  # see authoring/locals.py
         self.refusal: tuple[KernelKitError, Site | None] | None = None
         self.metadata_state: MetadataState | None = None

@@ -7,9 +7,10 @@ attempt, and the run is FAILED if they do not fit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring import here
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.options import check_id
@@ -39,6 +40,10 @@ class TaskReference:
     def __init__(self, id: str, options: RunOptions = NO_OPTIONS) -> None:
         self.id = check_id(id)
         self._options = options
+
+    def local(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not here: a reference knows the id of a task, not its code."""
+        here.refuse(self.id)
 
     def trigger(self, *args: Any, **kwargs: Any) -> RunHandle[Any]:
         """Make a run; one positional argument is the whole payload, keywords are its fields.

@@ -12,11 +12,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from kernelkit.authoring import caller as callers
-from kernelkit.authoring import display
+from kernelkit.authoring import display, here
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
 from kernelkit.authoring.handle import BatchHandle, RunHandle
-from kernelkit.authoring.hooks import Hooked, HookPoint, Kind, taken_from
+from kernelkit.authoring.hooks import Hooked, HookPoint, HookSet, Kind, taken_from
 from kernelkit.authoring.options import NoTimeout, Queue, Retry, task_options
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import Registration, tell_all
@@ -133,6 +133,11 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         """Which globals travel with the code, and which cannot; None before the task was registered or triggered."""
         return self._registration.report
 
+    @property
+    def hooks(self) -> HookSet:
+        """Its hooks as they are now: those for all tasks of this process, and its own."""
+        return self._registration.hook_set()
+
     def _point(self, kind: Kind) -> HookPoint:
         return HookPoint(kind, self._registration.hooks, self._hooks_changed)
 
@@ -145,6 +150,16 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the plain function in this process; nothing is stored or retried."""
         return self.function(*args, **kwargs)
+
+    def local(self, *args: Any, **kwargs: Any) -> R:
+        """Run body and hooks here and now, in this thread, and return what the body returns; for a debugger.
+
+            resize.local(url="a.png")
+
+        The payload is checked and converted as in a worker. Nothing is stored, and there is one attempt: what it
+        raises comes up here, after its hooks. An `async def` body gets a loop of its own, also in a notebook.
+        """
+        return cast(R, here.run(self, args, kwargs, NO_OPTIONS))
 
     def trigger(self, *args: Any, **kwargs: Any) -> RunHandle[R]:
         """Make a run; returns its handle once the engine has it on disk.
@@ -241,6 +256,10 @@ class BoundTask(Generic[R]):
     def __init__(self, task: Task[..., R], options: RunOptions) -> None:
         self._task = task
         self._options = options
+
+    def local(self, *args: Any, **kwargs: Any) -> R:
+        """As `Task.local`; tags, metadata and the like are seen by the body, and nothing waits or is limited."""
+        return cast(R, here.run(self._task, args, kwargs, self._options))
 
     def trigger(self, *args: Any, **kwargs: Any) -> RunHandle[R]:
         """As `Task.trigger`, with these options."""

@@ -6,10 +6,12 @@ does; it starts nothing.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring import here
 from kernelkit.client.client import Client
 from kernelkit.client.engine import Connection, EngineControl
 from kernelkit.errors import KernelKitError
@@ -54,3 +56,4 @@ engine = EngineControl(_connection)
 
 if not callers.has_default():
     callers.install_default(default_client)
+here.install(lambda: importlib.import_module("kernelkit.client.here").run_here)

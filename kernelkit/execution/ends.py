@@ -50,6 +50,7 @@ def ended_badly(scope: Scope, error: BaseException, *, retry: bool = True) -> Fa
 
 
 def failed(scope: Scope, error: BaseException, *, retry: bool = True, message: str | None = None) -> Failed:
+    scope.raised = error
     return Failed(
         error=as_error(error, message),
         started_at=scope.started_at,

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kernelkit.authoring.bundle import LoadedTask
-from kernelkit.authoring.hooks import Hook, recorded
+from kernelkit.authoring.hooks import NO_HOOKS, Hook, HookSet, recorded
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
 
@@ -36,6 +36,10 @@ class Project:
         hooks = self._init_hooks()
         task = self._load(self._home, bundle)
         return task.with_hooks(task.hooks.after(hooks)) if hooks else task
+
+    def with_init(self, hooks: HookSet) -> HookSet:
+        """A task's hooks with those of `init.py` before them; `NO_HOOKS` itself where there are none."""
+        return hooks.after(self._init_hooks()) or NO_HOOKS
 
     def _init_hooks(self) -> tuple[Hook, ...]:
         if self._module is not None and sys.modules.get(self._module.__name__) is self._module:
