@@ -7,11 +7,11 @@ from typing import Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle, batch_runs
+from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_batch
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.run_options import NO_OPTIONS, Item
 from kernelkit.authoring.task import Task
-from kernelkit.authoring.triggering import Order, Pinned, numbered, send_batch
+from kernelkit.authoring.triggering import Order, Pinned, listed, numbered, send_batch
 from kernelkit.errors import InvalidOptionError
 
 
@@ -29,13 +29,14 @@ class Batch:
         return self._caller or callers.current()
 
     def trigger(self, items: Iterable[tuple[Task[..., Any] | str, Any]]) -> BatchHandle[Any]:
-        """Make runs of different tasks in one call, all or none: up to 1,000 pairs of a task, or its id, and a payload.
+        """Make runs of different tasks in one call: up to 1,000 pairs of a task, or its id, and a payload.
 
-        The payload may be a `kk.Item`. Each task's globals are captured once.
+        The payload may be a `kk.Item`. Each task's globals are captured once. Items that do not fit their task are
+        refused here, all together; `batch.errors` tells of those that the engine refused.
         """
         caller = self._current()
-        pairs = [_pair(index, item) for index, item in enumerate(items)]
-        orders = numbered(pairs, _order)
+        pairs = [_pair(index, item) for index, item in enumerate(listed(items))]
+        orders = numbered(pairs, _order, empty=_empty)
         pinned: dict[int, Pinned] = {}
         for (task, _), order in zip(pairs, orders, strict=True):
             if id(task) not in pinned:
@@ -46,10 +47,10 @@ class Batch:
     def retrieve(self, batch_id: str) -> BatchHandle[Any]:
         """The batch of that id; raises `UnknownRunError` when there is none."""
         caller = self._current()
-        runs = batch_runs(caller, batch_id)
-        return BatchHandle(
-            batch_id, [RunHandle[Any](run.id, run.task_id, caller=caller) for run in runs], caller=caller
-        )
+        found = retrieve_batch(caller, batch_id)
+        tasks = {run.id: run.task_id for run in found.runs}
+        handles = [RunHandle[Any](i, tasks.get(i, ""), caller=caller) for i in found.batch.run_ids if i]
+        return BatchHandle(batch_id, handles, errors=found.batch.errors, caller=caller)
 
     def __repr__(self) -> str:
         return "<kk.batch: trigger([(task, payload), …]), retrieve(id)>"
@@ -72,6 +73,11 @@ def _order(pair: tuple[Task[..., Any] | TaskReference, Any]) -> Order:
     task, given = pair
     payload, options = (given.payload, given.options) if isinstance(given, Item) else (given, NO_OPTIONS)
     return task.order(payload, options)
+
+
+def _empty(pair: tuple[Task[..., Any] | TaskReference, Any]) -> Order:
+    task, given = pair
+    return task.empty_order(given.options if isinstance(given, Item) else NO_OPTIONS)
 
 
 batch = Batch()

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from kernelkit import ids
@@ -24,10 +24,20 @@ from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
 from kernelkit.durations import Duration, to_seconds
-from kernelkit.errors import KernelKitError, UnknownRunError
+from kernelkit.errors import KernelKitError
+from kernelkit.models.batch import BatchError
 from kernelkit.models.error import Error
 from kernelkit.models.run import Logs, Run, RunStatus
-from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Reschedule, Retrieve, RunPage, RunReply
+from kernelkit.wire.messages import (
+    BatchReply,
+    Cancel,
+    GetLogs,
+    LogsReply,
+    Reschedule,
+    Retrieve,
+    RetrieveBatch,
+    RunReply,
+)
 
 T = TypeVar("T")
 
@@ -189,13 +199,24 @@ class BatchHandle(display.Shown, Generic[T]):
     batch = resize.batch_trigger([{"url": a}, {"url": b}])
     results = await batch         # a list of Results, in order
     batch.counts                  # {'COMPLETED': 1, 'EXECUTING': 1}
+    batch.errors                  # items that could not be triggered: index, task_id, error
     """
 
-    __slots__ = ("_caller", "id", "runs")
+    __slots__ = ("_caller", "errors", "id", "runs")
 
-    def __init__(self, batch_id: str, runs: Sequence[RunHandle[T]], *, caller: Caller | None = None) -> None:
+    def __init__(
+        self,
+        batch_id: str,
+        runs: Sequence[RunHandle[T]],
+        *,
+        errors: Sequence[BatchError] = (),
+        caller: Caller | None = None,
+    ) -> None:
         self.id = batch_id
         self.runs: tuple[RunHandle[T], ...] = tuple(runs)
+        """One for each item, in their order, but for the items of which no run was made."""
+        self.errors: tuple[BatchError, ...] = tuple(errors)
+        """The items that could not be triggered. Most became a run that has failed; `run_id` is "" for the others."""
         self._caller = caller
 
     def __await__(self) -> Generator[Any, None, list[Result[T]]]:
@@ -205,15 +226,27 @@ class BatchHandle(display.Shown, Generic[T]):
         waiting = self._waiting()
         if waiting:
             _keep_all(waiting, await asyncio.wrap_future(self._ends(waiting)))
-        return [await run for run in self.runs]
+        return self._in_place([await run for run in self.runs])
 
     def result(self, timeout: Duration | None = None) -> list[Result[T]]:
-        """Wait until every run is final; raises the built-in `TimeoutError`, which leaves the runs alone."""
+        """Wait until every run is final: a `Result` for each item, in their order.
+
+        Raises the built-in `TimeoutError`, which leaves the runs alone.
+        """
         waiting = self._waiting()
         if waiting:
             refuse_blocking(self._caller_now())
             _keep_all(waiting, _blocking(self._ends(waiting), timeout, f"Batch {self.id}"))
-        return [run.result() for run in self.runs]
+        return self._in_place([run.result() for run in self.runs])
+
+    def _in_place(self, results: list[Result[T]]) -> list[Result[T]]:
+        """With a failed result in the place of each item of which no run was made."""
+        for problem in self._without_run():
+            results.insert(problem.index, Result(_never_made(problem)))
+        return results
+
+    def _without_run(self) -> list[BatchError]:
+        return [problem for problem in self.errors if not problem.run_id]
 
     def _waiting(self) -> list[RunHandle[T]]:
         return [run for run in self.runs if run._run is None]
@@ -226,7 +259,7 @@ class BatchHandle(display.Shown, Generic[T]):
         """The runs as they are now, in order, without large payloads and outputs."""
         if all(run._run is not None for run in self.runs):
             return [run._final() for run in self.runs]
-        return batch_runs(self._caller_now(), self.id)
+        return list(retrieve_batch(self._caller_now(), self.id).runs)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -235,10 +268,12 @@ class BatchHandle(display.Shown, Generic[T]):
 
     @property
     def status(self) -> str:
-        """`COMPLETED` once every run is final, whether it succeeded or not; `PENDING` before the first starts."""
+        """`PENDING` before the first run starts, `PROCESSING`, then `COMPLETED` once every run is final, whether it
+        succeeded or not; `PARTIAL_FAILED` if of some items no run was made, `ABORTED` if of none."""
         runs = self.refresh()
         if all(run.is_completed for run in runs):
-            return "COMPLETED"
+            missing = self._without_run()
+            return "COMPLETED" if not missing else "PARTIAL_FAILED" if self.runs else "ABORTED"
         return "PROCESSING" if any(run.attempt_number or run.is_completed for run in runs) else "PENDING"
 
     def cancel(self, reason: str = "Canceled by user") -> None:
@@ -256,10 +291,27 @@ class BatchHandle(display.Shown, Generic[T]):
         return len(self.runs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (BatchHandle, (self.id, self.runs))
+        return (_batch_again, (self.id, self.runs, self.errors))
 
     def __repr__(self) -> str:
-        return f"<BatchHandle {self.id}: {len(self.runs)} runs>"
+        refused = f", {len(self.errors)} not triggered" if self.errors else ""
+        return f"<BatchHandle {self.id}: {len(self.runs)} runs{refused}>"
+
+
+def _batch_again(batch_id: str, runs: Sequence[RunHandle[Any]], errors: Sequence[BatchError]) -> BatchHandle[Any]:
+    return BatchHandle(batch_id, runs, errors=errors)
+
+
+def _never_made(problem: BatchError) -> Run:
+    """What stands for the run of an item of which none was made."""
+    return Run(
+        id="",
+        task_id=problem.task_id,
+        status=RunStatus.SYSTEM_FAILURE,
+        error=problem.error,
+        created_at=datetime.now(UTC),
+        queue="",
+    )
 
 
 # ---- what handles and the verbs of kk.runs share -----------------------------------------------------------------
@@ -287,20 +339,11 @@ def reschedule_run(caller: Caller, run_id: str, delay: Duration | datetime) -> R
     return reply.run
 
 
-def batch_runs(caller: Caller, batch_id: str) -> list[Run]:
-    """All runs of a batch in the order of its items; raises `UnknownRunError` when there are none."""
-    found: list[Run] = []
-    after = ""
-    while True:
-        page = caller.call(ListRuns(batch=(batch_id,), limit=1_000, after=after))
-        assert isinstance(page, RunPage)
-        found.extend(page.runs)
-        if not page.has_more or not page.runs:
-            break
-        after = page.runs[-1].id
-    if not found:
-        raise UnknownRunError(f"There is no batch {batch_id!r} in this project.", run_id=batch_id)
-    return sorted(found, key=lambda run: run.id)  # ids of one batch are made in the items' order
+def retrieve_batch(caller: Caller, batch_id: str) -> BatchReply:
+    """A batch and its runs in the order of its items; raises `UnknownRunError` when there is none of that id."""
+    found = caller.call(RetrieveBatch(batch_id))
+    assert isinstance(found, BatchReply)
+    return found
 
 
 def ids_in_order(count: int) -> list[str]:

@@ -27,6 +27,7 @@ from kernelkit.authoring.triggering import (
     send_one,
 )
 from kernelkit.errors import PayloadValidationError
+from kernelkit.models.value import NULL
 
 
 class TaskReference:
@@ -60,11 +61,14 @@ class TaskReference:
         return send_one(caller, self.order(payload, self._options))
 
     def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[Any]:
-        """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
-        caller = self._caller()
-        return send_batch(
-            caller, numbered(list(items_of(items)), lambda item: self.order(item[0], self._options.merged(item[1])))
+        """Make up to 1,000 runs in one call; each item is a payload or a `kk.Item`. `batch.errors` tells of those that
+        could not be triggered; if none could, that is raised."""
+        orders = numbered(
+            items_of(items),
+            lambda item: self.order(item[0], self._options.merged(item[1])),
+            empty=lambda item: self.empty_order(self._options.merged(item[1])),
         )
+        return send_batch(self._caller(), orders)
 
     def options(self, **options: Any) -> TaskReference:
         """The same with options for its runs: `tags`, `max_attempts`, `metadata`."""
@@ -73,6 +77,10 @@ class TaskReference:
     def order(self, payload: Any, options: RunOptions) -> Order:
         """One run of this task to ask for."""
         return Order(self.id, encode_payload(self.id, payload, None), options, None)
+
+    def empty_order(self, options: RunOptions) -> Order:
+        """One run whose payload cannot be sent."""
+        return Order(self.id, NULL, options, None)
 
     def pin(self, caller: Caller) -> Pinned:
         """Nothing: the task's latest at the run's first start."""

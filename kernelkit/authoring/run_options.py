@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -58,15 +58,15 @@ class RunOptions:
     ttl: float | None = None
     max_duration: float | None = None
     is_test: bool = False
+    given: frozenset[str] = field(default=frozenset(), compare=False)
+    """The fields that were named, whatever was said of them."""
 
     def merged(self, over: RunOptions) -> RunOptions:
         """These, with what `over` sets in their place."""
-        if over is NO_OPTIONS:
+        if not over.given:
             return self
-        given = {name: value for name, value in asdict(over).items() if value != getattr(NO_OPTIONS, name)}
-        if "delay_s" in given or "delay_until" in given:
-            given = {"delay_s": 0.0, "delay_until": 0} | given
-        return replace(self, **given)
+        values = {name: getattr(over, name) for name in over.given}
+        return replace(self, **values, given=self.given | over.given)
 
 
 NO_OPTIONS = RunOptions()
@@ -86,7 +86,7 @@ class Item:
         self,
         payload: Any = None,  # whatever the task takes
         *,
-        tags: str | Iterable[str] = (),
+        tags: str | Iterable[str] | None = None,
         max_attempts: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         **options: Any,  # any other option of a trigger
@@ -111,7 +111,7 @@ def run_options(**given: Any) -> RunOptions:
     queue = given.get("queue")
     delay_s, delay_until = delay_of(given.get("delay"))
     return RunOptions(
-        tags=check_tag_list(given.get("tags", ())),
+        tags=check_tag_list(() if given.get("tags") is None else given["tags"]),
         max_attempts=None if attempts is None else check_attempts(attempts, "max_attempts"),
         metadata=_metadata(given.get("metadata")),
         queue="" if queue is None else queue.name if isinstance(queue, Queue) else check_queue(queue),
@@ -123,7 +123,13 @@ def run_options(**given: Any) -> RunOptions:
         ttl=None if given.get("ttl") is None else to_seconds(given["ttl"], field="ttl"),
         max_duration=check_max_duration(given.get("max_duration")),
         is_test=_flag(given, "test"),
+        given=frozenset(
+            name for option, value in given.items() if value is not None for name in _FIELDS.get(option, (option,))
+        ),
     )
+
+
+_FIELDS = {"queue": ("queue", "queue_limit"), "delay": ("delay_s", "delay_until"), "test": ("is_test",)}
 
 
 def delay_of(given: Any) -> tuple[float, int]:

@@ -35,6 +35,7 @@ from kernelkit.authoring.triggering import (
 from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
 from kernelkit.models.task import Isolation, Owner, RetryPolicy
+from kernelkit.models.value import NULL
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -178,7 +179,11 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         return BoundTask(self, run_options(**options))
 
     def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[R]:
-        """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
+        """Make up to 1,000 runs in one call; each item is a payload or a `kk.Item`.
+
+        Raises `PayloadValidationError` and its like, naming every item that does not fit the task; nothing is stored
+        then. An item that is too large, or that the engine refuses, becomes a failed run: `batch.errors` has them.
+        """
         return self._batch_trigger(items, NO_OPTIONS)
 
     def register(self) -> CaptureReport | None:
@@ -192,6 +197,10 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     def order(self, payload: Any, options: RunOptions) -> Order:
         """One run of this task to ask for, with its payload checked."""
         return Order(self.id, encode_payload(self.id, payload, self.signature), options, self.signature)
+
+    def empty_order(self, options: RunOptions) -> Order:
+        """One run whose payload cannot be sent."""
+        return Order(self.id, NULL, options, self.signature)
 
     def pin(self, caller: Caller) -> Pinned:
         """The task as it is now; the engine knows it, and all other tasks of this process, when this returns."""
@@ -212,7 +221,9 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     def _batch_trigger(self, items: Iterable[Any], options: RunOptions) -> BatchHandle[R]:
         caller = callers.current()
         orders = numbered(
-            list(items_of(items)), lambda item: self.order(item[0], options.merged(cast(RunOptions, item[1])))
+            items_of(items),
+            lambda item: self.order(item[0], options.merged(item[1])),
+            empty=lambda item: self.empty_order(options.merged(item[1])),
         )
 
         def send() -> BatchHandle[R]:

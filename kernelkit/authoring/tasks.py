@@ -70,7 +70,10 @@ class Tasks(Hooked):
             return TaskReference(id, run_options(**options)).trigger(payload)
 
     def batch_trigger(self, id: str, items: Iterable[Any], **options: Any) -> BatchHandle[Any]:
-        """Make up to 1,000 runs in one call, all or none; each item is a payload or a `kk.Item`."""
+        """Make up to 1,000 runs in one call; each item is a payload or a `kk.Item`.
+
+        `batch.errors` tells of items that could not be triggered; if none could, that is raised.
+        """
         with callers.use(self._current()):
             return TaskReference(id, run_options(**options)).batch_trigger(items)
 

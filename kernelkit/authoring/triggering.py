@@ -1,22 +1,23 @@
 """Payloads and batches on their way to the engine.
 
 A small batch is one message; a large one goes in parts that the engine keeps aside until the seal, so that no
-connection is held up and no message is larger than a frame. Either all runs of a batch are made, or none.
+connection is held up and no message is larger than a frame. What does not fit its task is refused here, before anything
+is sent; an item that only the engine can refuse, or that is too large, fails alone and hinders no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from kernelkit import ids, jsonvalues
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, ids_in_order
 from kernelkit.authoring.run_options import NO_OPTIONS, Item, RunOptions
 from kernelkit.authoring.signature import Signature
-from kernelkit.errors import InvalidOptionError, PayloadError, PayloadTooLargeError
+from kernelkit.errors import InvalidOptionError, PayloadError, PayloadTooLargeError, to_wire
 from kernelkit.models.value import MAX_PAYLOAD_BYTES, NULL, Value
-from kernelkit.wire.messages import BatchPart, BatchSeal, Trigger, TriggerItem
+from kernelkit.wire.messages import BatchPart, BatchSeal, Trigger, Triggered, TriggerItem
 
 MAX_ITEMS = 1_000
 MAX_BATCH_BYTES = 256_000_000
@@ -37,7 +38,7 @@ LATEST = Pinned("", "")
 class Order:
     """One run to ask for: which task, what payload, which options, and what it is pinned to."""
 
-    __slots__ = ("options", "payload", "pinned", "signature", "task_id")
+    __slots__ = ("options", "payload", "pinned", "problem", "signature", "task_id")
 
     def __init__(self, task_id: str, payload: Value, options: RunOptions, signature: Signature | None) -> None:
         self.task_id = task_id
@@ -45,6 +46,8 @@ class Order:
         self.options = options
         self.signature = signature
         self.pinned = LATEST
+        self.problem: dict[str, Any] | None = None
+        """What is wrong with it already, as `errors.to_wire` tells it: it becomes a failed run of its batch."""
 
     def item(self, run_id: str) -> TriggerItem:
         options = self.options
@@ -66,6 +69,7 @@ class Order:
             ttl=options.ttl,
             max_duration=options.max_duration,
             is_test=options.is_test,
+            problem=self.problem,
         )
 
 
@@ -99,30 +103,78 @@ def send_one(caller: Caller, order: Order) -> RunHandle[Any]:
     return RunHandle(run_id, order.task_id, caller=caller, signature=order.signature)
 
 
-def items_of(items: Iterable[Any]) -> Iterator[tuple[Any, RunOptions]]:
+def items_of(items: Iterable[Any]) -> list[tuple[Any, RunOptions]]:
     """Payload and options of each batch item: an item is a payload unless it is a `kk.Item`."""
-    for item in items:
-        yield (item.payload, item.options) if isinstance(item, Item) else (item, NO_OPTIONS)
+    return [(item.payload, item.options) if isinstance(item, Item) else (item, NO_OPTIONS) for item in listed(items)]
 
 
-def numbered(items: list[Any], order_of: Callable[[Any], Order]) -> list[Order]:
-    """An order per item; an item that will not do is named by its place."""
-    if len(items) > MAX_ITEMS:
+def listed(items: Iterable[Any]) -> list[Any]:
+    """The items of a batch, of any iterable but those that are one payload themselves; at most 1,000."""
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
         raise InvalidOptionError(
-            f"A batch has at most {MAX_ITEMS:,} items; this one has {len(items):,}. Send it in several batches.",
+            f"A batch takes a list of items, not one {type(items).__name__}. For a single run use trigger(…).",
             field="items",
         )
-    orders = []
+    found = list(items)
+    if len(found) > MAX_ITEMS:
+        raise InvalidOptionError(
+            f"A batch has at most {MAX_ITEMS:,} items; this one has {len(found):,}. Send it in several batches.",
+            field="items",
+        )
+    return found
+
+
+ItemT = TypeVar("ItemT")
+
+
+def numbered(
+    items: list[ItemT], order_of: Callable[[ItemT], Order], *, empty: Callable[[ItemT], Order] | None = None
+) -> list[Order]:
+    """An order per item. Those that do not fit their task are refused together, each named by its place.
+
+    An item that is too large becomes the order that `empty` makes of it, marked as such.
+    """
+    orders: list[Order] = []
+    refused: dict[int, PayloadError] = {}
+    too_large: dict[int, PayloadError] = {}
     for index, item in enumerate(items):
         try:
             orders.append(order_of(item))
+        except PayloadTooLargeError as problem:
+            too_large[index] = problem
+            if empty is not None:
+                order = empty(item)
+                order.problem = to_wire(problem)
+                orders.append(order)
         except PayloadError as problem:
-            raise type(problem)(f"Item {index} of the batch: {problem.message}", **problem.facts, index=index) from None
+            refused[index] = problem
+    if refused:
+        raise _refusal(refused, len(items))
+    if too_large and (empty is None or len(too_large) == len(items)):
+        raise _refusal(too_large, len(items))
     return orders
 
 
+def _refusal(problems: dict[int, PayloadError], count: int) -> PayloadError:
+    """One error for all items that will not do, of the kind of the first."""
+    index, first = next(iter(problems.items()))
+    facts = first.facts | {"index": index, "items": {str(place): each.message for place, each in problems.items()}}
+    if len(problems) == 1:
+        return type(first)(f"Item {index} of the batch: {first.message}", **facts)
+    told = [f"Item {place}: {each.message}" for place, each in list(problems.items())[:_TOLD]]
+    if len(problems) > _TOLD:
+        told.append(f"… and {len(problems) - _TOLD} more.")
+    words = "\n".join(told)
+    return type(first)(
+        f"{len(problems)} of the {count} items of the batch will not do; none was triggered.\n{words}", **facts
+    )
+
+
+_TOLD = 10
+
+
 def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
-    """Make all the runs or none; returns once they are on disk. An empty batch is complete and sends nothing."""
+    """Make the runs; returns once they are on disk. An empty batch is complete and sends nothing."""
     batch_id = ids.make_id("batch")
     if not orders:
         return BatchHandle(batch_id, (), caller=caller)
@@ -137,16 +189,18 @@ def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
             limit=MAX_BATCH_BYTES,
         )
     if total <= PART_BYTES or caller.inside_run:
-        caller.call(Trigger(items, batch_id=batch_id))
+        made = caller.call(Trigger(items, batch_id=batch_id))
     else:
         for start, end in _parts(sizes):
             caller.call(BatchPart(batch_id, start, items[start:end]))
-        caller.call(BatchSeal(batch_id, len(items)))
+        made = caller.call(BatchSeal(batch_id, len(items)))
+    assert isinstance(made, Triggered)
     handles: list[RunHandle[Any]] = [  # `RunHandle[Any](…)` would cost as much again
-        RunHandle(item.run_id, item.task_id, caller=caller, signature=order.signature)
-        for item, order in zip(items, orders, strict=True)
+        RunHandle(run_id, order.task_id, caller=caller, signature=order.signature)
+        for run_id, order in zip(made.run_ids, orders, strict=True)
+        if run_id
     ]
-    return BatchHandle(batch_id, handles, caller=caller)
+    return BatchHandle(batch_id, handles, errors=made.errors, caller=caller)
 
 
 def _parts(sizes: list[int]) -> Iterator[tuple[int, int]]:

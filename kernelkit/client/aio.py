@@ -37,7 +37,7 @@ class AsyncClient:
         return await self._do(self._trigger, task, payload, options)
 
     async def batch_trigger(self, task: Task[..., T] | str, items: Iterable[Any], **options: Any) -> BatchHandle[T]:
-        """Make up to 1,000 runs in one call, all or none."""
+        """Make up to 1,000 runs in one call."""
         return await self._do(self._batch_trigger, task, items, options)
 
     async def retrieve(self, run_id: str) -> Run:

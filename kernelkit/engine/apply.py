@@ -110,6 +110,33 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
     return run
 
 
+def _run_refused(state: State, event: ev.RunRefused) -> LiveRun:
+    parent = state.runs.get(event.parent_id or "")
+    if parent is not None:
+        parent.children += 1
+    return LiveRun(
+        id=event.run_id,
+        task_id=event.task_id,
+        queue=event.queue,
+        isolation="shared",
+        created_at=event.at,
+        queued_at=event.at,
+        order=(0, 0),
+        status=RunStatus.SYSTEM_FAILURE,
+        tags=event.tags,
+        metadata=event.metadata,
+        parent_id=event.parent_id,
+        root_id=event.root_id,
+        depth=event.depth,
+        batch_id=event.batch_id,
+        is_test=event.is_test,
+    )
+
+
+def _batch_made(state: State, event: ev.BatchMade) -> None:
+    """Nothing: a batch is kept beside the log, and what lives of it are its runs."""
+
+
 def _enter_queue(state: State, run: LiveRun, at: int) -> None:
     """The run stands in its queue for the first time: its place and its time to live count from here."""
     run.queued_at = at
@@ -335,6 +362,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.TaskDefined: _task_defined,
     ev.QueueLimited: _queue_limited,
     ev.RunTriggered: _run_triggered,
+    ev.RunRefused: _run_refused,
+    ev.BatchMade: _batch_made,
     ev.RunRescheduled: _run_rescheduled,
     ev.DelayOver: _delay_over,
     ev.OpDone: _op_done,

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from kernelkit.models.batch import BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.task import TaskSpec
@@ -28,6 +29,7 @@ class TriggerRuns(msgspec.Struct, frozen=True, gc=False):
     known: frozenset[str] = frozenset()  # ids among the items that history already has: a resend
     parent_id: str = ""  # the run whose attempt started the client's process
     parent_fence: str = ""
+    made: BatchRecord | None = None  # what this batch became when it was sent the first time
 
 
 class CancelRun(msgspec.Struct, frozen=True, gc=False):

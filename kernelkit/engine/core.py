@@ -29,6 +29,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.task import RetryPolicy
 from kernelkit.models.value import Value
+from kernelkit.store.batches import batch_row
 from kernelkit.store.rows import Batch, LineRow, LogRow
 from kernelkit.store.store import Store
 from kernelkit.wire import messages as m
@@ -271,6 +272,8 @@ class Core:
         """Note what must leave the engine after the commit of `change`."""
         event, run = change.event, change.run
         if run is None:
+            if isinstance(event, ev.BatchMade):
+                self._batch.batches.append(batch_row(event.batch, change.seq))
             return
         ended = history_row(change, self.state, self.capacity)
         if ended is not None:
@@ -282,6 +285,9 @@ class Core:
             case ev.RunFinished():
                 assert ended is not None, "a finished run has left the state"
                 self._after.append(lambda: self._ended(ended.run, event.output))
+            case ev.RunRefused():
+                assert ended is not None, "a refused run never was in the state"
+                self._after.append(lambda: self._ended(ended.run, None))
             case ev.RunCanceled() | ev.RunTimedOut():
                 view = ended.run if ended else self.view(run.id)
                 assert view is not None, "it is live, or has just ended"
@@ -412,5 +418,8 @@ def _run(calls: list[Then]) -> None:
 
 def _log_row(change: Change) -> LogRow:
     event = change.event
-    run_id = "" if change.run is None else change.run.id
-    return LogRow(change.seq, event.at, type(event).__name__, run_id, ev.to_json(event))
+    if change.run is not None:
+        about = change.run.id
+    else:
+        about = event.batch.id if isinstance(event, ev.BatchMade) else ""
+    return LogRow(change.seq, event.at, type(event).__name__, about, ev.to_json(event))

@@ -29,11 +29,14 @@ from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import (
     DuplicateTaskError,
     InvalidOptionError,
+    KernelKitError,
     PayloadTooLargeError,
     RunOverError,
     UnknownTaskError,
+    from_wire,
 )
 from kernelkit.models import event as ev
+from kernelkit.models.batch import BatchError, BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.task import MAX_ATTEMPTS, TaskSpec, TaskVersion
@@ -148,16 +151,21 @@ def _next_number(state: State, task_id: str, now: int) -> str:
 
 
 def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
+    if command.made is not None:
+        return []
     if len(command.items) > MAX_BATCH:
         raise InvalidOptionError(f"A batch has at most {MAX_BATCH:,} items; this one has {len(command.items):,}.")
     items = {item.run_id: item for item in command.items}.values()  # an id makes one run, also within a batch
     fresh = [item for item in items if item.run_id not in state.runs and item.run_id not in command.known]
+    if not fresh:
+        return []
+    parent = _parent(state, command)
+    if command.batch_id:
+        return _batch(state, fresh, now, command.batch_id, parent)
     made = _queues_made(fresh)
-    batch_id = command.batch_id or None
-    parent = _parent(state, command) if fresh else None
     events: list[ev.AnyEvent] = [*_queue_limits(state, made, now)]
     for item in fresh:
-        events.append(_triggered(state, item, now, batch_id=batch_id, parent=parent, made=made))
+        events.append(_triggered(state, item, now, batch_id=None, parent=parent, made=made))
         events.extend(_ended_with(parent, item.run_id, now))
     return events
 
@@ -180,6 +188,62 @@ def _ended_with(parent: LiveRun | None, run_id: str, now: int) -> Iterator[ev.An
     if parent is not None and parent.status in FINAL:
         how = "took longer than it may" if parent.status is RunStatus.TIMED_OUT else "was canceled"
         yield ev.RunCanceled(now, run_id, _with_parent(parent.id, how))
+
+
+_MAKES_NO_RUN = frozenset({"queue_full"})
+"""Refusals for which there is not even a failed run: it would grow what is full."""
+
+
+def _batch(
+    state: State, items: Sequence[TriggerItem], now: int, batch_id: str, parent: LiveRun | None = None
+) -> list[ev.AnyEvent]:
+    """The runs of a batch. An item that is refused becomes a failed run, or none; if all are, the first is raised."""
+    events: list[ev.AnyEvent] = []
+    run_ids: list[str] = []
+    problems: list[BatchError] = []
+    first: KernelKitError | None = None
+    queues = _queues_made(items)
+    made: dict[str, int] = {}
+    for index, item in enumerate(items):
+        try:
+            events.append(_triggered(state, item, now, batch_id=batch_id, parent=parent, made=queues))
+        except KernelKitError as refusal:
+            first = first or refusal
+            error = Error(name=type(refusal).__name__, message=refusal.message, code=refusal.code)
+            run_id = "" if refusal.code in _MAKES_NO_RUN and parent is None else item.run_id
+            problems.append(BatchError(index, item.task_id, error, run_id))
+            if run_id:
+                events.append(_refused(state, item, error, now, batch_id, parent))
+            run_ids.append(run_id)
+        else:
+            events.extend(_ended_with(parent, item.run_id, now))
+            run_ids.append(item.run_id)
+            if item.queue in queues:
+                made[item.queue] = queues[item.queue]
+    if first is not None and len(problems) == len(items):
+        raise first
+    record = BatchRecord(batch_id, now, tuple(run_ids), tuple(problems))
+    return [*_queue_limits(state, made, now), *events, ev.BatchMade(now, record)]
+
+
+def _refused(
+    state: State, item: TriggerItem, error: Error, now: int, batch_id: str, parent: LiveRun | None
+) -> ev.RunRefused:
+    version = state.tasks.get(item.task_id)
+    return ev.RunRefused(
+        now,
+        item.run_id,
+        item.task_id,
+        item.queue or (version.spec.queue_name if version else f"task/{item.task_id}"),
+        error,
+        item.tags,
+        item.metadata if len(item.metadata.encode()) <= MAX_METADATA_BYTES else "{}",
+        parent_id=parent.id if parent else None,
+        root_id=(parent.root_id or parent.id) if parent else None,
+        depth=parent.depth + 1 if parent else 0,
+        batch_id=batch_id,
+        is_test=item.is_test or (parent is not None and parent.is_test),
+    )
 
 
 def _queues_made(items: Iterable[TriggerItem]) -> dict[str, int]:
@@ -207,10 +271,12 @@ def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now:
     parent = run_of(state, command)
     if body.op in parent.ops:
         return ()
+    if body.batch_id:
+        return [*_batch(state, body.items, now, body.batch_id, parent), ev.OpDone(now, parent.id, body.op)]
     made = _queues_made(body.items)
     events: list[ev.AnyEvent] = list(_queue_limits(state, made, now))
     for item in body.items:
-        events.append(_triggered(state, item, now, batch_id=body.batch_id or None, parent=parent, made=made))
+        events.append(_triggered(state, item, now, batch_id=None, parent=parent, made=made))
         events.extend(_ended_with(parent, item.run_id, now))
     events.append(ev.OpDone(now, parent.id, body.op))
     return events
@@ -225,6 +291,8 @@ def _triggered(
     parent: LiveRun | None = None,
     made: Mapping[str, int],
 ) -> ev.RunTriggered:
+    if item.problem is not None:
+        raise from_wire(item.problem)
     version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
     if version is None:
         raise _unknown_task(state, item)
@@ -305,13 +373,15 @@ def _unknown_task(state: State, item: TriggerItem) -> UnknownTaskError:
 
 def _cancel(state: State, run_id: str, reason: str, now: int) -> Iterator[ev.AnyEvent]:
     """Cancel the run and every live run below it; what is already canceled stays as it is."""
-    run = state.runs.get(run_id)
-    if run is None:
-        return
-    if run.status not in FINAL:
-        yield ev.RunCanceled(now, run_id, reason)
-    for child in sorted(state.by_parent.get(run_id, ())):
-        yield from _cancel(state, child, _with_parent(run_id), now)
+    below = [(run_id, reason)]  # a list and no recursion: a chain of runs may be longer than a stack is deep
+    while below:
+        run_id, reason = below.pop()
+        run = state.runs.get(run_id)
+        if run is None:
+            continue
+        if run.status not in FINAL:
+            yield ev.RunCanceled(now, run_id, reason)
+        below += [(child, _with_parent(run_id)) for child in sorted(state.by_parent.get(run_id, ()), reverse=True)]
 
 
 def _with_parent(run_id: str, how: str = "was canceled") -> str:

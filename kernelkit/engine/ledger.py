@@ -31,6 +31,8 @@ def history_row(change: Change, state: State, capacity: Capacity) -> HistoryRow 
     match event:
         case ev.RunFinished():
             output, error = event.output, event.error
+        case ev.RunRefused():
+            error = event.error
         case ev.RunCanceled() | ev.AttemptStopped():
             error = stopped_error(run)
         case _:

@@ -13,17 +13,31 @@ from kernelkit.config import Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.batches import OpenBatches
 from kernelkit.engine.core import Core
+from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.status import engine_status
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
+from kernelkit.models import event as ev
+from kernelkit.models.batch import BatchRecord
+from kernelkit.models.run import Run
 from kernelkit.wire import messages as m
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_NEEDS_THE_STORE = m.DefineTask | m.Cancel | m.Reschedule | m.Retrieve | m.ListRuns | m.GetLogs | m.ListTasks | m.Watch
+_NEEDS_THE_STORE = (
+    m.DefineTask
+    | m.RetrieveBatch
+    | m.Cancel
+    | m.Reschedule
+    | m.Retrieve
+    | m.ListRuns
+    | m.GetLogs
+    | m.ListTasks
+    | m.Watch
+)
 
 Answer = Callable[[m.ReplyBody], None]
 Refuse = Callable[[Exception], None]
@@ -105,6 +119,8 @@ class Requests:
                 self._batches.add(body, self._time())
             case m.BatchSeal():
                 self._trigger(peer, self._batches.seal(body), body.batch_id, request.again, reply, refuse)
+            case m.RetrieveBatch():
+                self._retrieve_batch(body.batch_id, lambda batch, runs: reply(m.BatchReply(batch, runs)), refuse)
             case m.Follow():
                 self._core.after_commit(lambda: self._notices.follow(peer, body.run_ids, refuse))
             case m.DefineTask():
@@ -153,12 +169,17 @@ class Requests:
     ) -> None:
         self._core.refuse_if_full()
         self._refuse_unknown_surroundings(items)
-        answer = m.Triggered(tuple(item.run_id for item in items))
         command = c.TriggerRuns(items, batch_id)
         if (parent := self._parents.get(peer)) is not None:
             command = replace(command, parent_id=parent.run_id, parent_fence=parent.fence)
+
+        def take(known: frozenset[str], made: BatchRecord | None) -> None:
+            changes = self._core.take(
+                replace(command, known=known, made=made), lambda: reply(_triggered(items, changes, made))
+            )
+
         if not again:
-            self._core.take(command, lambda: reply(answer))
+            take(frozenset(), None)
             return
         # The answer was lost with a connection: some or all of these runs may exist, and may be over.
         # Those found here now are known for certain, even if they are over and in history by the time it is read.
@@ -168,11 +189,47 @@ class Requests:
         def taken(known: frozenset[str]) -> None:
             ended = frozenset(run_id for run_id in ids if self._core.ledger.get(run_id) is not None)
             try:
-                self._core.take(replace(command, known=here | known | ended), lambda: reply(answer))
+                take(here | known | ended, None)
             except KernelKitError as refusal:
                 refuse(refusal)
 
-        self._read(lambda: frozenset(i for i in ids - here if self._core.store.run(i) is not None), taken, refuse)
+        def batch_read(made: BatchRecord | None) -> None:
+            try:
+                take(frozenset(), made)
+            except KernelKitError as refusal:
+                refuse(refusal)
+
+        if batch_id:  # its runs were made all at once, and it tells what became of them
+            self._read(lambda: self._core.store.batch(batch_id), batch_read, refuse)
+        else:
+            self._read(lambda: frozenset(self._core.store.runs_of(ids - here)), taken, refuse)
+
+    def _retrieve_batch(
+        self, batch_id: str, then: Callable[[BatchRecord, tuple[Run, ...]], None], refuse: Refuse
+    ) -> None:
+        """Read the batch off the loop, then those of its runs that are over for longer."""
+        core = self._core
+
+        def read() -> BatchRecord:
+            found = core.store.batch(batch_id)
+            if found is None:
+                raise UnknownRunError(f"There is no batch {batch_id!r} in this project.", run_id=batch_id)
+            return found
+
+        def found(batch: BatchRecord) -> None:
+            here = {i: view for i in batch.run_ids if i and (view := core.view(i, count_ahead=False)) is not None}
+            away = [run_id for run_id in batch.run_ids if run_id and run_id not in here]
+
+            def known(kept: dict[str, Run]) -> None:
+                runs = here | kept
+                then(batch, tuple(runs[run_id] for run_id in batch.run_ids if run_id in runs))
+
+            if away:
+                self._read_now(lambda: core.store.runs_of(away, with_values=False), known, refuse)
+            else:
+                core.after_commit(lambda: known({}))
+
+        self._read(read, found, refuse)
 
     def _refuse_unknown_surroundings(self, items: tuple[m.TriggerItem, ...]) -> None:
         for env_id, item in {item.env_id: item for item in items if item.env_id}.items():
@@ -269,6 +326,17 @@ class Requests:
                 then(result)
 
         self._core.read(safely, done)
+
+
+def _triggered(items: tuple[m.TriggerItem, ...], changes: list[Change], made: BatchRecord | None) -> m.Triggered:
+    """What became of the items: as the batch says, else each is a run."""
+    for change in reversed(changes):
+        if isinstance(change.event, ev.BatchMade):
+            made = change.event.batch
+            break
+    if made is not None:
+        return m.Triggered(made.run_ids, made.errors)
+    return m.Triggered(tuple(item.run_id for item in items))
 
 
 class _Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kernelkit.models.batch import BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
@@ -57,6 +58,28 @@ class RunTriggered(Event, frozen=True):
     is_replay: bool = False
     env_id: str = ""  # "" = that of the version it starts as
     machine: str = ""
+
+
+class RunRefused(Event, frozen=True):
+    """An item of a batch that could not be triggered: a run that was over before it began."""
+
+    run_id: str
+    task_id: str
+    queue: str
+    error: Error
+    tags: tuple[str, ...] = ()
+    metadata: str = "{}"
+    parent_id: str | None = None
+    root_id: str | None = None
+    depth: int = 0
+    batch_id: str | None = None
+    is_test: bool = False
+
+
+class BatchMade(Event, frozen=True):
+    """All items of a batch have been looked at; their runs are made."""
+
+    batch: BatchRecord
 
 
 class RunRescheduled(Event, frozen=True):
@@ -211,6 +234,8 @@ AnyEvent = (
     TaskDefined
     | QueueLimited
     | RunTriggered
+    | RunRefused
+    | BatchMade
     | RunRescheduled
     | DelayOver
     | OpDone

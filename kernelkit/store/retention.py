@@ -50,6 +50,12 @@ def _remove_runs(cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSe
             removed["values"] += _count(cursor, sql["remove_values"], {"refs": refs})
         removed["runs"] += _count(cursor, sql["remove_runs"], {"ids": ids})
         cursor.execute("COMMIT")
+        batches = [row[0] for row in cursor.execute(sql["batches_to_remove"], {"covered": covered}).fetchall()]
+        if batches:
+            cursor.execute("BEGIN")
+            removed["events"] += _count(cursor, sql["remove_events"], {"ids": batches})
+            _count(cursor, sql["remove_batches"], {"ids": batches})
+            cursor.execute("COMMIT")
     except duckdb.Error:
         _rollback(cursor)
         raise

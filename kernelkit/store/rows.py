@@ -1,4 +1,4 @@
-"""What goes into the store: rows of its four growing tables, gathered in a `Batch` that is committed whole.
+"""What goes into the store: rows of its growing tables, gathered in a `Batch` that is committed whole.
 
 The order of their fields is the order of the columns in `sql/migrations/`, since that is how the appender takes them.
 """
@@ -12,7 +12,7 @@ from kernelkit.models.run import Run
 
 
 class LogRow(NamedTuple):
-    """One event; `body` is JSON text, `run_id` is '' for events that belong to no run."""
+    """One event; `body` is JSON text, `run_id` names the run or batch it is about, '' for none."""
 
     seq: int
     ts: int
@@ -39,6 +39,17 @@ class ValueRow(NamedTuple):
     text: str
 
 
+class BatchRow(NamedTuple):
+    """A batch; `run_ids` in the order of its items, `errors` is JSON text."""
+
+    id: str
+    created_at: int
+    run_ids: list[str]
+    errors: str
+    seq: int
+    sort_key: int
+
+
 @dataclass(slots=True)
 class HistoryRow:
     """A finished run. A value that is in `vals` has its ref here and None in the run.
@@ -62,10 +73,11 @@ class Batch:
     values: list[ValueRow] = field(default_factory=list)
     lines: list[LineRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
+    batches: list[BatchRow] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
-        return not (self.events or self.values or self.lines or self.history)
+        return not (self.events or self.values or self.lines or self.history or self.batches)
 
     def merge(self, other: Batch) -> None:
         """Add the rows of `other` behind these.
@@ -79,3 +91,4 @@ class Batch:
         self.values += other.values
         self.lines += other.lines
         self.history += other.history
+        self.batches += other.batches

@@ -21,9 +21,11 @@ import duckdb
 from kernelkit.clock import to_datetime
 from kernelkit.config import EngineSettings, Home
 from kernelkit.errors import StoreError
+from kernelkit.models.batch import BatchRecord
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.store import opening, quarantine, retention
+from kernelkit.store.batches import batch_key, to_batch
 from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
 from kernelkit.store.rows import Batch, LogRow
 from kernelkit.store.statements import statements
@@ -255,6 +257,22 @@ class Store:
         row = Columns._make(found[0])
         return to_run(row, values=self.values([ref for ref in (row.payload_ref, row.output_ref) if ref]))
 
+    def runs_of(self, run_ids: Collection[str], *, with_values: bool = True) -> dict[str, Run]:
+        """Those of these runs that are finished and kept, by id; large values are left out if not asked for."""
+        if not run_ids:
+            return {}
+        keys = [sort_key(run_id) for run_id in run_ids]
+        found = self._rows("runs", ids=list(run_ids), lowest=min(keys), highest=max(keys))
+        rows = [Columns._make(row) for row in found]
+        refs = [ref for row in rows for ref in (row.payload_ref, row.output_ref) if ref]
+        values = self.values(refs) if with_values else None
+        return {row.id: to_run(row, values=values) for row in rows}
+
+    def batch(self, batch_id: str) -> BatchRecord | None:
+        """What is kept of a batch, or None."""
+        found = self._rows("batch", id=batch_id, sort_key=batch_key(batch_id))
+        return to_batch(found[0]) if found else None
+
     def runs(self, asked: ListRuns, exclude: Collection[str] = ()) -> tuple[list[Run], int]:
         """A page of finished runs and how many match in all (counted up to 100,000); the filter is frozen.
 
@@ -440,4 +458,5 @@ def _parts(batch: Batch) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     yield "log", [tuple(row) for row in batch.events]
     yield "vals", [tuple(row) for row in batch.values]
     yield "lines", [(*row, sort_key(row.run_id)) for row in batch.lines]
+    yield "batches", [tuple(row) for row in batch.batches]
     yield "history", [to_row(row) for row in batch.history]

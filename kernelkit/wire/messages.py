@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from kernelkit.models.batch import BatchError, BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
@@ -102,6 +103,7 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     machine: str = ""  # preset; "" = the task's
     is_test: bool = False
     is_replay: bool = False
+    problem: dict[str, Any] | None = None  # `errors.to_wire(…)` of what is wrong with it already: an item of a batch
 
 
 class DefineTask(Message, frozen=True):
@@ -119,7 +121,8 @@ class Defined(Message, frozen=True):
 
 
 class Trigger(Message, frozen=True):
-    """→ `Triggered`. With `batch_id` the items are one batch (≤ 1,000), made all or not at all."""
+    """→ `Triggered`. With `batch_id` the items are one batch (≤ 1,000), and those that are refused do not hinder the
+    others; if all are, so is the batch."""
 
     items: tuple[TriggerItem, ...]
     batch_id: str = ""
@@ -141,7 +144,23 @@ class BatchSeal(Message, frozen=True):
 
 
 class Triggered(Message, frozen=True):
+    """`run_ids` has one for each item, "" where none was made, as `errors` tells."""
+
     run_ids: tuple[str, ...]
+    errors: tuple[BatchError, ...] = ()
+
+
+class RetrieveBatch(Message, frozen=True):
+    """→ `BatchReply`."""
+
+    batch_id: str
+
+
+class BatchReply(Message, frozen=True):
+    """The batch, and those of its runs that are still kept, without large payloads and outputs."""
+
+    batch: BatchRecord
+    runs: tuple[Run, ...]
 
 
 class Cancel(Message, frozen=True):
@@ -279,6 +298,7 @@ RequestBody = (
     | Trigger
     | BatchPart
     | BatchSeal
+    | RetrieveBatch
     | Cancel
     | Reschedule
     | Retrieve
@@ -291,7 +311,7 @@ RequestBody = (
     | Watch
     | Unwatch
 )
-ReplyBody = Defined | Triggered | RunReply | RunPage | LogsReply | TaskList | EngineStatus | Done
+ReplyBody = Defined | Triggered | BatchReply | RunReply | RunPage | LogsReply | TaskList | EngineStatus | Done
 
 
 class Request(Message, frozen=True):

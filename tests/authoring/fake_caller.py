@@ -10,11 +10,13 @@ from kernelkit.authoring.caller import gathered
 from kernelkit.clock import to_datetime
 from kernelkit.config import Home
 from kernelkit.errors import UnknownRunError, UnknownTaskError
+from kernelkit.models.batch import BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.run import FINAL, LogLine, Logs, Run, RunStatus
 from kernelkit.models.task import Owner, TaskSpec
 from kernelkit.wire.messages import (
     BatchPart,
+    BatchReply,
     BatchSeal,
     Cancel,
     Defined,
@@ -27,6 +29,7 @@ from kernelkit.wire.messages import (
     ReplyBody,
     RequestBody,
     Retrieve,
+    RetrieveBatch,
     RunChanged,
     RunPage,
     RunReply,
@@ -91,6 +94,11 @@ class FakeCaller:
                 return LogsReply(Logs((LogLine(to_datetime(0), "info", "hello"),)))
             case ListTasks():
                 return TaskList(tuple(TaskInfo(one.spec, "20270101.1", ("20270101.1",)) for one in self.tasks.values()))
+            case RetrieveBatch(batch_id=batch_id):
+                runs = tuple(run for run in self.runs.values() if run.batch_id == batch_id)
+                if not runs:
+                    raise UnknownRunError(f"There is no batch {batch_id!r}.", run_id=batch_id)
+                return BatchReply(BatchRecord(batch_id, 0, tuple(run.id for run in runs)), runs)
             case ListRuns(batch=batch, limit=limit, after=after):
                 found = sorted((run for run in self.runs.values() if not batch or run.batch_id in batch), key=_id)[::-1]
                 rest = [run for run in found if not after or run.id < after]

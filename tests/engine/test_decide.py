@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
+from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import next_due
 from kernelkit.errors import (
     DuplicateTaskError,
@@ -15,6 +16,7 @@ from kernelkit.errors import (
     PayloadTooLargeError,
     RunOverError,
     UnknownTaskError,
+    to_wire,
 )
 from kernelkit.models import event as ev
 from kernelkit.models.task import Owner
@@ -114,14 +116,51 @@ def test_an_id_twice_in_one_batch_makes_one_run() -> None:
     assert sum(isinstance(event, ev.RunTriggered) for event in engine.log) == 1
 
 
-def test_a_batch_is_made_whole_or_not_at_all() -> None:
+def test_a_refused_item_becomes_a_failed_run_and_hinders_no_other() -> None:
+    engine = Engine()
+
+    engine.trigger("run_1", item("run_2", "nothing"), "run_3")
+
+    refused = engine.last(ev.RunRefused)
+    assert (refused.run_id, refused.error.name, refused.batch_id) == ("run_2", "UnknownTaskError", "batch_1")
+    made = engine.last(ev.BatchMade).batch
+    assert made.run_ids == ("run_1", "run_2", "run_3")
+    assert [(error.index, error.run_id) for error in made.errors] == [(1, "run_2")]
+    assert engine.state.runs.keys() == {"run_1", "run_3"}
+
+
+def test_a_batch_of_which_every_item_is_refused_is_refused() -> None:
     engine = Engine()
     before = engine.state.seq
 
     with pytest.raises(UnknownTaskError):
-        engine.trigger(item("run_1"), item("run_2", "nothing"))
+        engine.trigger(item("run_1", "nobody"), item("run_2", "nothing"))
 
     assert (engine.state.seq, engine.state.runs) == (before, {})
+
+
+def test_an_item_says_itself_what_is_wrong_with_it() -> None:
+    problem = to_wire(PayloadTooLargeError("4,000,000 bytes", size=4_000_000))
+    engine = Engine()
+
+    with pytest.raises(PayloadTooLargeError, match="4,000,000 bytes"):
+        engine.trigger(item("run_1", problem=problem))
+    engine.trigger(item("run_1", problem=problem), "run_2")
+
+    refused = engine.last(ev.RunRefused)
+    assert (refused.run_id, refused.error.code) == ("run_1", PayloadTooLargeError.code)
+
+
+def test_a_cancel_reaches_the_end_of_a_very_long_chain() -> None:
+    # It was a recursion, and a chain of a thousand runs was longer than the stack is deep.
+    engine = Engine()
+    engine.trigger("run_0")
+    for depth in range(1, 1_500):
+        apply(engine.state, ev.RunTriggered(0, f"run_{depth}", "resize", "q", "shared", parent_id=f"run_{depth - 1}"))
+
+    canceled = engine.events(c.CancelRun("run_0", "no more"))
+
+    assert len(canceled) == 1_500
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kernelkit.models import event as ev
+from kernelkit.models.batch import BatchRecord
 from kernelkit.models.run import FINAL, RunStatus
 
 
@@ -48,6 +49,7 @@ class Entry:
     ops: set[tuple[str, str]] = field(default_factory=set)  # with the fence they were done under
     increments: int = 0
     metadata: str = "{}"
+    batch: str | None = None
     children: set[str] = field(default_factory=set)
 
     @property
@@ -103,6 +105,7 @@ class Book:
         self.workers: dict[str, WorkerEntry] = {}
         self.limits: dict[str, int] = {}
         self.fences: set[str] = set()
+        self.batches: dict[str, BatchRecord] = {}
 
     def holders(self) -> list[Entry]:
         return [entry for entry in self.live.values() if entry.holds]
@@ -143,6 +146,7 @@ class Book:
                     max_duration=event.max_duration,
                     is_test=event.is_test,
                     metadata=event.metadata,
+                    batch=event.batch_id,
                 )
                 if event.delay_until:
                     entry.status = RunStatus.DELAYED
@@ -151,6 +155,15 @@ class Book:
                 self.runs[entry.id] = self.live[entry.id] = entry
                 if event.parent_id in self.runs:
                     self.runs[event.parent_id].children.add(entry.id)
+            case ev.RunRefused():
+                refused = Entry(event.run_id, event.queue, "", "shared", event.parent_id, batch=event.batch_id)
+                refused.status = RunStatus.SYSTEM_FAILURE
+                self.runs[refused.id] = refused
+                if event.parent_id in self.runs:
+                    self.runs[event.parent_id].children.add(refused.id)
+                self._end(refused)
+            case ev.BatchMade():
+                self.batches[event.batch.id] = event.batch
             case ev.WorkerPlanned():
                 self.workers[event.worker_id] = WorkerEntry(event.env_id, event.isolation)
             case ev.WorkerRetired():

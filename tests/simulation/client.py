@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
+from kernelkit.errors import PayloadTooLargeError, to_wire
 from kernelkit.models.run import RunStatus
 from kernelkit.models.value import NULL
 from kernelkit.wire.messages import TriggerItem
@@ -69,7 +70,8 @@ class Client:
         # As the server finds them: those that are over are known from history, those that live from the state.
         runs = self.world.book.runs
         known = frozenset(item.run_id for item in request.items if item.run_id in runs and runs[item.run_id].ended)
-        self._send(replace(request, known=known))
+        made = self.world.book.batches.get(request.batch_id)
+        self._send(replace(request, known=known, made=made))
 
     def _send(self, request: c.TriggerRuns) -> None:
         self.unanswered.append(request)
@@ -79,7 +81,8 @@ class Client:
             if lost:
                 self.world.facts.note("lost reply")
                 return
-            self.world.acknowledge(item.run_id for item in request.items)
+            made = self.world.book.batches.get(request.batch_id)
+            self.world.acknowledge(made.run_ids if made else [item.run_id for item in request.items])
             if request in self.unanswered:
                 self.unanswered.remove(request)
 
@@ -103,6 +106,9 @@ class Client:
         else:
             pool = list(host.state.runs) if random.random() < 0.9 else list(self.world.book.runs)
         host.take(c.CancelRun(random.choice(pool) if pool else "run_unknown", "Canceled by user"))
+
+
+TOO_LARGE = to_wire(PayloadTooLargeError("too large", size=4_000_000))
 
 
 def random_item(world: World) -> TriggerItem:
@@ -129,6 +135,7 @@ def random_item(world: World) -> TriggerItem:
         ttl=random.choice((None, None, None, 0.0, 4.0, 30.0)),
         max_duration=random.choice((None, None, None, 0.0, 2.0, 15.0)),
         is_test=random.random() < 0.1,
+        problem=TOO_LARGE if random.random() < 0.03 else None,
     )
     world.asked[item.run_id] = item
     return item

@@ -27,7 +27,7 @@ class Disk:
     def commit(self) -> None:
         for event in self.pending:
             self.log.append(ev.to_json(event))
-            if isinstance(event, ev.RunTriggered):
+            if isinstance(event, ev.RunTriggered | ev.RunRefused):
                 self.runs.add(event.run_id)
         self.pending.clear()
 

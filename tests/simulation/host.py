@@ -18,6 +18,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.task import Isolation
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
+from tests.simulation.batch_laws import batches_are_refused_whole
 from tests.simulation.laws import BrokenLaw
 from tests.simulation.standing_laws import STEP_LAWS, cancels_reach_the_children
 from tests.simulation.worker import Pipe, SimWorker
@@ -59,6 +60,11 @@ class Host:
             changes = step(self.state, command, world.capacity, world.now, world.dice)
         except AssertionError as failed:
             raise BrokenLaw("the_engines_own_check", str(failed)) from failed
+        except StaleFence:
+            raise
+        except KernelKitError:
+            batches_are_refused_whole(world, command)
+            raise
         for change in changes:
             world.told(change)
             self._follow(change)

@@ -215,7 +215,7 @@ def duration_counted_over_all_attempts(patch: Patch) -> None:
 
 
 OPTION_MUTANTS = (
-    Mutant(delay_ignored, {"moves_follow_the_lifecycle", "timers_are_set"}),
+    Mutant(delay_ignored, {"moves_follow_the_lifecycle", "timers_are_set", "the_book_agrees"}),
     Mutant(delay_holds_slot, {"slots_are_held_by_who_holds_them"}),
     Mutant(reschedule_forgets_timer, {"timers_are_set"}),
     Mutant(reschedule_of_any_run, {"only_delayed_runs_are_rescheduled"}),

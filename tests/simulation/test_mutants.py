@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.batch_mutants import BATCH_MUTANTS
 from tests.simulation.histories import first_broken_law, run_histories
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.option_mutants import OPTION_MUTANTS
 
 SEEDS = range(40)
-ALL = (*MUTANTS, *OPTION_MUTANTS)
+ALL = (*MUTANTS, *OPTION_MUTANTS, *BATCH_MUTANTS)
 
 
 def test_the_engine_as_it_is_keeps_every_law_in_the_histories_of_the_mutants() -> None:

@@ -18,6 +18,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
 from tests.simulation import laws, standing_laws
+from tests.simulation.batch_laws import BATCH_LAWS
 from tests.simulation.book import Book
 from tests.simulation.chance import Dice
 from tests.simulation.client import Client, random_item
@@ -150,7 +151,7 @@ class World:
     def told(self, change: Change) -> None:
         """One more event: judged, then written in the book and on the disk."""
         event = change.event
-        for law in laws.EVENT_LAWS.get(type(event), ()):
+        for law in (*laws.EVENT_LAWS.get(type(event), ()), *BATCH_LAWS.get(type(event), ())):
             law(self, event)
         if isinstance(event, ev.RunCanceled):
             self.must_be_canceled |= self.book.runs[event.run_id].children
@@ -345,7 +346,8 @@ class World:
             worker.operate(body, m.ChangeMetadata((change,), f"increment-{target}:{body.ops}", target))
         elif chance < 0.80:
             items = tuple(random_item(self) for _ in range(self.random.randint(1, 2)))
-            worker.operate(body, m.ChildTrigger(items, f"trigger:{body.ops}"))
+            batch_id = self.new_id("batch") if len(items) > 1 else ""
+            worker.operate(body, m.ChildTrigger(items, f"trigger:{body.ops}", batch_id))
         else:
             worker.repeat_op(body)
             self.facts.note("op sent again")

@@ -62,6 +62,12 @@ DELETE FROM history WHERE id IN (SELECT unnest($ids::VARCHAR[]));
 -- name: run
 SELECT * FROM history WHERE sort_key = $sort_key AND id = $id;
 
+-- name: runs
+SELECT * FROM history WHERE sort_key BETWEEN $lowest AND $highest AND id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- name: batch
+SELECT id, created_at, run_ids, errors FROM batches WHERE sort_key = $sort_key AND id = $id;
+
 -- name: page
 SELECT * FROM history WHERE {filters} ORDER BY sort_key DESC, id DESC LIMIT $limit;
 
@@ -183,6 +189,19 @@ DELETE FROM vals WHERE ref IN (SELECT unnest($refs::VARCHAR[]));
 
 -- name: remove_lines
 DELETE FROM lines WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- A batch goes when the last of its runs has gone; the log has events of every run that is kept.
+-- name: batches_to_remove
+SELECT id
+FROM batches
+WHERE seq <= $covered AND id NOT IN (
+    SELECT id
+    FROM (SELECT id, unnest(run_ids) AS run_id FROM batches WHERE seq <= $covered)
+    WHERE run_id IN (SELECT run_id FROM log)
+);
+
+-- name: remove_batches
+DELETE FROM batches WHERE id IN (SELECT unnest($ids::VARCHAR[]));
 
 -- Logs of finished runs go by age.
 -- name: lines_to_remove_by_age

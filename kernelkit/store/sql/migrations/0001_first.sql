@@ -40,6 +40,16 @@ CREATE TABLE snapshot (
     body BLOB
 );
 
+-- Batches, one row each; what became of their runs is told by those.
+CREATE TABLE batches (
+    id VARCHAR,
+    created_at BIGINT,
+    run_ids VARCHAR[],              -- in the order of the items, '' where no run was made
+    errors VARCHAR,                 -- JSON list of models.batch.BatchError
+    seq BIGINT,
+    sort_key BIGINT
+);
+
 -- Finished runs, one row each, in the order of the columns of `store/history.py`.
 CREATE TABLE history (
     id VARCHAR,
