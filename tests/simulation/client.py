@@ -70,8 +70,10 @@ class Client:
         # As the server finds them: those that are over are known from history, those that live from the state.
         runs = self.world.book.runs
         known = frozenset(item.run_id for item in request.items if item.run_id in runs and runs[item.run_id].ended)
-        made = self.world.book.batches.get(request.batch_id)
-        self._send(replace(request, known=known, made=made))
+        if request.batch_id:  # its runs were made all at once, and it tells what became of them
+            self._send(replace(request, made=self.world.book.batches.get(request.batch_id)))
+        else:
+            self._send(replace(request, known=known))
 
     def _send(self, request: c.TriggerRuns) -> None:
         self.unanswered.append(request)

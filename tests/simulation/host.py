@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.decide import Change, next_due, step
-from kernelkit.errors import KernelKitError
+from kernelkit.errors import KernelKitError, RunOverError
 from kernelkit.models import event as ev
 from kernelkit.models.task import Isolation
 from kernelkit.models.value import Value
@@ -60,7 +60,7 @@ class Host:
             changes = step(self.state, command, world.capacity, world.now, world.dice)
         except AssertionError as failed:
             raise BrokenLaw("the_engines_own_check", str(failed)) from failed
-        except StaleFence:
+        except (StaleFence, RunOverError):  # whoever asks may no longer
             raise
         except KernelKitError:
             batches_are_refused_whole(world, command)

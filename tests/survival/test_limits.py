@@ -98,26 +98,27 @@ try:
     size.trigger(text="x" * (LIMIT - around + 1))
 except kk.PayloadTooLargeError as error:
     say(type(error).__name__, str(error))
-try:
-    size.batch_trigger([{"text": "small"}, {"text": "x" * (LIMIT - around + 1)}])
-except kk.PayloadTooLargeError as error:
-    say(type(error).__name__, str(error))
+batch = size.batch_trigger([{"text": "small"}, {"text": "x" * (LIMIT - around + 1)}])
+(alone,) = batch.errors
+say(alone.error.name, alone.error.message)
+say([result.output for result in batch.result(timeout=60)])
 say(len(list(kk.runs.list())))
 """
 
 
 def test_a_payload_of_three_mebibytes_works_and_one_byte_more_is_refused_leaving_nothing(project: Project) -> None:
-    (output, around), refused, refused_batch, (runs,) = project.run(PAYLOADS)
+    (output, around), refused, refused_item, (outputs,), (runs,) = project.run(PAYLOADS)
 
     assert output == 3_145_728 - around
-    for name, words in (refused, refused_batch):
+    for name, words in (refused, refused_item):
         assert name == "PayloadTooLargeError"
         assert "3,145,728" in words and "3,145,729" in words
-    assert runs == 1
+    assert outputs == [5, None]
+    assert runs == 3, "the item that is too large is a run that has failed, without its payload"
     project.down()
     with duckdb.connect(str(project.home.database), read_only=True) as connection:
         counts = connection.execute("SELECT count(*), count(DISTINCT run_id) FROM log WHERE kind = 'RunTriggered'")
-        assert counts.fetchall() == [(1, 1)]
+        assert counts.fetchall() == [(2, 2)]
         assert connection.execute("SELECT count(*), max(strlen(text)) FROM vals").fetchall() == [(1, 3_145_728)]
 
 
