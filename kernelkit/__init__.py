@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from kernelkit.authoring.result import Result
     from kernelkit.authoring.retry import retry
     from kernelkit.authoring.run_options import Item
-    from kernelkit.authoring.runs import runs
+    from kernelkit.authoring.runs import Page, runs
+    from kernelkit.authoring.subscription import Subscription
     from kernelkit.authoring.tags import tags
     from kernelkit.authoring.task import Task, task
     from kernelkit.authoring.tasks import tasks
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
         WorkerLostError,
     )
     from kernelkit.models.error import Error
-    from kernelkit.models.run import Attempt, Run, RunStatus, Usage
+    from kernelkit.models.run import Attempt, Related, Run, RunRef, RunStatus, Usage
 
 _ROOMS: dict[str, str] = {
     "AsyncClient": "client.aio",
@@ -81,10 +82,14 @@ _ROOMS: dict[str, str] = {
     "NO_TIMEOUT": "authoring.options",
     "Local": "authoring.locals",
     "OnError": "authoring.onerror",
+    "Page": "authoring.runs",
     "Queue": "authoring.options",
+    "Related": "models.run",
     "Result": "authoring.result",
     "Retry": "authoring.options",
     "Run": "models.run",
+    "RunRef": "models.run",
+    "Subscription": "authoring.subscription",
     "RunHandle": "authoring.handle",
     "RunStatus": "models.run",
     "Task": "authoring.task",
@@ -132,20 +137,24 @@ __all__ = [
     "OutputError",
     "OutputNotSerializableError",
     "OutputTooLargeError",
+    "Page",
     "PayloadError",
     "PayloadNotSerializableError",
     "PayloadTooLargeError",
     "PayloadValidationError",
     "Queue",
+    "Related",
     "Result",
     "Retry",
     "Run",
     "RunCanceledError",
     "RunHandle",
     "RunOverError",
+    "RunRef",
     "RunStatus",
     "StoreError",
     "StoreFullError",
+    "Subscription",
     "SubtaskError",
     "Task",
     "TaskDefinitionError",

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.models.task import Owner
 from kernelkit.wire.messages import ReplyBody, RequestBody, RunChanged
@@ -47,6 +48,24 @@ class Caller(Protocol):
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         """Call `changed` at each change of the run, on a thread of the caller's; returns the function that ends it."""
+        ...
+
+    def subscribe(self, where: RunFilter, heard: Heard) -> Callable[[], None]:
+        """Tell `heard` of each change of a run that matches, on a thread of the caller's; returns what ends it."""
+        ...
+
+
+class Heard(Protocol):
+    """Whoever hears of the runs of a subscription; its methods return soon and wait for nothing."""
+
+    def changed(self, run: Run) -> None: ...
+
+    def reconnected(self) -> None:
+        """The connection was lost and is back: changes may have been missed."""
+        ...
+
+    def failed(self, problem: Exception) -> None:
+        """It is over: no engine came back in time."""
         ...
 
 

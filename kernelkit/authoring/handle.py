@@ -115,14 +115,14 @@ class RunHandle(display.Shown, Generic[T]):
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> Run:
-        """The run as it is now, payload and output included."""
-        run = self._retrieve()
+        """The run as it is now, payload, output and relations included."""
+        run = retrieve_run(self._caller_now(), self.id, related=True)
         if run.is_completed:
             self._run = run
         return run
 
     def _now(self) -> Run:
-        return self._run or self.refresh()
+        return self._run or self._keep(self._retrieve())
 
     @property
     def status(self) -> RunStatus:
@@ -317,9 +317,9 @@ def _never_made(problem: BatchError) -> Run:
 # ---- what handles and the verbs of kk.runs share -----------------------------------------------------------------
 
 
-def retrieve_run(caller: Caller, run_id: str) -> Run:
-    """The run of that id; raises `UnknownRunError`."""
-    reply = caller.call(Retrieve(run_id))
+def retrieve_run(caller: Caller, run_id: str, *, related: bool = False) -> Run:
+    """The run of that id, with its relations where they are asked for; raises `UnknownRunError`."""
+    reply = caller.call(Retrieve(run_id, related))
     assert isinstance(reply, RunReply)
     return reply.run
 

@@ -14,12 +14,15 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import PAGE, cancel_run, reschedule_run, retrieve_run
-from kernelkit.durations import Duration
+from kernelkit.authoring.subscription import Subscription, of_filter, of_run
+from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import FILTERS, name_of, read_filter
 from kernelkit.wire.messages import ListRuns, RunPage
+
+DAY = 86_400.0
 
 
 class Page(display.Shown, Sequence[Run]):
@@ -174,8 +177,40 @@ class Runs:
         return Page(self._current(), list_request(asked, limit=limit, after=after, before=before))
 
     def retrieve(self, run_id: str) -> Run:
-        """The run as it is now, with payload, output and attempts; raises `UnknownRunError`."""
-        return retrieve_run(self._current(), name_of(run_id, "run_id"))
+        """The run as it is now, with payload, output, attempts and relations (`run.related`: parent, root, children).
+
+        Raises `UnknownRunError`.
+        """
+        return retrieve_run(self._current(), name_of(run_id, "run_id"), related=True)
+
+    def subscribe(
+        self, run: Any = None, *, tag: str | Iterable[str] = (), batch: Any = None, period: Duration | None = None
+    ) -> Subscription:
+        """Snapshots of runs as they change, for `for` and `async for`: how they are now first, then one at each change
+        of status, tags or metadata (several in quick succession may be one).
+
+        Of one run, given as handle or id: ends with its final snapshot. Of all runs that have every `tag`, created in
+        the last `period` (24 hours) or later, or of a batch: never ends by itself, and leaves large payloads and
+        outputs out. A lost connection is made again without losing a final state; when no engine comes back,
+        `EngineUnavailableError` is raised. Raises `UnknownRunError` and `InvalidOptionError`.
+
+            async for run in kk.runs.subscribe(handle):
+                print(run.status, run.metadata.get("progress"))
+        """
+        tags = _tags(tag)
+        if sum([run is not None, bool(tags), batch is not None]) != 1:
+            raise InvalidOptionError(
+                "kk.runs.subscribe takes one of: a run (a handle or an id), tag=…, batch=….", field="run"
+            )
+        if period is not None and not tags:
+            raise InvalidOptionError("period is for subscriptions by tag.", field="period")
+        if run is not None:
+            return of_run(self._current(), name_of(run, "run"))
+        if batch is not None:
+            batch_id = name_of(batch, "batch")
+            return of_filter(self._current(), RunFilter(batch=(batch_id,)), f"batch {batch_id}")
+        since = to_seconds(DAY if period is None else period, field="period")
+        return of_filter(self._current(), RunFilter(all_tags=tags, period_s=since), f"tag {' and '.join(tags)}")
 
     def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""
@@ -186,7 +221,15 @@ class Runs:
         return reschedule_run(self._current(), name_of(run_id, "run_id"), delay)
 
     def __repr__(self) -> str:
-        return "<kk.runs: list(…), retrieve(id), cancel(id), reschedule(id, delay=…)>"
+        return "<kk.runs: list(…), retrieve(id), subscribe(run), cancel(id), reschedule(id, delay=…)>"
+
+
+def _tags(given: str | Iterable[str]) -> tuple[str, ...]:
+    tags = (given,) if isinstance(given, str) else tuple(given)
+    for tag in tags:
+        if not isinstance(tag, str) or not tag.strip():
+            raise InvalidOptionError(f"tag={tag!r} is no tag.", field="tag")
+    return tags
 
 
 def list_request(asked: RunFilter, *, limit: int, after: Any, before: Any) -> ListRuns:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
+import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ from kernelkit.client.link import PATIENCE_S, Link, Watcher
 from kernelkit.client.portal import Portal
 from kernelkit.config import Home, find_home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.models.task import Owner
 from kernelkit.wire.messages import BatchPart, Done, ReplyBody, RequestBody, RunChanged, Welcome
@@ -124,6 +126,25 @@ class Client:
         def stop() -> None:
             if portal.is_usable:
                 portal.run_soon(link.unwatch, run_id, watcher)
+
+        try:
+            self._wait(portal, answer)
+        except BaseException:
+            stop()
+            raise
+        return stop
+
+    def subscribe(self, where: RunFilter, heard: callers.Heard) -> Callable[[], None]:
+        """Tell `heard`, on the portal's thread, of each change of a run that matches, until the returned function is
+        called; a lost connection is made again, and then `heard` is told to look for itself what it missed."""
+        portal, link = self._ready()
+        key = uuid.uuid4().hex
+        answer: Future[ReplyBody] = Future()
+        portal.run_soon(link.subscribe, key, where, heard, answer)
+
+        def stop() -> None:
+            if portal.is_usable:
+                portal.run_soon(link.unsubscribe, key)
 
         try:
             self._wait(portal, answer)

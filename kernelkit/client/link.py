@@ -18,8 +18,10 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kernelkit.authoring.caller import Heard
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError, from_wire
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.version import __version__
 from kernelkit.wire import messages as m
@@ -105,6 +107,7 @@ class Link:
         self._new_ends: list[str] = []  # followed since the last tick
         self._follows: dict[int, tuple[str, ...]] = {}
         self._watchers: dict[str, list[Watcher]] = {}
+        self._subscribed: dict[str, tuple[RunFilter, Heard]] = {}  # by a key of ours
         self._owners: dict[str, None] = {}  # as which tasks were defined from here
         self._greeters: list[Future[m.Welcome]] = []
         self._usual = {"start": start, "explicit": False, "keep": False}
@@ -174,6 +177,14 @@ class Link:
             watchers.remove(watcher)
         if not watchers and self._watchers.pop(run_id, None) is not None and self._channel is not None:
             self.ask(m.Unwatch(run_id), None)
+
+    def subscribe(self, key: str, where: RunFilter, heard: Heard, answer: Future[m.ReplyBody]) -> None:
+        self._subscribed[key] = (where, heard)
+        self.ask(m.SubscribeRuns(key, where), answer)
+
+    def unsubscribe(self, key: str) -> None:
+        if self._subscribed.pop(key, None) is not None and self._channel is not None:
+            self.ask(m.UnsubscribeRuns(key), None)
 
     def close(self) -> None:
         """Let go of the engine; whoever still waits is told."""
@@ -267,6 +278,11 @@ class Link:
         for run_id in self._watchers:
             if run_id not in watched:
                 self.ask(m.Watch(run_id), None)
+        asked_now = {asked.body.key for asked in self._asked.values() if isinstance(asked.body, m.SubscribeRuns)}
+        for key, (where, heard) in self._subscribed.items():
+            if key not in asked_now:
+                self.ask(m.SubscribeRuns(key, where), None)
+                heard.reconnected()
 
     def _closed(self, channel: Channel) -> None:
         if channel is not self._channel:
@@ -282,7 +298,7 @@ class Link:
             self._dial()
 
     def _is_wanted(self) -> bool:
-        return bool(self._asked or self._parts or self._greeters or self._watchers) or any(
+        return bool(self._asked or self._parts or self._greeters or self._watchers or self._subscribed) or any(
             not end.done() for ends in self._ends.values() for end in ends
         )
 
@@ -301,6 +317,9 @@ class Link:
                 _refuse(end, problem)
         for greeted in greeters:
             _refuse(greeted, problem)
+        subscribed, self._subscribed = self._subscribed, {}
+        for _, heard in subscribed.values():
+            heard.failed(problem)
 
     # ---- what comes in ---------------------------------------------------------------------------------------------
 
@@ -314,6 +333,9 @@ class Link:
             case m.RunChanged(run=run):
                 for watcher in tuple(self._watchers.get(run.id, ())):
                     watcher.tell(message)
+            case m.SubscribedRun(key=key, run=run):
+                if key in self._subscribed:
+                    self._subscribed[key][1].changed(run)
             case m.Refused(id=number, error=error):
                 self._refused(number, from_wire(error))
             case _:

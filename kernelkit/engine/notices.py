@@ -11,6 +11,7 @@ from typing import Protocol
 
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
+from kernelkit.engine.subscriptions import Subscriptions
 from kernelkit.models.run import FINAL, Logs, Run
 from kernelkit.wire import messages as m
 
@@ -36,11 +37,17 @@ class Notices:
         self._followers: dict[str, set[Peer]] = {}
         self._watchers: dict[str, set[Peer]] = {}
         self._due: set[str] = set()  # watched runs with a notice under way
+        self.subscriptions = Subscriptions(core, later)
         core.notices = self
 
     # ---- what the core tells -------------------------------------------------------------------------------------
 
     def changed(self, run_id: str, *, status_changed: bool) -> None:
+        if self.subscriptions:
+            self.subscriptions.changed(run_id, status_changed=status_changed)
+        self._changed_watched(run_id, status_changed=status_changed)
+
+    def _changed_watched(self, run_id: str, *, status_changed: bool) -> None:
         if run_id not in self._watchers:
             return
         if status_changed:
@@ -57,10 +64,12 @@ class Notices:
                 peer.send(notice)
         if run.id in self._watchers:
             self._tell_watchers(run.id, run)
+        if self.subscriptions:
+            self.subscriptions.ended(run)
 
     def lines_came(self, run_id: str) -> None:
         """Captured lines have come in."""
-        self.changed(run_id, status_changed=False)
+        self._changed_watched(run_id, status_changed=False)
 
     # ---- what clients ask for ------------------------------------------------------------------------------------
 
@@ -120,6 +129,7 @@ class Notices:
 
     def forget(self, peer: Peer) -> None:
         """The client has gone."""
+        self.subscriptions.forget(peer)
         for run_id in [run_id for run_id, peers in self._watchers.items() if peer in peers]:
             self.unwatch(peer, run_id)
         for run_id in [run_id for run_id, peers in self._followers.items() if peer in peers]:

@@ -16,6 +16,7 @@ from kernelkit.engine.core import Core
 from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
+from kernelkit.engine.relations import with_relations
 from kernelkit.engine.status import engine_status
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
 from kernelkit.models import event as ev
@@ -129,6 +130,14 @@ class Requests:
                 self._cancel(body, reply, refuse)
             case m.Reschedule():
                 self._reschedule(body, reply)
+            case m.Retrieve(related=True):
+                self._read(
+                    self._core.read_run(body.run_id),
+                    lambda run: self._read_now(
+                        with_relations(self._core, run), lambda whole: reply(m.RunReply(whole)), refuse
+                    ),
+                    refuse,
+                )
             case m.Retrieve():
                 self._read(self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
             case m.ListRuns():
@@ -150,6 +159,12 @@ class Requests:
                 self._core.after_commit(lambda: self._watch(peer, body.run_id, reply))
             case m.Unwatch():
                 self._notices.unwatch(peer, body.run_id)
+                reply(m.Done())
+            case m.SubscribeRuns():
+                self._notices.subscriptions.begin(peer, body.key, body.where)
+                reply(m.Done())
+            case m.UnsubscribeRuns():
+                self._notices.subscriptions.end(peer, body.key)
                 reply(m.Done())
             case m.StopEngine() if self._core.writer.problem:  # what is not on disk is lost, as it would be in a crash
                 self._stop_engine(body, reply)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NoReturn
 
-from kernelkit.authoring.caller import gathered
+from kernelkit.authoring.caller import Heard, gathered
 from kernelkit.authoring.context import current_scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.models.task import Owner
 from kernelkit.wire.messages import (
@@ -71,6 +72,10 @@ class InsideCaller:
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         current_scope("Watching a run")
         _refuse(f"Watching the run {run_id} is")
+
+    def subscribe(self, where: RunFilter, heard: Heard) -> Callable[[], None]:
+        current_scope("Subscribing to runs")
+        _refuse("Subscribing to runs is")
 
 
 def _trigger(items: tuple[TriggerItem, ...], batch_id: str) -> Triggered:

@@ -73,6 +73,22 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     peak_memory: int | None = None
 
 
+class RunRef(msgspec.Struct, frozen=True, gc=False):
+    """Another run, as far as a relation shows it."""
+
+    id: str
+    task_id: str
+    status: RunStatus
+
+
+class Related(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The runs around a run, as they are now; one no longer kept is missing. At most 1,000 children, in order."""
+
+    parent: RunRef | None = None
+    root: RunRef | None = None
+    children: tuple[RunRef, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A snapshot of a run; take a newer one with `kk.runs.retrieve(run.id)` or `handle.refresh()`.
 
@@ -118,6 +134,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     canceled_reason: str | None = None
     notice: str | None = None  # something a person should know of a run that is executing, in words
     children: int = 0  # runs triggered from inside it
+    related: Related | None = None  # from `retrieve` and `refresh` alone; lists and subscriptions leave it out
     worker: str | None = None
     peak_memory: int | None = None
 

@@ -23,7 +23,7 @@ from kernelkit.config import EngineSettings, Home
 from kernelkit.errors import StoreError
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.filter import RunFilter
-from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.models.run import LogLine, Logs, Run, RunRef, RunStatus
 from kernelkit.store import opening, quarantine, retention
 from kernelkit.store.batches import batch_key, to_batch
 from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
@@ -301,6 +301,15 @@ class Store:
             where, parameters = self._beyond(where, parameters, "older", after)
         return [row[0] for row in self._rows("page_ids", where, limit=limit, **parameters)]
 
+    def refs(self, run_ids: Sequence[str]) -> list[RunRef]:
+        """Those of these finished runs that are kept, as others refer to them."""
+        keys = [sort_key(run_id) for run_id in run_ids]
+        return _refs(self._rows("refs", ids=list(run_ids), sort_keys=keys)) if run_ids else []
+
+    def children_of(self, run_id: str, limit: int) -> list[RunRef]:
+        """Finished runs that `run_id` triggered, oldest first."""
+        return _refs(self._rows("children_of", id=run_id, sort_key=sort_key(run_id), limit=limit))
+
     def _beyond(self, where: str, parameters: dict[str, Any], name: str, edge: str) -> tuple[str, dict[str, Any]]:
         return f"{where} AND {self._sql[f'filter_{name}']}", parameters | {"edge": edge, "edge_key": sort_key(edge)}
 
@@ -451,6 +460,10 @@ class Store:
     @property
     def _where(self) -> str:
         return "in memory" if self._home is None else str(self._home.database)
+
+
+def _refs(rows: list[tuple[Any, ...]]) -> list[RunRef]:
+    return [RunRef(run_id, task_id, RunStatus(status)) for run_id, task_id, status in rows]
 
 
 def _parts(batch: Batch) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:

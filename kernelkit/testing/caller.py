@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from kernelkit import errors
-from kernelkit.authoring.caller import gathered
+from kernelkit.authoring.caller import Heard, gathered
 from kernelkit.config import Home
 from kernelkit.engine.requests import Requests
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.models.task import Owner
 from kernelkit.testing.loop import VirtualLoop
@@ -31,6 +32,7 @@ class TestCaller:
         self._answers: dict[int, Future[m.ReplyBody]] = {}
         self._outcomes: dict[str, list[Future[Run]]] = {}
         self._watchers: dict[str, list[Callable[[m.RunChanged], None]]] = {}
+        self._subscribed: dict[str, Heard] = {}
         self._lock = threading.Lock()
         self.requests: Requests
 
@@ -74,6 +76,20 @@ class TestCaller:
 
         return stop
 
+    def subscribe(self, where: RunFilter, heard: Heard) -> Callable[[], None]:
+        key = str(next(self._ids))
+        with self._lock:
+            self._subscribed[key] = heard
+        self._ask(m.SubscribeRuns(key, where)).result(timeout=60)
+
+        def stop() -> None:
+            with self._lock:
+                self._subscribed.pop(key, None)
+            if not self._loop.is_closed():
+                self._ask(m.UnsubscribeRuns(key))
+
+        return stop
+
     def send(self, message: m.AnyMessage) -> None:
         """What the server says, as to a channel."""
         match message:
@@ -92,6 +108,11 @@ class TestCaller:
                     watchers = list(self._watchers.get(message.run.id, ()))
                 for changed in watchers:
                     changed(message)
+            case m.SubscribedRun():
+                with self._lock:
+                    heard = self._subscribed.get(message.key)
+                if heard is not None:
+                    heard.changed(message.run)
             case _:
                 raise AssertionError(f"the server sends clients no {type(message).__name__}")
 

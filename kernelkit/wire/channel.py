@@ -365,7 +365,7 @@ def _lane(message: m.AnyMessage) -> str:
             return "report"
         case m.StartAttempt(run_id=run_id) | m.StopAttempt(run_id=run_id):
             return run_id
-        case m.RunEnded(run=run) | m.RunChanged(run=run):
+        case m.RunEnded(run=run) | m.RunChanged(run=run) | m.SubscribedRun(run=run):
             return run.id
         case m.Request(body=m.BatchPart(batch_id=batch_id) | m.BatchSeal(batch_id=batch_id)) if batch_id:
             return batch_id

@@ -179,9 +179,10 @@ class Reschedule(Message, frozen=True):
 
 
 class Retrieve(Message, frozen=True):
-    """→ `RunReply`, with payload and output of any size."""
+    """→ `RunReply`, with payload and output of any size, and its relations where they are asked for."""
 
     run_id: str
+    related: bool = False
 
 
 class RunReply(Message, frozen=True):
@@ -293,6 +294,19 @@ class Unwatch(Message, frozen=True):
     run_id: str
 
 
+class SubscribeRuns(Message, frozen=True):
+    """→ `Done`; from then on each change of a run that matches is pushed as `SubscribedRun`, under the client's key."""
+
+    key: str
+    where: RunFilter
+
+
+class UnsubscribeRuns(Message, frozen=True):
+    """→ `Done`."""
+
+    key: str
+
+
 RequestBody = (
     DefineTask
     | Trigger
@@ -310,6 +324,8 @@ RequestBody = (
     | Follow
     | Watch
     | Unwatch
+    | SubscribeRuns
+    | UnsubscribeRuns
 )
 ReplyBody = Defined | Triggered | BatchReply | RunReply | RunPage | LogsReply | TaskList | EngineStatus | Done
 
@@ -339,6 +355,13 @@ class RunChanged(Message, frozen=True):
 
     run: Run
     logs: tuple[LogLine, ...] = ()
+
+
+class SubscribedRun(Message, frozen=True):
+    """A run of a subscription as it is now, without large values."""
+
+    key: str
+    run: Run
 
 
 # ---- engine and worker -------------------------------------------------------------------------------------------
@@ -542,6 +565,7 @@ AnyMessage = (
     | Reply
     | RunEnded
     | RunChanged
+    | SubscribedRun
     | StartAttempt
     | StopAttempt
     | Retire

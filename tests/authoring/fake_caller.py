@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from kernelkit.authoring.caller import gathered
+from kernelkit.authoring.caller import Heard, gathered
 from kernelkit.clock import to_datetime
 from kernelkit.config import Home
 from kernelkit.errors import UnknownRunError, UnknownTaskError
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.error import Error
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import FINAL, LogLine, Logs, Run, RunStatus
 from kernelkit.models.task import Owner, TaskSpec
 from kernelkit.wire.messages import (
@@ -116,6 +117,9 @@ class FakeCaller:
 
     def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
         return gathered([self.outcome(run_id) for run_id in run_ids])
+
+    def subscribe(self, where: RunFilter, heard: Heard) -> Callable[[], None]:
+        raise AssertionError("not asked for in these tests")
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         changed(RunChanged(self._run(run_id)))

@@ -17,6 +17,7 @@ from traitlets.config import Config
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import load_bundle
+from kernelkit.authoring.caller import Heard
 from kernelkit.authoring.task import Task
 from kernelkit.client.client import Client
 from kernelkit.client.engine import EngineControl
@@ -25,6 +26,7 @@ from kernelkit.config import Home
 from kernelkit.errors import DuplicateTaskError, EngineUnavailableError, KernelKitError, TaskDefinitionError
 from kernelkit.magics import extension
 from kernelkit.magics.above import comments_below
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.models.task import Owner, TaskSpec
 from kernelkit.wire.discovery import mark_down
@@ -95,6 +97,9 @@ class ScriptedCaller:
 
     def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
         return Future()
+
+    def subscribe(self, where: RunFilter, heard: Heard) -> Callable[[], None]:
+        return lambda: None
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         return lambda: None

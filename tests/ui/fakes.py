@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from kernelkit.authoring.caller import gathered
+from kernelkit.authoring.caller import Heard, gathered
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.task import Owner
 from kernelkit.ui.view import RunCard
@@ -59,6 +60,9 @@ class FakeCaller:
 
     def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
         return gathered([self.outcome(run_id) for run_id in run_ids])
+
+    def subscribe(self, where: RunFilter, heard: Heard) -> Callable[[], None]:
+        raise AssertionError("cards watch single runs")
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         watchers = self.watchers.setdefault(run_id, [])

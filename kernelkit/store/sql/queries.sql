@@ -68,6 +68,19 @@ SELECT * FROM history WHERE sort_key BETWEEN $lowest AND $highest AND id IN (SEL
 -- name: batch
 SELECT id, created_at, run_ids, errors FROM batches WHERE sort_key = $sort_key AND id = $id;
 
+-- name: refs
+SELECT id, task_id, status
+FROM history
+WHERE sort_key IN (SELECT unnest($sort_keys::BIGINT[])) AND id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- A child is never older than its parent.
+-- name: children_of
+SELECT id, task_id, status
+FROM history
+WHERE sort_key >= $sort_key AND parent_id = $id
+ORDER BY sort_key, id
+LIMIT $limit;
+
 -- name: page
 SELECT * FROM history WHERE {filters} ORDER BY sort_key DESC, id DESC LIMIT $limit;
 
