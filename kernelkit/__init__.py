@@ -16,6 +16,7 @@ from kernelkit.version import __version__
 if TYPE_CHECKING:
     from kernelkit.authoring.batch import batch
     from kernelkit.authoring.context import CancelSignal, Context, ctx
+    from kernelkit.authoring.defaults import configure
     from kernelkit.authoring.handle import BatchHandle, RunHandle
     from kernelkit.authoring.locals import Local, locals
     from kernelkit.authoring.logger import logger
@@ -95,6 +96,7 @@ _ROOMS: dict[str, str] = {
     "Task": "authoring.task",
     "Usage": "models.run",
     "batch": "authoring.batch",
+    "configure": "authoring.defaults",
     "ctx": "authoring.context",
     "engine": "client.default",
     "locals": "authoring.locals",
@@ -167,6 +169,7 @@ __all__ = [
     "WorkerLostError",
     "__version__",
     "batch",
+    "configure",
     "ctx",
     "engine",
     "locals",

@@ -89,6 +89,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     concurrency_limit: int = 100  # executing attempts of the whole project
     exclusive_workers: int = 2 * (os.cpu_count() or 1)
     shared_workers: int = max(1, (os.cpu_count() or 1) // 2)  # per environment
+    machine_vcpus: float = 0.0  # for machine presets; 0 = what the host has
+    machine_memory_bytes: int = 0  # the same
+    strict_machines: bool = False  # refuse a preset larger than the host, instead of clamping it to that
+    environment: str = "dev"  # the name that `ctx.environment` tells
     idle_stop: float = 600.0
     keep_runs_days: float = 30.0
     keep_runs: int = 1_000_000

@@ -32,6 +32,7 @@ from kernelkit.engine import leftovers
 from kernelkit.engine.core import Core
 from kernelkit.engine.decide import next_due, seconds_until
 from kernelkit.engine.fleet import Fleet
+from kernelkit.engine.host import capacity_of
 from kernelkit.engine.keepers import Keepers
 from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.notices import Notices
@@ -109,11 +110,13 @@ class Daemon:
             self._store,
             self._writer,
             WallClock(),
-            c.Capacity(settings.concurrency_limit, settings.exclusive_workers, settings.shared_workers),
+            capacity_of(settings),
             Chance(),
             soon=self._loop.call_soon,
             min_free_bytes=settings.min_free_bytes,
         )
+        self._core.environment = settings.environment
+        self._core.project = home.path.parent.name
         self._core.read = self._read
         self._core.on_timer = self._set_timer
         self._keepers = Keepers(home, umask=umask)

@@ -24,6 +24,8 @@ OPTIONS: dict[str, Literal["text", "number", "list", "flag"]] = {
     "retries": "number",
     "tags": "list",
     "isolation": "text",
+    "machine": "text",
+    "log-level": "text",
     "ttl": "text",
     "max-duration": "text",
     "replace": "flag",
@@ -105,6 +107,8 @@ def _number(name: str, value: str) -> int:
 def _example(name: str) -> str:
     examples = {
         "isolation": "process",
+        "machine": "large-1x",
+        "log-level": "debug",
         "tags": "daily,images",
         "queue": "images",
         "description": '"Makes thumbnails"',

@@ -1,6 +1,8 @@
 """`kk.logger`: log lines of a run, with fields. `print` and the `logging` module are captured as well.
 
-Outside a run the lines go to the logging module, as the logger `kernelkit.task`.
+Calls below the task's `log_level` (info, unless `kk.configure` or the task says) are left out; what is printed, and
+what the `logging` module is told, is always kept. Outside a run the lines go to the logging module, as the logger
+`kernelkit.task`.
 """
 
 from __future__ import annotations
@@ -27,6 +29,17 @@ def line_of(message: object, fields: dict[str, Any]) -> str:  # fields: whatever
         text = value if isinstance(value, str) and value and not set(value) & set(" \n\t'\"=") else repr(value)
         parts.append(f"{name}={text}")
     return " ".join(parts)
+
+
+_ORDER = ("none", "error", "warn", "info", "debug")
+
+
+def is_kept(level: str, lowest: str) -> bool:
+    """
+    >>> is_kept("warn", "info"), is_kept("debug", "info"), is_kept("error", "none")
+    (True, False, False)
+    """
+    return _ORDER.index(level) <= _ORDER.index(lowest)
 
 
 class Logger:
@@ -68,8 +81,10 @@ class Logger:
         self._write("info", f"{name}: ended after {_seconds(began)}", fields)
 
     def _write(self, level: str, message: object, fields: dict[str, Any]) -> None:
-        text = line_of(message, fields)
         found = scope.get()
+        if found is not None and not is_kept(level, found.start.log_level):
+            return
+        text = line_of(message, fields)
         if found is None:
             _outside.log(_LEVELS[level], "%s", text)
         elif found.emit is not None:

@@ -10,13 +10,14 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Never, get_args
+from typing import Any, Final, Never, cast, get_args
 
 from kernelkit.authoring.hooks import KINDS
 from kernelkit.authoring.tags import new_tags
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, TaskDefinitionError
-from kernelkit.models.task import MAX_ATTEMPTS, ONE_ATTEMPT, Isolation, RetryPolicy
+from kernelkit.models.machine import check_preset
+from kernelkit.models.task import MAX_ATTEMPTS, ONE_ATTEMPT, Isolation, LogLevel, RetryPolicy
 
 MAX_FACTOR = 10  # 10 ** 249 is still a float
 MAX_CONCURRENCY = 100_000
@@ -31,10 +32,14 @@ TASK_OPTIONS = (
     "retries",
     "tags",
     "isolation",
+    "machine",
+    "log_level",
     "replace",
     "ttl",
     "max_duration",
 )
+
+RETRY_FIELDS = ("max_attempts", "factor", "min_timeout", "max_timeout", "randomize", "on_out_of_memory")
 
 _ID = re.compile(r"[^\W_][\w./:-]*")
 _QUEUE = re.compile(r"[A-Za-z0-9_/-]+")
@@ -66,6 +71,9 @@ class Retry:
     The wait before attempt n+1 is `min_timeout * factor ** (n - 1)`, lengthened by chance up to the double
     (`randomize`), and never over `max_timeout`. `max_attempts` counts the first attempt.
 
+    `on_out_of_memory` is the machine preset on which a run is tried again that needed more memory than it may use, and
+    which it keeps; without it such a run is not tried again, whatever the rest says.
+
     >>> Retry(max_attempts=5, min_timeout="2s", max_timeout="5m")
     Retry(max_attempts=5, factor=2.0, min_timeout=2.0, max_timeout=300.0, randomize=True)
     """
@@ -82,9 +90,10 @@ class Retry:
         min_timeout: Duration = 1.0,
         max_timeout: Duration = 60.0,
         randomize: bool = True,
+        on_out_of_memory: str | None = None,
         **unknown: Never,
     ) -> None:
-        refuse_unknown(unknown, ("max_attempts", "factor", "min_timeout", "max_timeout", "randomize"), "kk.Retry")
+        refuse_unknown(unknown, RETRY_FIELDS, "kk.Retry")
         low = to_seconds(min_timeout, field="min_timeout")
         high = to_seconds(max_timeout, field="max_timeout")
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= MAX_FACTOR:
@@ -101,10 +110,11 @@ class Retry:
             min_timeout=low,
             max_timeout=high,
             randomize=randomize,
+            on_out_of_memory="" if on_out_of_memory is None else check_preset(on_out_of_memory, "on_out_of_memory"),
         )
 
     def __repr__(self) -> str:
-        return repr(self.policy).replace("RetryPolicy", "Retry")
+        return repr(self.policy).replace("RetryPolicy", "Retry").replace(", on_out_of_memory=''", "")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Retry) and self.policy == other.policy
@@ -153,6 +163,8 @@ class TaskOptions:
     replace: bool
     ttl: float
     max_duration: float
+    machine: str = ""
+    log_level: LogLevel = "info"
 
 
 def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
@@ -169,9 +181,16 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
         queue = queue.name
     explicit = given.get("id") is not None
     isolation = given.get("isolation")
+    machine = check_machine(given.get("machine"))
     if isolation is not None and isolation not in get_args(Isolation):
         raise InvalidOptionError(
             f"isolation={isolation!r} is unknown. Give 'process' (a worker process of its own) or 'shared'.",
+            field="isolation",
+        )
+    if machine and isolation == "shared":
+        raise InvalidOptionError(
+            f"machine={machine!r} and isolation='shared' contradict each other: memory is capped for a process, so a "
+            "task with a machine has one of its own. Leave isolation out, or give machine=None.",
             field="isolation",
         )
     for name, kind, words in (("description", str, "text"), ("replace", bool, "True or False")):
@@ -189,6 +208,8 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
         replace=bool(given.get("replace")),
         ttl=0.0 if given.get("ttl") is None else to_seconds(given["ttl"], field="ttl"),
         max_duration=check_max_duration(given.get("max_duration")) or 0.0,
+        machine=machine,
+        log_level=check_log_level(given.get("log_level")),
     )
 
 
@@ -263,6 +284,21 @@ def check_max_duration(given: Any) -> float | None:
     raise InvalidDurationError(
         "max_duration=0 would let no attempt do anything. For no limit give kk.NO_TIMEOUT.", field="max_duration"
     )
+
+
+def check_machine(given: object) -> str:
+    """The name of a machine preset, "" for none; raises `InvalidOptionError`."""
+    return "" if given is None else check_preset(given, "machine")
+
+
+def check_log_level(given: object) -> LogLevel:
+    """The lowest level of `kk.logger` lines that are kept; raises `InvalidOptionError`."""
+    if given is None:
+        return "info"
+    levels = get_args(LogLevel)
+    if given not in levels:
+        raise InvalidOptionError(f"log_level={given!r} is unknown. Give one of {', '.join(levels)}.", field="log_level")
+    return cast(LogLevel, given)
 
 
 def _retry(retry: object, retries: object) -> RetryPolicy:

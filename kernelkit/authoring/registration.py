@@ -148,6 +148,8 @@ class Registration:
             explicit_id=options.explicit_id,
             ttl=options.ttl,
             max_duration=options.max_duration,
+            machine=options.machine,
+            log_level=options.log_level,
             takes_signal=self.signature.takes_signal or self._has_on_cancel(caller),
         )
 
@@ -162,6 +164,8 @@ class Registration:
 
     @property
     def isolation(self) -> Any:  # an `Isolation`
+        if self.options.machine:
+            return "process"
         return self.options.isolation or ("shared" if self.signature.is_async else "process")
 
     @property

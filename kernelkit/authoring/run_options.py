@@ -17,6 +17,7 @@ from kernelkit.authoring.options import (
     MAX_NAME,
     Queue,
     check_attempts,
+    check_machine,
     check_max_duration,
     check_queue,
     check_tag_list,
@@ -38,6 +39,7 @@ RUN_OPTIONS = (
     "ttl",
     "max_duration",
     "test",
+    "machine",
 )
 MAX_PRIORITY_S = 2_147_483.647  # Trigger.dev's, which counts milliseconds in 32 bits
 
@@ -60,6 +62,7 @@ class RunOptions:
     is_test: bool = False
     given: frozenset[str] = field(default=frozenset(), compare=False)
     """The fields that were named, whatever was said of them."""
+    machine: str = ""
 
     def merged(self, over: RunOptions) -> RunOptions:
         """These, with what `over` sets in their place."""
@@ -126,6 +129,7 @@ def run_options(**given: Any) -> RunOptions:
         given=frozenset(
             name for option, value in given.items() if value is not None for name in _FIELDS.get(option, (option,))
         ),
+        machine=check_machine(given.get("machine")),
     )
 
 

@@ -15,6 +15,7 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display, here
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
+from kernelkit.authoring.defaults import with_defaults
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, HookSet, Kind, taken_from
 from kernelkit.authoring.options import NoTimeout, Queue, Retry, task_options
@@ -34,7 +35,7 @@ from kernelkit.authoring.triggering import (
 )
 from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
-from kernelkit.models.task import Isolation, Owner, RetryPolicy
+from kernelkit.models.task import Isolation, LogLevel, Owner, RetryPolicy
 from kernelkit.models.value import NULL
 
 P = ParamSpec("P")
@@ -63,7 +64,7 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         self.function = function
         """The plain function."""
         others, hooks = taken_from(options or {})
-        checked = task_options(function.__name__, others)
+        checked = task_options(function.__name__, with_defaults(others))
         self._registration = Registration(function, checked, Signature.of(function), owner)
         for hook in hooks:
             self._registration.hooks.add(hook)
@@ -113,6 +114,11 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     def isolation(self) -> Isolation:
         """`shared` worker processes for `async def`, a `process` of its own for `def`, unless the option says."""
         return cast(Isolation, self._registration.isolation)
+
+    @property
+    def machine(self) -> str | None:
+        """The machine preset of its runs, None for no cap."""
+        return self._registration.options.machine or None
 
     @property
     def signature(self) -> Signature:
@@ -172,7 +178,7 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         return self._trigger(args, kwargs, NO_OPTIONS)
 
     def options(self, **options: Any) -> BoundTask[R]:
-        """The task with options for the runs triggered through it: `tags`, `max_attempts`, `metadata`.
+        """The task with options for the runs triggered through it; docs/options.md has the table of them.
 
         resize.options(tags=["user_1"], max_attempts=1).trigger(url="a.png")
         """
@@ -312,6 +318,8 @@ def task(
     retries: int | None = None,
     tags: str | Iterable[str] = (),
     isolation: Isolation | None = None,
+    machine: str | None = ...,
+    log_level: LogLevel | None = None,
     replace: bool = False,
     ttl: Duration | None = None,
     max_duration: Duration | NoTimeout | None = None,
@@ -340,14 +348,17 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Options: `id` (else the function's name with `_` as `-`), `description`, `queue` (a name or `kk.Queue`),
     `concurrency_limit` (of that queue), `retry` (a `kk.Retry`; None means one attempt), `retries` (how many
-    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `replace` (take the id over), `ttl`
-    (how long a run may wait for its first start), `max_duration` (how long an attempt may take; `kk.NO_TIMEOUT`), and
-    a function for each kind of hook (`on_start`, `catch_error`, …), as with the decorators of the task.
+    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `machine` (a preset such as
+    "large-1x": a process of its own with so much memory and so many threads; None for no cap), `log_level` (the lowest
+    of `kk.logger` that is kept), `replace` (take the id over), `ttl` (how long a run may wait for its first start),
+    `max_duration` (how long an attempt may take; `kk.NO_TIMEOUT`), and a function for each kind of hook (`on_start`,
+    `catch_error`, …), as with the decorators of the task. What is left out comes from `kk.configure` and from
+    `[tool.kernelkit]` in pyproject.toml.
     Raises `InvalidOptionError` for others, and `TaskDefinitionError` for a function that cannot be a task.
     """
     if function is not None:
         return _define(function, options)
-    task_options("_", {"id": "checked-at-once", **taken_from(options)[0]})
+    task_options("_", with_defaults({"id": "checked-at-once", **taken_from(options)[0]}))
     return lambda function: _define(function, options)
 
 

@@ -70,6 +70,7 @@ class Order:
             max_duration=options.max_duration,
             is_test=options.is_test,
             problem=self.problem,
+            machine=options.machine,
         )
 
 

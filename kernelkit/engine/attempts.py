@@ -208,7 +208,7 @@ def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.
                 crashed=True,
                 through_queue=True,
                 out_of_memory=command.out_of_memory,
-                limit=command.limit,
+                limit=_limit_of(state, state.runs[run_id]),
                 peak_memory=command.peak_memory,
             )
         )

@@ -12,7 +12,6 @@ import msgspec
 
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.error import Error
-from kernelkit.models.machine import Machine
 from kernelkit.models.task import TaskSpec
 from kernelkit.wire.messages import ReportBody, TriggerItem
 
@@ -63,7 +62,6 @@ class WorkerEnded(msgspec.Struct, frozen=True, gc=False):
     error: Error
     out_of_memory: bool = False
     peak_memory: int | None = None
-    limit: Machine | None = None  # what its attempts were allowed, where that was said
     undelivered: frozenset[str] = frozenset()  # runs whose attempts had not been sent to it
     began: bool = True  # it had dialled in: that those were not sent is not its fault
 

@@ -98,6 +98,7 @@ class Core:
         self.workers: WorkersPort
         self.notices: NoticesPort
         self.environment = "dev"
+        self.project = ""
         self.worker_notices: dict[str, str] = {}  # by worker id: shown on its runs, never stored
         self.read: ReadPort = _read_here
         self.on_timer: Callable[[int | None], None] = lambda at: None
@@ -342,6 +343,7 @@ class Core:
                 run_started_at=run.started_at,
                 file_path="" if spec.owner.kind == "kernel" else spec.owner.name,
                 environment=self.environment,
+                project=self.project,
                 compute_before=sum([attempt.compute for attempt in run.past]),
                 retry=None if event.retry == _DEFAULT_RETRY else event.retry,
             ),

@@ -11,6 +11,8 @@ import signal
 
 from kernelkit.engine.attempts import lost_worker_error
 from kernelkit.engine.commands import WorkerEnded
+from kernelkit.errors import OutOfMemoryError
+from kernelkit.models.error import Error
 from kernelkit.wire.messages import WorkerExited
 
 _WORDS = {
@@ -44,6 +46,21 @@ def ended_worker(
     `blocked` says that the engine itself had it killed, for an attempt that did not stop when asked; `undelivered` are
     the runs whose attempts it was never sent, and `sharing` says how many attempts it had.
     """
+    if exited.out_of_memory and sharing == 1:
+        how = "held more memory than it may, and KernelKit ended it" if exited.killed else _how_short_of_memory(exited)
+        error = Error(
+            name=OutOfMemoryError.__name__,
+            message=f"The worker process of this attempt, with those it had started, {how}",
+            code=OutOfMemoryError.code,
+        )
+        return WorkerEnded(
+            exited.worker_id,
+            error,
+            out_of_memory=True,
+            peak_memory=exited.peak_memory,
+            undelivered=undelivered,
+            began=began,
+        )
     words = f"The worker process of this attempt ended before the attempt did. {_how(exited, blocked)}."
     if sharing > 1 and not exited.killed and exited.returncode not in _FROM_OUTSIDE:
         words += f" {sharing} runs shared this process, and one of them ended it."
@@ -52,6 +69,12 @@ def ended_worker(
     return WorkerEnded(
         exited.worker_id, lost_worker_error(words), peak_memory=exited.peak_memory, undelivered=undelivered, began=began
     )
+
+
+def _how_short_of_memory(exited: WorkerExited) -> str:
+    if exited.returncode == -signal.SIGKILL:
+        return "was killed by the system (signal 9), which does so when memory runs out"
+    return "could not get the memory that its code asked for, and ended itself"
 
 
 def _how(exited: WorkerExited, blocked: bool) -> str:

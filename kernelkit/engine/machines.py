@@ -7,7 +7,6 @@ nothing and pass them by.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -16,7 +15,7 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import InvalidOptionError, OutOfMemoryError
 from kernelkit.models.error import Error
-from kernelkit.models.machine import PRESETS, Machine, in_gib, told
+from kernelkit.models.machine import PRESETS, Machine, check_preset, in_gib, told
 from kernelkit.wire.messages import ChildTrigger, TriggerItem
 
 _SPARE = 1e-9  # sums of quarters of a vCPU are exact; this is for settings such as 0.1
@@ -93,8 +92,7 @@ def _check(names: Iterable[str], capacity: c.Capacity) -> None:
     for name in names:
         if not name:
             continue
-        if name not in PRESETS:
-            raise unknown_machine(name)
+        check_preset(name, "machine")
         if capacity.strict_machines and clamped_notice(name, capacity):
             raise InvalidOptionError(
                 f"Machine {name} is {told(PRESETS[name])}, and this host has {capacity.cpu:g} vCPU and "
@@ -102,13 +100,6 @@ def _check(names: Iterable[str], capacity: c.Capacity) -> None:
                 "give a smaller machine, or turn it off: kernelkit config set strict_machines false.",
                 field="machine",
             )
-
-
-def unknown_machine(name: object) -> InvalidOptionError:
-    near = difflib.get_close_matches(str(name), PRESETS, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    known = ", ".join(f"{machine.name} ({told(machine)})" for machine in PRESETS.values())
-    return InvalidOptionError(f"machine={name!r} is unknown. {hint}The presets are: {known}.", field="machine")
 
 
 def larger_machine(run: LiveRun) -> str:

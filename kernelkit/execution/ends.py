@@ -102,7 +102,11 @@ def with_refusals(scope: Scope, outcome: Outcome) -> Outcome:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | OutOfMemoryError)
+    """Whether a body's error says that memory did not suffice; DuckDB has a class of its own for it."""
+    kind = type(error)
+    return isinstance(error, MemoryError | OutOfMemoryError) or (
+        kind.__name__ == "OutOfMemoryException" and kind.__module__.lstrip("_").startswith("duckdb")
+    )
 
 
 def as_error(error: BaseException, message: str | None = None) -> Error:

@@ -24,8 +24,9 @@ from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles
+from kernelkit.execution.caps import MemoryCap
 from kernelkit.execution.capture import CROWDED_BYTES, DescriptorCapture, LogPump, RunLog
-from kernelkit.execution.ends import Outcome
+from kernelkit.execution.ends import Outcome, is_out_of_memory
 from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
@@ -51,7 +52,8 @@ class _Live:
 class ExclusiveWorker:
     """Made on the link's loop; `serve` is called on the main thread and returns when the worker has retired."""
 
-    def __init__(self, bundles: LoadedBundles, capture: DescriptorCapture) -> None:
+    def __init__(self, bundles: LoadedBundles, capture: DescriptorCapture, cap: MemoryCap | None = None) -> None:
+        self._cap = cap or MemoryCap(None)
         self._bundles = bundles
         self._capture = capture
         self._link_loop = asyncio.get_running_loop()
@@ -130,12 +132,20 @@ class ExclusiveWorker:
         _reset_peak()
         token = current.set(scope)
         try:
-            loaded = self._bundles.find(live.start.bundle) or self._bundles.load(live.start.bundle)
-            scope.started_at = scope.now()
-            self._link.report(live.start, Started(at=scope.started_at))
-            outcome = self._run_async(live, loaded) if loaded.signature.is_async else run_sync_attempt(loaded, scope)
+            with self._cap.held():
+                loaded = self._bundles.find(live.start.bundle) or self._bundles.load(live.start.bundle)
+                scope.started_at = scope.now()
+                self._link.report(live.start, Started(at=scope.started_at))
+                outcome = (
+                    self._run_async(live, loaded) if loaded.signature.is_async else run_sync_attempt(loaded, scope)
+                )
         except BaseException as error:  # an import may end with anything, and the attempt has to have an end
-            outcome = Failed(error=describe(error), started_at=scope.started_at, finished_at=scope.now())
+            outcome = Failed(
+                error=describe(error),
+                started_at=scope.started_at,
+                finished_at=scope.now(),
+                out_of_memory=is_out_of_memory(error),
+            )
         finally:
             current.reset(token)
             self._capture.end()

@@ -33,6 +33,7 @@ import msgspec
 
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.execution.caps import ALLOWANCE, oom_kills, thread_variables, tree_memory
 from kernelkit.execution.processes import (
     WORKER_MARK,
     become_subreaper,
@@ -43,6 +44,8 @@ from kernelkit.execution.processes import (
     variable_of,
 )
 from kernelkit.models.environment import Environment
+from kernelkit.models.machine import Machine
+from kernelkit.rules.memory import ended_for_memory
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
 from kernelkit.wire.discovery import is_locked, is_marked_down, lock_owner
@@ -59,6 +62,7 @@ _REDIAL_S = (0.1, 0.5)
 _START_AFTER_S = 5.0  # without an engine, while workers live; idle ones have ended by then
 _START_AGAIN_S = (10.0, 60.0)
 _IDLE_EXIT_S = 60.0  # without an engine and without workers
+_MEASURE_S = 0.25  # how often what capped workers hold is added up
 _LOOK_S = 1.0  # how often the home is looked at
 _REPEAT_EXITS_S = 600.0
 _LOG_BYTES = 1_000_000
@@ -76,6 +80,9 @@ class _Worker:
     output: int  # read end of its stdout and stderr
     tail: bytearray = field(default_factory=bytearray)
     killed: bool = False
+    machine: Machine | None = None
+    oom_kills: int = 0  # of this control group, when it was started
+    over: int = 0  # what it and those below it held when it was killed for that
 
 
 class Keeper:
@@ -107,6 +114,7 @@ class Keeper:
             tasks = [
                 group.create_task(self._stay_connected(), name="keeper: link"),
                 group.create_task(self._watch_home(), name="keeper: home"),
+                group.create_task(self._watch_memory(), name="keeper: memory"),
             ]
             await self._over.wait()
             for task in tasks:
@@ -216,6 +224,20 @@ class Keeper:
                 logger.warning("the home is gone")
                 self._over.set()
 
+    async def _watch_memory(self) -> None:
+        """Kill workers that hold more than their machine has, together with what they started."""
+        while True:
+            await asyncio.sleep(_MEASURE_S)
+            for worker in list(self._workers.values()):
+                if worker.machine is None or worker.killed:
+                    continue
+                limit = worker.machine.memory + ALLOWANCE
+                held = tree_memory(worker.process.pid, limit)
+                if held > limit:
+                    logger.info("worker %s held %d bytes of %d", worker.id, held, worker.machine.memory)
+                    worker.over = held
+                    self._kill(worker)
+
     def _tell(self, message: m.AnyMessage) -> None:
         if self._channel is not None:
             self._channel.send(message)
@@ -255,12 +277,15 @@ class Keeper:
         python = self._environment.python
         command = [python, "-P", "-m", WORKER_MODULE, "--home", str(self._home.path), "--env", self._env_id]
         command += ["--id", order.worker_id, "--kind", order.kind, "--lifeline", str(self._lifeline)]
+        if order.machine is not None:
+            command += ["--memory", str(order.machine.memory)]
+        variables = self._environment.variables | thread_variables(order.machine)
         output, output_end = os.pipe()
         try:
             process = subprocess.Popen(
                 command,
                 cwd=self._environment.cwd,
-                env=with_import_path({**self._environment.variables, WORKER_MARK: order.worker_id}),
+                env=with_import_path({**variables, WORKER_MARK: order.worker_id}),
                 stdin=subprocess.DEVNULL,
                 stdout=output_end,
                 stderr=output_end,
@@ -275,7 +300,15 @@ class Keeper:
             return
         finally:
             os.close(output_end)
-        worker = _Worker(order.worker_id, order.kind, process, process_started_at(process.pid), output)
+        worker = _Worker(
+            order.worker_id,
+            order.kind,
+            process,
+            process_started_at(process.pid),
+            output,
+            machine=order.machine,
+            oom_kills=oom_kills(),
+        )
         os.set_blocking(output, False)
         asyncio.get_running_loop().add_reader(output, self._read_output, worker)
         self._workers[worker.id] = self._by_pid[process.pid] = worker
@@ -334,7 +367,16 @@ class Keeper:
         worker.process.returncode = code  # reaped here, so that Popen does not look for it
         del self._workers[worker.id], self._by_pid[worker.process.pid]
         tail = _told(worker.tail).decode(errors="replace").strip()
-        exited = m.WorkerExited(worker.id, code, killed=worker.killed, peak_memory=peak_memory, stderr_tail=tail)
+        peak = max(peak_memory, worker.over)
+        out_of_memory = bool(worker.over) or ended_for_memory(
+            code,
+            killed=worker.killed,
+            oom_kills=oom_kills() - worker.oom_kills,
+            peak=peak,
+            cap=None if worker.machine is None else worker.machine.memory,
+            stderr=tail,
+        )
+        exited = m.WorkerExited(worker.id, code, worker.killed, peak, tail, out_of_memory)
         self._exits.append((time.monotonic(), exited))
         if code:
             logger.info("worker %s (%s) ended with %d%s", worker.id, worker.kind, code, ", killed" * worker.killed)

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -23,9 +24,11 @@ from typing import TextIO, cast
 from kernelkit.authoring.bundle import load_bundle
 from kernelkit.authoring.caller import install_default
 from kernelkit.authoring.context import scope
+from kernelkit.authoring.defaults import ignore_project
 from kernelkit.authoring.surroundings import read_environment
 from kernelkit.config import Home
 from kernelkit.execution.bundles import LoadedBundles
+from kernelkit.execution.caps import MemoryCap
 from kernelkit.execution.capture import DescriptorCapture, capture_logging, capture_streams, follow_threads
 from kernelkit.execution.exclusive import ExclusiveWorker
 from kernelkit.execution.hardexit import soften_exit
@@ -36,6 +39,7 @@ from kernelkit.execution.processes import kill_marked
 from kernelkit.execution.project import Project
 from kernelkit.execution.shared import SharedWorker, run_for_ever
 from kernelkit.models.task import Owner
+from kernelkit.rules.memory import EXIT_OUT_OF_MEMORY
 from kernelkit.wire.liveness import boot_id, process_started_at
 from kernelkit.wire.messages import Hello
 
@@ -48,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--id", required=True)
     parser.add_argument("--kind", choices=("shared", "process"), required=True)
     parser.add_argument("--lifeline", type=int)
+    parser.add_argument("--memory", type=int, help="bytes that an attempt may hold")
     options = parser.parse_args(argv)
     home = Home(options.home)
     if options.lifeline is not None:
@@ -64,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     inside = InsideCaller(home, Owner(kind="kernel", name=options.id))
     install_default(lambda: inside)
+    ignore_project()
     follow_threads()
     os.register_at_fork(after_in_child=partial(scope.set, None))  # a forked child has no line to the engine
     stamp_imports()
@@ -71,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bundles = LoadedBundles(project.load, watched=(str(project.init_file),))
     if options.kind == "shared":
         return serve_shared(home, hello, bundles)
-    return serve_exclusive(home, hello, bundles)
+    return serve_exclusive(home, hello, bundles, MemoryCap(options.memory))
 
 
 def use_path(path: Sequence[str]) -> None:
@@ -116,7 +122,7 @@ def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
     return 0
 
 
-def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
+def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles, cap: MemoryCap) -> int:
     capture = DescriptorCapture()
     real = cast(TextIO, os.fdopen(os.dup(capture.real_stderr), "w", buffering=1, errors="backslashreplace"))
     faulthandler.enable(file=real)
@@ -124,13 +130,21 @@ def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
     made: Future[ExclusiveWorker] = Future()
 
     async def serve() -> None:
-        worker = ExclusiveWorker(bundles, capture)
+        worker = ExclusiveWorker(bundles, capture, cap)
         link = Link(home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire)
         worker.attach(link)
         made.set_result(worker)
         await link.run()
 
-    threading.Thread(target=lambda: asyncio.run(serve()), name="kernelkit-link", daemon=True).start()
+    def keep_line() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as problem:  # without its line the worker is of no use, and nobody would know
+            cap.lift()
+            traceback.print_exc(file=real)
+            os._exit(EXIT_OUT_OF_MEMORY if isinstance(problem, MemoryError) else 70)
+
+    threading.Thread(target=keep_line, name="kernelkit-link", daemon=True).start()
     gc.freeze()
     made.result().serve()
     return 0

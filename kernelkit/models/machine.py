@@ -6,7 +6,11 @@ are reserved, and libraries are told how many threads to start. GB are counted i
 
 from __future__ import annotations
 
+import difflib
+
 import msgspec
+
+from kernelkit.errors import InvalidOptionError
 
 GIB = 2**30
 
@@ -62,3 +66,19 @@ def told(machine: Machine) -> str:
     '0.5 vCPU and 0.5 GiB'
     """
     return f"{machine.cpu:g} vCPU and {in_gib(machine.memory)} GiB"
+
+
+def check_preset(given: object, field: str) -> str:
+    """The name of a preset; raises `InvalidOptionError` that knows its neighbours.
+
+    >>> check_preset("micro", "machine")
+    'micro'
+    """
+    if isinstance(given, str) and given in PRESETS:
+        return given
+    near = difflib.get_close_matches(given, PRESETS, n=1) if isinstance(given, str) else []
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    known = ", ".join(f"{machine.name} ({told(machine)})" for machine in PRESETS.values())
+    raise InvalidOptionError(
+        f"{field}={given!r} is not a machine preset. {hint}The presets are: {known}.", field=field, near=near
+    )

@@ -65,6 +65,7 @@ class Columns(NamedTuple):
     ttl: float | None
     max_duration: float | None
     machine: str | None
+    notice: str | None
     is_test: bool
     is_replay: bool
     seq: int
@@ -123,6 +124,7 @@ def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `
         run.ttl,
         run.max_duration,
         run.machine,
+        run.notice,
         run.is_test,
         run.is_replay,
         row.seq,
@@ -171,6 +173,7 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
         ttl=row.ttl,
         max_duration=row.max_duration,
         machine=row.machine,
+        notice=row.notice,
         is_test=row.is_test,
         is_replay=row.is_replay,
     )

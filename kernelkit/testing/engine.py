@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import msgspec
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring import defaults
 from kernelkit.authoring.hooks import forgotten_after
 from kernelkit.authoring.surroundings import detect_owner
 from kernelkit.client.client import Client
@@ -29,6 +30,7 @@ from kernelkit.config import EngineSettings, Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.core import Core
 from kernelkit.engine.decide import next_due, seconds_until
+from kernelkit.engine.host import capacity_of
 from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.notices import Notices
 from kernelkit.engine.requests import Requests
@@ -39,6 +41,7 @@ from kernelkit.testing.caller import TestCaller
 from kernelkit.testing.local import LocalFleet
 from kernelkit.testing.loop import VirtualLoop
 from kernelkit.wire import messages as m
+from kernelkit.wire.discovery import lock_owner
 from kernelkit.wire.launch import ENGINE_MODULE
 
 STUCK_AFTER_S = 60.0
@@ -102,8 +105,9 @@ class VirtualEngine:
         self._store = Store.open(None if in_memory else self._home, settings)
         clock = _VirtualClock(self)
         writer = InlineWriter(self._store)
-        capacity = c.Capacity(settings.concurrency_limit, settings.exclusive_workers, settings.shared_workers)
-        self._core = Core(self._store, writer, clock, capacity, SeededRoll(), soon=self._loop.call_soon)
+        self._core = Core(self._store, writer, clock, capacity_of(settings), SeededRoll(), soon=self._loop.call_soon)
+        self._core.environment = settings.environment
+        self._core.project = self._home.path.parent.name
         self._core.on_timer = self._set_timer
         logbook = Logbook()
         self._fleet = LocalFleet(self._core, self._loop, clock, self._home, logbook)
@@ -157,6 +161,7 @@ class RealEngine:
             [sys.executable, "-m", ENGINE_MODULE, "--home", str(home.path), "--keep", "--settings", given],
             start_new_session=True,
         )
+        self._wait_for_the_lock()
         self.caller = Client(home=home.path)
 
     @property
@@ -188,6 +193,15 @@ class RealEngine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
+
+    def _wait_for_the_lock(self) -> None:
+        """Else a client that finds no engine yet would start one, without these settings, and that could be quicker."""
+        deadline = time.monotonic() + STUCK_AFTER_S
+        while self._process.poll() is None and time.monotonic() < deadline:
+            owner = lock_owner(self._home)
+            if owner is not None and owner.pid == self._process.pid:
+                return
+            time.sleep(0.005)
 
     def _unfinished(self) -> list[str]:
         page = self.caller.call(m.ListRuns(status=_OPEN, limit=1000))
@@ -257,5 +271,6 @@ def engine(
             made = VirtualEngine(now or datetime.now(UTC), place, chosen, in_memory=home is None)
         stack.callback(made.close)
         stack.enter_context(forgotten_after())
+        stack.enter_context(defaults.forgotten_after())
         stack.enter_context(callers.use(made.caller))
         yield made

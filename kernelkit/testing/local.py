@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import ctypes
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -37,6 +38,8 @@ from kernelkit.wire import messages as m
 
 GRACE_S = 5.0
 
+logger = logging.getLogger("kernelkit.testing")
+
 
 class LocalFleet:
     """Attempts in this process, by fence."""
@@ -54,6 +57,7 @@ class LocalFleet:
         self._numbers = itertools.count(1)
         self._stopping: set[asyncio.Task[None]] = set()
         self.problem: KernelKitError | None = None
+        self._told_of_caps = False
         core.workers = self
 
     # ---- what the core asks for ----------------------------------------------------------------------------------
@@ -70,6 +74,12 @@ class LocalFleet:
         except Exception as error:  # whatever loading a person's code raises fails the attempt
             self._loop.call_soon(self._end, attempt, _unloadable(error, self._clock.now()))
             return
+        if attempt.machine is not None and not self._told_of_caps:
+            self._told_of_caps = True
+            logger.warning(
+                "memory caps are not applied on the virtual engine; test them with "
+                "engine(home=…, workers=2, real_time=True)"
+            )
         on_loop = loaded.signature.is_async
         scope = Scope(
             attempt,

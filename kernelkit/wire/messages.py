@@ -397,6 +397,7 @@ class StartAttempt(Message, frozen=True):
     run_started_at: int = 0  # of the first attempt
     file_path: str = ""  # notebook or module that defines the task
     environment: str = "dev"
+    project: str = ""  # the name of its folder
 
 
 class StopAttempt(Message, frozen=True):

@@ -4,11 +4,11 @@ import pytest
 
 from kernelkit.authoring.context import scope
 from kernelkit.authoring.logger import logger
-from tests.execution.attempts import Attempt
+from tests.execution.attempts import Attempt, start_of
 
 
 def test_lines_have_a_level_and_their_fields() -> None:
-    attempt = Attempt()
+    attempt = Attempt(start_of(log_level="debug"))
     token = scope.set(attempt.scope)
 
     logger.debug("a")
@@ -29,6 +29,23 @@ def test_lines_have_a_level_and_their_fields() -> None:
     assert attempt.lines[5] == ("info", "parse: began")
     assert attempt.lines[6][1].startswith("parse: ended by KeyError after ")
     scope.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "kept"),
+    [("none", []), ("error", ["d"]), ("warn", ["c", "d"]), ("info", ["b", "c", "d"]), ("debug", ["a", "b", "c", "d"])],
+)
+def test_calls_below_the_level_of_the_task_are_left_out(lowest: str, kept: list[str]) -> None:
+    attempt = Attempt(start_of(log_level=lowest))
+    token = scope.set(attempt.scope)
+
+    logger.debug("a")
+    logger.info("b")
+    logger.warn("c")
+    logger.error("d")
+
+    scope.reset(token)
+    assert [text for _, text in attempt.lines] == kept
 
 
 def test_outside_a_run_the_logging_module_gets_the_lines(caplog: pytest.LogCaptureFixture) -> None:

@@ -46,7 +46,10 @@ def test_a_queue_brings_its_limit() -> None:
     ("given", "words"),
     [
         ({"quue": "a"}, "Did you mean 'queue'"),
-        ({"machine": "large-1x"}, "'machine' is not an option of a task"),
+        ({"machine": "large-1"}, "Did you mean 'large-1x'"),
+        ({"machine": 4}, "machine=4 is not a machine preset"),
+        ({"machine": "micro", "isolation": "shared"}, "contradict each other"),
+        ({"log_level": "loud"}, "log_level='loud' is unknown"),
         ({"id": "has space"}, "not a task id"),
         ({"queue": 3}, "not a queue"),
         ({"queue": "a b"}, "not a queue"),
@@ -73,7 +76,7 @@ def test_a_wrong_task_option_is_named(given: dict[str, Any], words: str) -> None
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"machine": "large-1x"}, "'machine' is not an option of a trigger"),
+        ({"machine": "large"}, "Did you mean 'large-"),
         ({"max_attempt": 1}, "Did you mean 'max_attempts'"),
         ({"max_attempts": 0}, "max_attempts=0"),
         ({"metadata": [1]}, "metadata=.* is not a dict"),
@@ -95,7 +98,8 @@ def test_a_wrong_trigger_option_is_named(given: dict[str, Any], words: str) -> N
         ({"max_attempts": 251}, "max_attempts=251"),
         ({"min_timeout": 10, "max_timeout": 5}, "shorter than"),
         ({"randomize": 1}, "randomize=1"),
-        ({"on_out_of_memory": "large-1x"}, "not an option of kk.Retry"),
+        ({"on_out_of_memory": "large-9x"}, "on_out_of_memory='large-9x' is not a machine preset"),
+        ({"on_oom": "large-1x"}, "not an option of kk.Retry"),
     ],
 )
 def test_a_retry_out_of_bounds_is_refused(given: dict[str, Any], words: str) -> None:

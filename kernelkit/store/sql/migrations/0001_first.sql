@@ -91,6 +91,7 @@ CREATE TABLE history (
     ttl DOUBLE,
     max_duration DOUBLE,
     machine VARCHAR,
+    notice VARCHAR,
     is_test BOOLEAN,
     is_replay BOOLEAN,
     seq BIGINT,                     -- of the event that ended the run
@@ -136,6 +137,7 @@ SELECT
     ttl,
     max_duration,
     machine,
+    notice,
     is_test,
     is_replay
 FROM history;
