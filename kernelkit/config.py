@@ -1,4 +1,4 @@
-"""Where a project's home is, what lies in it, and the engine's settings.
+"""Where a project's home is, what lies in it, and which settings an engine has (`settings.py` reads them).
 
 The home is `.kernelkit/` in the nearest ancestor that has one, else beside the nearest `pyproject.toml` or `.git`, else
 in the working directory; `KERNELKIT_HOME` overrides. Finding a home creates nothing.
@@ -7,13 +7,11 @@ in the working directory; `KERNELKIT_HOME` overrides. Finding a home creates not
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-
-from kernelkit.errors import InvalidOptionError
 
 HOME_NAME = ".kernelkit"
 
@@ -36,6 +34,11 @@ class Home:
     @property
     def engine_log(self) -> Path:
         return self.path / "engine.log"
+
+    @property
+    def settings(self) -> Path:
+        """What `kernelkit config set` has kept, JSON."""
+        return self.path / "settings.json"
 
     @property
     def down_mark(self) -> Path:
@@ -83,34 +86,27 @@ def find_home(start: Path | str | None = None, *, explicit: Path | str | None = 
     return Home(here / HOME_NAME)
 
 
-class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[tool.kernelkit.engine]` of pyproject.toml; read by the engine alone. Times in seconds, sizes in bytes."""
+Whole = Annotated[int, msgspec.Meta(ge=0)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
 
-    concurrency_limit: int = 100  # executing attempts of the whole project
-    exclusive_workers: int = 2 * (os.cpu_count() or 1)
-    shared_workers: int = max(1, (os.cpu_count() or 1) // 2)  # per environment
-    machine_vcpus: float = 0.0  # for machine presets; 0 = what the host has
-    machine_memory_bytes: int = 0  # the same
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tool.kernelkit.engine]` of pyproject.toml and `kernelkit config`; read by the engine alone. Times in seconds,
+    sizes in bytes."""
+
+    concurrency_limit: Whole = 100  # executing attempts of the whole project
+    exclusive_workers: Whole = 2 * (os.cpu_count() or 1)
+    shared_workers: Annotated[int, msgspec.Meta(ge=1)] = max(1, (os.cpu_count() or 1) // 2)  # per environment
+    machine_vcpus: Amount = 0.0  # for machine presets; 0 = what the host has
+    machine_memory_bytes: Whole = 0  # the same
     strict_machines: bool = False  # refuse a preset larger than the host, instead of clamping it to that
     environment: str = "dev"  # the name that `ctx.environment` tells
-    idle_stop: float = 600.0
-    keep_runs_days: float = 30.0
-    keep_runs: int = 1_000_000
-    keep_logs_days: float = 7.0
-    keep_logs_bytes: int = 1_000_000_000
-    min_free_bytes: int = 64 * 1024 * 1024  # below this nothing new is taken
+    idle_stop: Amount = 600.0
+    keep_runs_days: Amount = 30.0
+    keep_runs: Whole = 1_000_000
+    keep_logs_days: Amount = 7.0
+    keep_logs_bytes: Whole = 1_000_000_000
+    min_free_bytes: Whole = 64 * 1024 * 1024  # below this nothing new is taken
     snapshot_every: int = 20_000  # events between snapshots: folding as many takes a new engine about half a second
-    cancel_grace: float = 5.0  # between cancellation or interrupt and the kill
-    adopt_within: float = 20.0  # how long a living worker of a former engine may take to dial in
-
-
-def load_engine_settings(home: Home) -> EngineSettings:
-    """Settings of the project around `home`; raises `InvalidOptionError` naming the field."""
-    pyproject = home.path.parent / "pyproject.toml"
-    if not pyproject.exists():
-        return EngineSettings()
-    try:
-        table = tomllib.loads(pyproject.read_text()).get("tool", {}).get("kernelkit", {}).get("engine", {})
-        return msgspec.convert(table, EngineSettings)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as cause:
-        raise InvalidOptionError(f"{pyproject}, table [tool.kernelkit.engine]: {cause}") from cause
+    cancel_grace: Amount = 5.0  # between cancellation or interrupt and the kill
+    adopt_within: Amount = 20.0  # how long a living worker of a former engine may take to dial in

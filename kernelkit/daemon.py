@@ -26,7 +26,7 @@ import anyio
 import msgspec
 
 from kernelkit.clock import WallClock
-from kernelkit.config import EngineSettings, Home, load_engine_settings
+from kernelkit.config import EngineSettings, Home
 from kernelkit.engine import commands as c
 from kernelkit.engine import leftovers
 from kernelkit.engine.core import Core
@@ -40,6 +40,7 @@ from kernelkit.engine.requests import Requests
 from kernelkit.engine.server import Server
 from kernelkit.errors import HomeLockedError, KernelKitError
 from kernelkit.ids import make_id
+from kernelkit.settings import load_engine_settings
 from kernelkit.store.reader import Reader
 from kernelkit.store.store import Store
 from kernelkit.store.writer import Writer

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelkit.config import EngineSettings, Home, find_home, load_engine_settings
-from kernelkit.errors import InvalidOptionError
+from kernelkit.config import Home, find_home
 
 
 def test_the_home_is_in_the_nearest_ancestor_that_has_one(tmp_path: Path) -> None:
@@ -42,31 +41,3 @@ def test_a_home_is_closed_to_others_and_out_of_git(tmp_path: Path) -> None:
     for folder in (home.path, home.bundles, home.environments, home.orphans):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert (home.path / ".gitignore").read_text() == "*\n"
-
-
-def test_settings_come_from_the_project_file(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool.kernelkit.engine]\nconcurrency_limit = 7\nidle_stop = 5\n")
-
-    settings = load_engine_settings(Home(tmp_path / ".kernelkit"))
-
-    assert (settings.concurrency_limit, settings.idle_stop) == (7, 5.0)
-    assert settings.keep_runs == EngineSettings().keep_runs
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[tool.kernelkit.engine]\nconcurency_limit = 7\n", "concurency_limit"),
-        ("[tool.kernelkit.engine]\nconcurrency_limit = 'many'\n", r"\$\.concurrency_limit"),
-        ("[tool.kernelkit", r"pyproject\.toml"),
-    ],
-)
-def test_a_setting_that_cannot_be_read_is_named(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "pyproject.toml").write_text(text)
-
-    with pytest.raises(InvalidOptionError, match=words):
-        load_engine_settings(Home(tmp_path / ".kernelkit"))
-
-
-def test_without_a_project_file_the_defaults_hold(tmp_path: Path) -> None:
-    assert load_engine_settings(Home(tmp_path / ".kernelkit")) == EngineSettings()

@@ -22,8 +22,9 @@ import psutil
 from kernelkit.cli.engine import engine_process
 from kernelkit.cli.options import home_option, json_option
 from kernelkit.cli.output import print_json, table
-from kernelkit.config import Home, load_engine_settings
+from kernelkit.config import Home
 from kernelkit.errors import InvalidOptionError, KernelKitError
+from kernelkit.settings import load_engine_settings
 from kernelkit.ui import words
 from kernelkit.version import __version__
 from kernelkit.wire.discovery import find_socket, is_locked, is_marked_down, lock_owner

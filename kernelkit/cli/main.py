@@ -19,6 +19,7 @@ COMMANDS = {
     "down": ("engine", "Stop the engine; only an explicit call starts it again."),
     "restart": ("engine", "Stop the engine and start it anew; running attempts go on."),
     "status": ("engine", "Is an engine running, and what is it doing?"),
+    "config": ("config", "Show or change the engine's settings of this project."),
     "doctor": ("doctor", "Check home, lock, socket, engine, disk, versions and keepers."),
     "logs": ("logs", "The engine's log, or what a run wrote."),
     "tasks": ("tasks", "List the tasks of this project and their versions."),
