@@ -8,6 +8,7 @@
     │  └─ StoreFullError           no space left to commit
     ├─ UnknownTaskError            no such task; carries near matches
     ├─ UnknownRunError             no such run
+    ├─ UnknownKeyError             no run holds this idempotency key
     ├─ DuplicateTaskError          the id belongs to another function or notebook
     ├─ TaskDefinitionError         a task that cannot be defined as it is written
     ├─ PayloadError
@@ -102,6 +103,12 @@ class UnknownRunError(KernelKitError):
     """No run of this id is kept."""
 
     code = "unknown_run"
+
+
+class UnknownKeyError(KernelKitError):
+    """No run of the task holds this idempotency key."""
+
+    code = "unknown_key"
 
 
 class DuplicateTaskError(KernelKitError):

@@ -12,10 +12,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from kernelkit.clock import MICROS
+from kernelkit.engine.sameness import clear_key, free_key, hold_key, remember, take_no_pushes, take_pushes
 from kernelkit.engine.state import LiveRun, PastAttempt, State, Worker
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import AttemptStatus, RunStatus
+from kernelkit.models.sameness import Answer
 from kernelkit.models.task import TaskVersion
 from kernelkit.rules.lifecycle import allows
 
@@ -93,11 +95,13 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         is_test=event.is_test,
         is_replay=event.is_replay,
         machine=event.machine,
+        key=event.key,
+        debounce=event.debounce,
     )
     state.runs[run.id] = run
-    used = state.bundles.pop(run.bundle, None)
-    if used is not None:
-        state.bundles[run.bundle] = used
+    if event.key is not None:
+        hold_key(state, run, event.key)
+    _use(state, run.bundle)
     if run.parent_id:
         state.by_parent.setdefault(run.parent_id, set()).add(run.id)
         parent = state.runs.get(run.parent_id)
@@ -105,6 +109,8 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
             parent.children += 1
     if run.delay_until:
         state.set_timer(run)
+        if run.debounce:
+            take_pushes(state, run)
     else:
         _enter_queue(state, run, event.at)
     return run
@@ -137,6 +143,42 @@ def _batch_made(state: State, event: ev.BatchMade) -> None:
     """Nothing: a batch is kept beside the log, and what lives of it are its runs."""
 
 
+def _use(state: State, bundle: str) -> None:
+    """The bundle was asked for: it goes to the end of those that may be dropped."""
+    used = state.bundles.pop(bundle, None)
+    if used is not None:
+        state.bundles[bundle] = used
+
+
+def _trigger_answered(state: State, event: ev.TriggerAnswered) -> LiveRun | None:
+    remember(state, event.asked, Answer(event.run_id, is_cached=True))
+    return state.runs.get(event.run_id)
+
+
+def _run_debounced(state: State, event: ev.RunDebounced) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.delay_until = event.delay_until
+    state.set_timer(run)
+    remember(state, event.asked, Answer(run.id))
+    if event.key is not None:
+        hold_key(state, run, event.key)
+    if event.trailing:
+        run.payload, run.bundle, run.env_id = event.payload, event.bundle, event.env_id
+        run.machine = event.machine or run.machine
+        run.isolation = "process" if run.machine else event.isolation
+        _use(state, run.bundle)
+        run.tags = run.tags if event.tags is None else event.tags
+        run.metadata = run.metadata if event.metadata is None else event.metadata
+        run.max_attempts = run.max_attempts if event.max_attempts is None else event.max_attempts
+        run.max_duration = run.max_duration if event.max_duration is None else event.max_duration
+    return run
+
+
+def _key_cleared(state: State, event: ev.KeyCleared) -> None:
+    clear_key(state, event)
+    remember(state, event.asked, Answer(""))
+
+
 def _enter_queue(state: State, run: LiveRun, at: int) -> None:
     """The run stands in its queue for the first time: its place and its time to live count from here."""
     run.queued_at = at
@@ -151,11 +193,13 @@ def _run_rescheduled(state: State, event: ev.RunRescheduled) -> LiveRun:
     run = state.runs[event.run_id]
     run.delay_until = event.delay_until
     state.set_timer(run)
+    remember(state, event.asked, Answer(run.id))
     return run
 
 
 def _delay_over(state: State, event: ev.DelayOver) -> LiveRun:
     run = state.runs[event.run_id]
+    take_no_pushes(state, run)
     _move(run, RunStatus.QUEUED)
     _enter_queue(state, run, event.at)
     return run
@@ -272,6 +316,7 @@ def _run_finished(state: State, event: ev.RunFinished) -> LiveRun:
     run = state.runs[event.run_id]
     state.release(run)
     _move(run, event.status)
+    free_key(state, run, event.status)
     if run.fence:
         _end_attempt(
             run, _ATTEMPT[event.status], event.at, event.started_at, event.error, event.peak_memory, event.compute
@@ -282,6 +327,7 @@ def _run_finished(state: State, event: ev.RunFinished) -> LiveRun:
 
 def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
     run = state.runs[event.run_id]
+    take_no_pushes(state, run)
     _move(run, RunStatus.CANCELED)
     run.canceled_reason = event.reason
     run.stopped_at = event.at
@@ -296,6 +342,7 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
 def _run_timed_out(state: State, event: ev.RunTimedOut) -> LiveRun:
     run = state.runs[event.run_id]
     _move(run, RunStatus.TIMED_OUT)
+    free_key(state, run, RunStatus.TIMED_OUT)
     run.stopped_at = event.at
     return run
 
@@ -364,6 +411,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.RunTriggered: _run_triggered,
     ev.RunRefused: _run_refused,
     ev.BatchMade: _batch_made,
+    ev.TriggerAnswered: _trigger_answered,
+    ev.RunDebounced: _run_debounced,
+    ev.KeyCleared: _key_cleared,
     ev.RunRescheduled: _run_rescheduled,
     ev.DelayOver: _delay_over,
     ev.OpDone: _op_done,

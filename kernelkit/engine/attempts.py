@@ -13,6 +13,7 @@ from kernelkit import jsonvalues
 from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
 from kernelkit.engine.machines import larger_machine, out_of_memory_error
+from kernelkit.engine.sameness import decide_reset
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError, WorkerLostError
 from kernelkit.models import event as ev
@@ -89,6 +90,8 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
             return _once(run, body.op, now, _tags(run, body, now))
         case m.ChangeMetadata():
             return _once(run, body.op, now, _metadata(state, run, body, now))
+        case m.ResetKey():
+            return () if body.op in run.ops else [*decide_reset(state, body, now), ev.OpDone(now, run.id, body.op)]
         case m.ChildTrigger():
             raise AssertionError("taken by decide.py")
         case _:

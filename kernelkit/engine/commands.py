@@ -40,6 +40,14 @@ class RescheduleRun(msgspec.Struct, frozen=True, gc=False):
     run_id: str
     delay_s: float = 0.0
     delay_until: int = 0
+    asked: str = ""
+
+
+class ResetKey(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+    hash: str
+    text: str = ""
+    asked: str = ""
 
 
 class TakeReport(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +102,7 @@ Command = (
     | TriggerRuns
     | CancelRun
     | RescheduleRun
+    | ResetKey
     | TakeReport
     | WorkerAppeared
     | WorkerEnded

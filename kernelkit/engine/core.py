@@ -22,7 +22,7 @@ from kernelkit.engine.decide import Change, next_due, step
 from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
 from kernelkit.engine.state import LiveRun, State
-from kernelkit.engine.values import RecentValues
+from kernelkit.engine.values import RecentValues, values_of
 from kernelkit.engine.views import run_view
 from kernelkit.errors import StoreError, StoreFullError, UnknownRunError
 from kernelkit.models import event as ev
@@ -107,6 +107,7 @@ class Core:
         self._free_checked = 0
         self._free = True
         self._values = RecentValues()
+        self._unwanted: list[str] = []  # refs of payloads that others took the place of, until they are removed
         self._batch = Batch()
         self._after: list[Then] = []
         self._flush_due = False
@@ -124,8 +125,9 @@ class Core:
         command, values = self._values.set_aside(command)
         now = self.clock.now()
         changes = step(self.state, command, self.capacity, now, self.roll)
-        if changes:  # else it was sent again, and its values are stored
-            self._batch.values.extend(values)
+        if values:  # of what was sent again, or merged into an earlier run, they are there or not wanted
+            wanted = values_of(changes)
+            self._batch.values.extend(row for row in values if row.ref in wanted)
         for change in changes:
             self._batch.events.append(_log_row(change))
             self._follow(change)
@@ -230,6 +232,8 @@ class Core:
         """Append every finished run to history; `then` once that is on disk."""
         rows = self.ledger.take()
         self._batch.history.extend(rows)
+        self._batch.unwanted.extend(self._unwanted)
+        self._unwanted.clear()
 
         def written() -> None:
             self.ledger.written(rows)
@@ -268,6 +272,8 @@ class Core:
             ended = history_row(change, self.state, self.capacity) if row.seq > recovered.history_seq else None
             if ended is not None:
                 self.ledger.add(ended)
+            if isinstance(event, ev.RunDebounced) and event.replaced_ref:
+                self._unwanted.append(event.replaced_ref)
 
     def _follow(self, change: Change) -> None:
         """Note what must leave the engine after the commit of `change`."""
@@ -280,6 +286,8 @@ class Core:
         if ended is not None:
             self.ledger.add(ended)
         match event:
+            case ev.RunDebounced(replaced_ref=ref) if ref:
+                self._unwanted.append(ref)
             case ev.RunDispatched():
                 self.unsent.add(event.fence)
                 self._after.append(lambda: self._start(run, event))
@@ -344,6 +352,7 @@ class Core:
                 file_path="" if spec.owner.kind == "kernel" else spec.owner.name,
                 environment=self.environment,
                 project=self.project,
+                key=run.key,
                 compute_before=sum([attempt.compute for attempt in run.past]),
                 retry=None if event.retry == _DEFAULT_RETRY else event.retry,
             ),
@@ -420,8 +429,5 @@ def _run(calls: list[Then]) -> None:
 
 def _log_row(change: Change) -> LogRow:
     event = change.event
-    if change.run is not None:
-        about = change.run.id
-    else:
-        about = event.batch.id if isinstance(event, ev.BatchMade) else ""
+    about = event.batch.id if isinstance(event, ev.BatchMade) else getattr(event, "run_id", "")
     return LogRow(change.seq, event.at, type(event).__name__, about, ev.to_json(event))

@@ -25,6 +25,7 @@ from kernelkit.engine.attempts import (
 )
 from kernelkit.engine.machines import check_machines
 from kernelkit.engine.placement import next_dispatch
+from kernelkit.engine.sameness import Finder, decide_reset, first_moment
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.errors import (
     DuplicateTaskError,
@@ -45,6 +46,8 @@ from kernelkit.rules.limits import check_tags
 from kernelkit.wire.messages import ChildTrigger, TriggerItem
 
 MAX_BATCH = 1_000
+
+OfItem = ev.RunTriggered | ev.RunDebounced | ev.TriggerAnswered | ev.RunCanceled
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -82,6 +85,8 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
             return list(_cancel(state, command.run_id, command.reason, now))
         case c.RescheduleRun():
             return _reschedule(state, command, now)
+        case c.ResetKey():
+            return decide_reset(state, command, now)
         case c.DefineTask():
             return _define(state, command, now)
         case c.WorkerAppeared():
@@ -156,18 +161,56 @@ def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent
     if len(command.items) > MAX_BATCH:
         raise InvalidOptionError(f"A batch has at most {MAX_BATCH:,} items; this one has {len(command.items):,}.")
     items = {item.run_id: item for item in command.items}.values()  # an id makes one run, also within a batch
-    fresh = [item for item in items if item.run_id not in state.runs and item.run_id not in command.known]
+    fresh = [
+        item
+        for item in items
+        if item.run_id not in state.runs and item.run_id not in command.known and item.run_id not in state.answers
+    ]
     if not fresh:
         return []
     parent = _parent(state, command)
     if command.batch_id:
         return _batch(state, fresh, now, command.batch_id, parent)
-    made = _queues_made(fresh)
-    events: list[ev.AnyEvent] = [*_queue_limits(state, made, now)]
-    for item in fresh:
-        events.append(_triggered(state, item, now, batch_id=None, parent=parent, made=made))
-        events.extend(_ended_with(parent, item.run_id, now))
-    return events
+    return _made(state, fresh, now, parent)
+
+
+def _made(state: State, items: Sequence[TriggerItem], now: int, parent: LiveRun | None = None) -> list[ev.AnyEvent]:
+    """The runs of items that are no batch."""
+    finder = _finder(state, now, parent)
+    queues = _queues_made(items)
+    made: dict[str, int] = {}
+    events: list[ev.AnyEvent] = []
+    for item in items:
+        first, *rest = _of_item(state, item, now, finder, batch_id=None, parent=parent, queues=queues)
+        events += (first, *rest)
+        if item.queue in queues and isinstance(first, ev.RunTriggered):
+            made[item.queue] = queues[item.queue]
+    return [*_queue_limits(state, made, now), *events]
+
+
+def _finder(state: State, now: int, parent: LiveRun | None) -> Finder:
+    return Finder(state, now, doomed=parent is not None and parent.status in FINAL)
+
+
+def _of_item(
+    state: State,
+    item: TriggerItem,
+    now: int,
+    finder: Finder,
+    *,
+    batch_id: str | None,
+    parent: LiveRun | None,
+    queues: Mapping[str, int],
+) -> list[OfItem]:
+    """A new run, with its end if its parent is over; else what says which earlier run the item means."""
+    if item.key is not None or item.debounce is not None:
+        _check(item)
+        answer = finder.find(item, _version(state, item).spec.isolation)
+        if answer is not None:
+            return [answer]
+    triggered = _triggered(state, item, now, batch_id=batch_id, parent=parent, made=queues)
+    finder.note(item)
+    return [triggered, *_ended_with(parent, item.run_id, now)]
 
 
 def _parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
@@ -183,7 +226,7 @@ def _parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
     return run
 
 
-def _ended_with(parent: LiveRun | None, run_id: str, now: int) -> Iterator[ev.AnyEvent]:
+def _ended_with(parent: LiveRun | None, run_id: str, now: int) -> Iterator[ev.RunCanceled]:
     """Of a run whose parent is over while its code has not stopped yet: what it still starts ends with it."""
     if parent is not None and parent.status in FINAL:
         how = "took longer than it may" if parent.status is RunStatus.TIMED_OUT else "was canceled"
@@ -202,11 +245,12 @@ def _batch(
     run_ids: list[str] = []
     problems: list[BatchError] = []
     first: KernelKitError | None = None
+    finder = _finder(state, now, parent)
     queues = _queues_made(items)
     made: dict[str, int] = {}
     for index, item in enumerate(items):
         try:
-            events.append(_triggered(state, item, now, batch_id=batch_id, parent=parent, made=queues))
+            first_event, *rest = _of_item(state, item, now, finder, batch_id=batch_id, parent=parent, queues=queues)
         except KernelKitError as refusal:
             first = first or refusal
             error = Error(name=type(refusal).__name__, message=refusal.message, code=refusal.code)
@@ -216,9 +260,9 @@ def _batch(
                 events.append(_refused(state, item, error, now, batch_id, parent))
             run_ids.append(run_id)
         else:
-            events.extend(_ended_with(parent, item.run_id, now))
-            run_ids.append(item.run_id)
-            if item.queue in queues:
+            events += (first_event, *rest)
+            run_ids.append(first_event.run_id)
+            if item.queue in queues and isinstance(first_event, ev.RunTriggered):
                 made[item.queue] = queues[item.queue]
     if first is not None and len(problems) == len(items):
         raise first
@@ -258,13 +302,16 @@ def _queue_limits(state: State, made: Mapping[str, int], now: int) -> Iterator[e
 
 
 def _reschedule(state: State, command: c.RescheduleRun, now: int) -> Sequence[ev.AnyEvent]:
+    if command.asked in state.answers:
+        return ()
     run = state.runs.get(command.run_id)
     if run is None or run.status is not RunStatus.DELAYED:
         status = run.status if run is not None else "over"
         raise InvalidOptionError(
             f"Cannot reschedule a run that is not delayed: {command.run_id} is {status}.", run_id=command.run_id
         )
-    return (ev.RunRescheduled(now, run.id, command.delay_until or now + round(command.delay_s * MICROS)),)
+    moment = command.delay_until or now + round(command.delay_s * MICROS)
+    return (ev.RunRescheduled(now, run.id, moment, command.asked),)
 
 
 def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now: int) -> Sequence[ev.AnyEvent]:
@@ -273,11 +320,7 @@ def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now:
         return ()
     if body.batch_id:
         return [*_batch(state, body.items, now, body.batch_id, parent), ev.OpDone(now, parent.id, body.op)]
-    made = _queues_made(body.items)
-    events: list[ev.AnyEvent] = list(_queue_limits(state, made, now))
-    for item in body.items:
-        events.append(_triggered(state, item, now, batch_id=None, parent=parent, made=made))
-        events.extend(_ended_with(parent, item.run_id, now))
+    events = _made(state, body.items, now, parent)
     events.append(ev.OpDone(now, parent.id, body.op))
     return events
 
@@ -291,24 +334,8 @@ def _triggered(
     parent: LiveRun | None = None,
     made: Mapping[str, int],
 ) -> ev.RunTriggered:
-    if item.problem is not None:
-        raise from_wire(item.problem)
-    version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
-    if version is None:
-        raise _unknown_task(state, item)
-    if item.payload.size > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLargeError(
-            f"The payload of {item.task_id!r} has {item.payload.size:,} bytes of JSON; "
-            f"the limit is {MAX_PAYLOAD_BYTES:,}. Write the data to a file and pass its path.",
-            size=item.payload.size,
-            limit=MAX_PAYLOAD_BYTES,
-        )
-    check_tags(item.tags)
-    if len(item.metadata.encode()) > MAX_METADATA_BYTES:
-        raise InvalidOptionError(f"metadata is over {MAX_METADATA_BYTES:,} bytes of JSON.")
-    if item.max_attempts is not None and not 1 <= item.max_attempts <= MAX_ATTEMPTS:
-        raise InvalidOptionError(f"max_attempts={item.max_attempts} is not between 1 and {MAX_ATTEMPTS}.")
-    spec = version.spec
+    spec = _version(state, item).spec
+    _check(item)
     return ev.RunTriggered(
         at=now,
         run_id=item.run_id,
@@ -327,13 +354,40 @@ def _triggered(
         batch_id=batch_id,
         concurrency_key=item.concurrency_key,
         priority=item.priority,
-        delay_until=item.delay_until or (now + round(item.delay_s * MICROS) if item.delay_s else 0),
+        delay_until=first_moment(item, now),
         ttl=spec.ttl if item.ttl is None else item.ttl,
         max_duration=spec.max_duration if item.max_duration is None else item.max_duration,
         is_test=item.is_test or (parent is not None and parent.is_test),
         is_replay=item.is_replay,
         machine=item.machine or spec.machine,
+        key=item.key,
+        debounce=item.debounce.key if item.debounce is not None else "",
     )
+
+
+def _version(state: State, item: TriggerItem) -> TaskVersion:
+    version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
+    if version is None:
+        raise _unknown_task(state, item)
+    return version
+
+
+def _check(item: TriggerItem) -> None:
+    """Refuse what no run may have."""
+    if item.problem is not None:
+        raise from_wire(item.problem)
+    if item.payload.size > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLargeError(
+            f"The payload of {item.task_id!r} has {item.payload.size:,} bytes of JSON; "
+            f"the limit is {MAX_PAYLOAD_BYTES:,}. Write the data to a file and pass its path.",
+            size=item.payload.size,
+            limit=MAX_PAYLOAD_BYTES,
+        )
+    check_tags(item.tags)
+    if len(item.metadata.encode()) > MAX_METADATA_BYTES:
+        raise InvalidOptionError(f"metadata is over {MAX_METADATA_BYTES:,} bytes of JSON.")
+    if item.max_attempts is not None and not 1 <= item.max_attempts <= MAX_ATTEMPTS:
+        raise InvalidOptionError(f"max_attempts={item.max_attempts} is not between 1 and {MAX_ATTEMPTS}.")
 
 
 def _queue(state: State, item: TriggerItem, spec: TaskSpec, made: Mapping[str, int]) -> str:

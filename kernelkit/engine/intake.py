@@ -16,7 +16,9 @@ from kernelkit.config import Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence
 from kernelkit.engine.core import Core
+from kernelkit.engine.sameness import matches
 from kernelkit.errors import KernelKitError, to_wire
+from kernelkit.models.sameness import Match
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
 
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 class _AckDue:
     turn: int
     seq: int
+    matches: tuple[Match, ...] = ()
 
 
 class Intake:
@@ -76,16 +79,17 @@ class Intake:
                 channel.send(m.StopAttempt(report.run_id, report.fence, str(stale), signal_s=0))
         except KernelKitError as refusal:
             channel.send(m.Refused(report.seq, to_wire(refusal)))
-        self._acknowledge(channel, report.seq)
+        found = matches(self._core.state, report.body.items) if isinstance(report.body, m.ChildTrigger) else ()
+        self._acknowledge(channel, report.seq, found)
 
-    def _acknowledge(self, channel: Channel, seq: int) -> None:
+    def _acknowledge(self, channel: Channel, seq: int, found: tuple[Match, ...]) -> None:
         """Say that all reports up to `seq` are on disk, once they are: one word for all of a commit."""
         due = self._acks.get(channel)
         if due is not None and due.turn == self._core.turn:
-            due.seq = seq
+            due.seq, due.matches = seq, due.matches + found
             return
-        due = self._acks[channel] = _AckDue(self._core.turn, seq)
-        self._core.after_commit(lambda: channel.send(m.Ack(due.seq)))
+        due = self._acks[channel] = _AckDue(self._core.turn, seq, found)
+        self._core.after_commit(lambda: channel.send(m.Ack(due.seq, due.matches)))
 
     def _take_orphans(self, worker_id: str) -> None:
         path = self._home.orphans / f"{worker_id}.jsonl"

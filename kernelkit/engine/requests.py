@@ -17,6 +17,7 @@ from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.relations import with_relations
+from kernelkit.engine.sameness import triggered
 from kernelkit.engine.status import engine_status
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
 from kernelkit.models import event as ev
@@ -33,6 +34,7 @@ _NEEDS_THE_STORE = (
     | m.RetrieveBatch
     | m.Cancel
     | m.Reschedule
+    | m.ResetKey
     | m.Retrieve
     | m.ListRuns
     | m.GetLogs
@@ -129,7 +131,9 @@ class Requests:
             case m.Cancel():
                 self._cancel(body, reply, refuse)
             case m.Reschedule():
-                self._reschedule(body, reply)
+                self._reschedule(body, reply, refuse)
+            case m.ResetKey():
+                self._core.take(c.ResetKey(body.task_id, body.hash, body.text, body.asked), lambda: reply(m.Done()))
             case m.Retrieve(related=True):
                 self._read(
                     self._core.read_run(body.run_id),
@@ -189,9 +193,8 @@ class Requests:
             command = replace(command, parent_id=parent.run_id, parent_fence=parent.fence)
 
         def take(known: frozenset[str], made: BatchRecord | None) -> None:
-            changes = self._core.take(
-                replace(command, known=known, made=made), lambda: reply(_triggered(items, changes, made))
-            )
+            changes = self._core.take(replace(command, known=known, made=made), lambda: reply(answer))
+            answer = triggered(self._core.state, items, _batch_of(changes) or made)
 
         if not again:
             take(frozenset(), None)
@@ -277,13 +280,11 @@ class Requests:
         if before is not None and before.spec.owner != spec.owner:
             notice = f"The task {spec.id!r} was taken over from {before.spec.owner}."
 
-    def _reschedule(self, body: m.Reschedule, reply: Answer) -> None:
-        def rescheduled() -> None:
-            view = self._core.view(body.run_id)
-            assert view is not None, "it was live when its command was taken, and so it is, or has just ended"
-            reply(m.RunReply(view))
+    def _reschedule(self, body: m.Reschedule, reply: Answer, refuse: Refuse) -> None:
+        def rescheduled() -> None:  # read, since the run of a request that was sent again may be over for long
+            self._read_now(self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
 
-        self._core.take(c.RescheduleRun(body.run_id, body.delay_s, body.delay_until), rescheduled)
+        self._core.take(c.RescheduleRun(body.run_id, body.delay_s, body.delay_until, body.asked), rescheduled)
 
     def _cancel(self, body: m.Cancel, reply: Answer, refuse: Refuse) -> None:
         if body.run_id not in self._core.state.runs:
@@ -343,15 +344,12 @@ class Requests:
         self._core.read(safely, done)
 
 
-def _triggered(items: tuple[m.TriggerItem, ...], changes: list[Change], made: BatchRecord | None) -> m.Triggered:
-    """What became of the items: as the batch says, else each is a run."""
+def _batch_of(changes: list[Change]) -> BatchRecord | None:
+    """The batch that was just made."""
     for change in reversed(changes):
         if isinstance(change.event, ev.BatchMade):
-            made = change.event.batch
-            break
-    if made is not None:
-        return m.Triggered(made.run_ids, made.errors)
-    return m.Triggered(tuple(item.run_id for item in items))
+            return change.event.batch
+    return None
 
 
 class _Problem:

@@ -13,6 +13,7 @@ import msgspec
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import AttemptStatus, RunStatus
+from kernelkit.models.sameness import Answer, HeldKey, KeyUse
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 
@@ -73,7 +74,6 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     depth: int = 0
     batch_id: str | None = None
     schedule_id: str | None = None
-    idempotency_key: str | None = None
     children: int = 0
     concurrency_key: str = ""
     priority: float = 0.0
@@ -84,6 +84,10 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     is_test: bool = False
     is_replay: bool = False
     machine: str = ""  # preset
+    key: KeyUse | None = None  # of the trigger that made it
+    keys: list[bytes] = []  # this one and those of triggers that were merged into it, by `digest_of`
+    debounce: str = ""
+    takes_pushes: bool = False  # while it is delayed: triggers with its debounce key go to it
 
     @property
     def slots(self) -> str:
@@ -144,6 +148,9 @@ class Snapshot(msgspec.Struct):
     workers: list[Worker]
     limits: dict[str, int]
     clock: int = 0
+    keys: dict[bytes, HeldKey] = {}
+    answers: dict[str, Answer] = {}
+    sweep_keys_at: int = 1_000
 
 
 class State:
@@ -158,6 +165,9 @@ class State:
         self.numbers: dict[str, list[str]] = {}  # version numbers of each task, oldest first
         self.workers: dict[str, Worker] = {}
         self.limits: dict[str, int] = {}  # concurrency limit of each queue that has one
+        self.keys: dict[bytes, HeldKey] = {}  # idempotency keys, by `digest_of` task and hash
+        self.sweep_keys_at = 1_000  # so many of them: then those whose time is over are dropped
+        self.answers: dict[str, Answer] = {}  # to the latest requests that made no run of their own, by their names
         self.reindex()
 
     def reindex(self) -> None:
@@ -170,6 +180,7 @@ class State:
         self.lanes: dict[Lane, list[tuple[Order, str]]] = {}
         self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
         self.due: list[tuple[int, str]] = []
+        self.debounced: dict[tuple[str, str], str] = {}  # by task and debounce key: the delayed run that takes pushes
         for worker in self.workers.values():
             self.by_env.setdefault(worker.env_id, set()).add(worker.id)
         for run in self.runs.values():
@@ -181,6 +192,8 @@ class State:
                 self.line_up(run)
             if run.keeps_slot and not run.retry_at:
                 self.kept[run.id] = None
+            if run.takes_pushes:
+                self.debounced[run.task_id, run.debounce] = run.id
             self.set_timer(run)
 
     # ---- indexes, kept by apply --------------------------------------------------------------------------------
@@ -252,6 +265,9 @@ class State:
                 numbers=self.numbers,
                 workers=list(self.workers.values()),
                 limits=self.limits,
+                keys=self.keys,
+                answers=self.answers,
+                sweep_keys_at=self.sweep_keys_at,
             )
         )
 
@@ -267,6 +283,9 @@ class State:
         state.numbers = snapshot.numbers
         state.workers = {worker.id: worker for worker in snapshot.workers}
         state.limits = snapshot.limits
+        state.keys = snapshot.keys
+        state.answers = snapshot.answers
+        state.sweep_keys_at = snapshot.sweep_keys_at
         state.reindex()
         return state
 

@@ -6,15 +6,30 @@ State never holds them: what is dispatched or delivered soon after it came is fo
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
+from kernelkit.engine.decide import Change
+from kernelkit.models import event as ev
 from kernelkit.models.value import INLINE_BYTES, Value
 from kernelkit.store.rows import ValueRow
 from kernelkit.wire import messages as m
 
 KEPT_BYTES = 32 * 1024 * 1024
+
+
+def values_of(changes: Iterable[Change]) -> set[str]:
+    """References to the values that these changes need on disk."""
+    found: set[str | None] = set()
+    for change in changes:
+        match change.event:
+            case ev.RunTriggered(payload=value) | ev.RunDebounced(payload=value):
+                found.add(value.ref)
+            case ev.RunFinished(output=output) if output is not None:
+                found.add(output.ref)
+    return {ref for ref in found if ref is not None}
 
 
 class RecentValues:

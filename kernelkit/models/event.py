@@ -12,6 +12,7 @@ from kernelkit.models.batch import BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
+from kernelkit.models.sameness import KeyUse
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 
@@ -57,7 +58,47 @@ class RunTriggered(Event, frozen=True):
     is_test: bool = False
     is_replay: bool = False
     env_id: str = ""  # "" = that of the version it starts as
+    machine: str = ""  # preset
+    key: KeyUse | None = None  # it holds this idempotency key from now on
+    debounce: str = ""  # later triggers of the task with this debounce key push it, while it is delayed
+
+
+class TriggerAnswered(Event, frozen=True):
+    """A trigger that asked for the run `asked` made none: its idempotency key is held by `run_id`, live or over."""
+
+    run_id: str
+    asked: str
+
+
+class RunDebounced(Event, frozen=True):
+    """A trigger that asked for the run `asked` was merged into a delayed one, which is due at `delay_until` now.
+
+    `trailing`: its data takes the place of what the run had; None where the trigger gave nothing.
+    """
+
+    run_id: str
+    asked: str
+    delay_until: int
+    key: KeyUse | None = None  # the run holds this idempotency key as well from now on
+    trailing: bool = False
+    payload: Value = NULL
+    bundle: str = ""
+    env_id: str = ""
+    isolation: Isolation = "shared"
+    tags: tuple[str, ...] | None = None
+    max_attempts: int | None = None
+    metadata: str | None = None
+    max_duration: float | None = None
     machine: str = ""
+    replaced_ref: str = ""  # the payload that nobody needs any more
+
+
+class KeyCleared(Event, frozen=True):
+    """An idempotency key was taken back: the next trigger with it makes a run. `asked` names the request."""
+
+    task_id: str
+    hash: str
+    asked: str
 
 
 class RunRefused(Event, frozen=True):
@@ -83,10 +124,11 @@ class BatchMade(Event, frozen=True):
 
 
 class RunRescheduled(Event, frozen=True):
-    """A delayed run is due at another moment."""
+    """A delayed run is due at another moment. `asked` names the request."""
 
     run_id: str
     delay_until: int
+    asked: str = ""
 
 
 class DelayOver(Event, frozen=True):
@@ -236,6 +278,9 @@ AnyEvent = (
     | RunTriggered
     | RunRefused
     | BatchMade
+    | TriggerAnswered
+    | RunDebounced
+    | KeyCleared
     | RunRescheduled
     | DelayOver
     | OpDone

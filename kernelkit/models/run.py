@@ -10,6 +10,7 @@ import msgspec
 
 from kernelkit import jsonvalues
 from kernelkit.models.error import Error
+from kernelkit.models.sameness import KeyScope
 
 
 class RunStatus(enum.StrEnum):
@@ -120,7 +121,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     depth: int = 0
     batch_id: str | None = None
     schedule_id: str | None = None  # the schedule that made it
-    idempotency_key: str | None = None
+    idempotency_key: str | None = None  # as its author wrote it
     concurrency_key: str | None = None
     priority: float = 0.0  # seconds by which it goes ahead of others in its queue
     delay_until: datetime | None = None
@@ -129,6 +130,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     machine: str | None = None  # the preset's name; a retry after running out of memory may have changed it
     is_test: bool = False
     is_replay: bool = False
+    idempotency_key_scope: KeyScope | None = None
+    debounce_key: str | None = None
     queued_reason: str | None = None  # why it is not running, while QUEUED
     waiting_for: str | None = None  # what a WAITING run waits for, in words
     canceled_reason: str | None = None

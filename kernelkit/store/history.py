@@ -15,6 +15,7 @@ from kernelkit.clock import from_datetime, to_datetime
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Attempt, Run, RunStatus
+from kernelkit.models.sameness import KeyScope
 from kernelkit.store.rows import HistoryRow
 from kernelkit.store.statements import statements
 
@@ -68,6 +69,8 @@ class Columns(NamedTuple):
     notice: str | None
     is_test: bool
     is_replay: bool
+    idempotency_key_scope: KeyScope | None
+    debounce_key: str | None
     seq: int
     sort_key: int
 
@@ -127,6 +130,8 @@ def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `
         run.notice,
         run.is_test,
         run.is_replay,
+        run.idempotency_key_scope,
+        run.debounce_key,
         row.seq,
         sort_key(run.id),
     )
@@ -176,6 +181,8 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
         notice=row.notice,
         is_test=row.is_test,
         is_replay=row.is_replay,
+        idempotency_key_scope=row.idempotency_key_scope,
+        debounce_key=row.debounce_key,
     )
 
 

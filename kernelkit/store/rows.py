@@ -74,10 +74,11 @@ class Batch:
     lines: list[LineRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     batches: list[BatchRow] = field(default_factory=list)
+    unwanted: list[str] = field(default_factory=list)  # refs of values that are to go
 
     @property
     def is_empty(self) -> bool:
-        return not (self.events or self.values or self.lines or self.history or self.batches)
+        return not (self.events or self.values or self.lines or self.history or self.batches or self.unwanted)
 
     def merge(self, other: Batch) -> None:
         """Add the rows of `other` behind these.
@@ -92,3 +93,4 @@ class Batch:
         self.lines += other.lines
         self.history += other.history
         self.batches += other.batches
+        self.unwanted += other.unwanted

@@ -99,9 +99,8 @@ class Store:
             return
         parts = [(table, rows) for table, rows in _parts(batch) if rows]
         replaced = [row.run.id for row in batch.history if row.replaces]
-        whole = (
-            len(parts) == 1 and not replaced
-        )  # one flush is a transaction by itself, a third cheaper than with BEGIN
+        # One flush is a transaction by itself, a third cheaper than with BEGIN.
+        whole = len(parts) == 1 and not replaced and not batch.unwanted
         with self._writing:
             connection = self._open_connection()
             try:
@@ -113,6 +112,8 @@ class Store:
                     appender = self._appender(connection, table)
                     appender.append_rows(rows)
                     appender.flush()
+                if batch.unwanted:
+                    connection.execute(self._sql["remove_values"], {"refs": batch.unwanted})
                 if not whole:
                     connection.execute("COMMIT")
             except duckdb.Error as cause:
@@ -129,7 +130,7 @@ class Store:
         """Whether `batch` is on disk already: a commit that ended in an error may have been made all the same."""
         if batch.events:
             return self._count("has_event", seq=batch.events[-1].seq)
-        if any(row.replaces for row in batch.history):
+        if batch.unwanted or any(row.replaces for row in batch.history):
             return False  # cannot be told, and doing it again changes nothing
         if batch.history:
             return self._count("has_history", id=batch.history[-1].run.id, seq=batch.history[-1].seq)

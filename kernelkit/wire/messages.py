@@ -20,6 +20,7 @@ from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.models.sameness import DebounceUse, KeyUse, Match
 from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
 
@@ -104,6 +105,8 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     is_test: bool = False
     is_replay: bool = False
     problem: dict[str, Any] | None = None  # `errors.to_wire(…)` of what is wrong with it already: an item of a batch
+    key: KeyUse | None = None
+    debounce: DebounceUse | None = None
 
 
 class DefineTask(Message, frozen=True):
@@ -144,10 +147,14 @@ class BatchSeal(Message, frozen=True):
 
 
 class Triggered(Message, frozen=True):
-    """`run_ids` has one for each item, "" where none was made, as `errors` tells."""
+    """`run_ids` has one for each item, "" where none was made, as `errors` tells.
+
+    That of an item which an idempotency key or a debounce answered is an earlier run's.
+    """
 
     run_ids: tuple[str, ...]
     errors: tuple[BatchError, ...] = ()
+    cached: tuple[int, ...] = ()  # places of the items whose idempotency key was held
 
 
 class RetrieveBatch(Message, frozen=True):
@@ -171,11 +178,25 @@ class Cancel(Message, frozen=True):
 
 
 class Reschedule(Message, frozen=True):
-    """→ `RunReply`. Only a run that is still delayed can be."""
+    """→ `RunReply`. Only a run that is still delayed can be. `asked` names this call: sent again, it acts once."""
 
     run_id: str
     delay_s: float = 0.0
     delay_until: int = 0
+    asked: str = ""
+
+
+class ResetKey(Message, frozen=True):
+    """→ `Done`. Inside a run it is a report. `hash` is that of a `KeyUse`; `text` is the key in words.
+
+    `asked` (inside a run: `op`) names this call: sent again, it acts once.
+    """
+
+    task_id: str
+    hash: str
+    text: str = ""
+    asked: str = ""
+    op: str = ""
 
 
 class Retrieve(Message, frozen=True):
@@ -315,6 +336,7 @@ RequestBody = (
     | RetrieveBatch
     | Cancel
     | Reschedule
+    | ResetKey
     | Retrieve
     | ListRuns
     | GetLogs
@@ -398,6 +420,7 @@ class StartAttempt(Message, frozen=True):
     file_path: str = ""  # notebook or module that defines the task
     environment: str = "dev"
     project: str = ""  # the name of its folder
+    key: KeyUse | None = None
 
 
 class StopAttempt(Message, frozen=True):
@@ -427,9 +450,13 @@ class Pong(Message, frozen=True):
 
 
 class Ack(Message, frozen=True):
-    """Engine → worker: every report up to `seq` is on disk, or was refused."""
+    """Engine → worker: every report up to `seq` is on disk, or was refused.
+
+    `matches` are the triggers among them that were answered with earlier runs.
+    """
 
     seq: int
+    matches: tuple[Match, ...] = ()
 
 
 class Started(Message, frozen=True):
@@ -496,7 +523,7 @@ class ChangeMetadata(Message, frozen=True):
     target: Literal["self", "parent", "root"] = "self"
 
 
-ReportBody = Started | Succeeded | Failed | Stopped | ChildTrigger | AddTags | ChangeMetadata
+ReportBody = Started | Succeeded | Failed | Stopped | ChildTrigger | AddTags | ChangeMetadata | ResetKey
 
 
 class Report(Message, frozen=True):

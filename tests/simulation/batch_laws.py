@@ -48,19 +48,20 @@ def bad_items_are_not_triggered(world: World, event: ev.RunTriggered) -> None:
 
 
 def batches_account_for_every_item(world: World, event: ev.BatchMade) -> None:
-    """A batch names, once and in order, the run of each of its items, and each error at its place."""
+    """A batch names, in order, the run of each of its items, made for it or answered, and each error at its place."""
     batch = event.batch
     asked = [item.run_id for item in items_of(world.host.command)]
+    expected = [world.book.same.answered.get(run_id, run_id) for run_id in asked]
     runs = [world.book.runs.get(run_id) for run_id in batch.run_ids]
     refused = {
         index
         for index, run in enumerate(runs)
-        if run is not None and run.ended and run.status is RunStatus.SYSTEM_FAILURE
+        if run is not None and run.id in asked and run.ended and run.status is RunStatus.SYSTEM_FAILURE
     }
     if (
         batch.id in world.book.batches
-        or list(batch.run_ids) != asked
-        or any(run is None or run.batch != batch.id for run in runs)
+        or list(batch.run_ids) != expected
+        or any(run is None or (run.id in asked and run.batch != batch.id) for run in runs)
         or refused != {error.index for error in batch.errors}
         or len(refused) == len(runs)
     ):

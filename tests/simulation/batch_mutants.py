@@ -72,6 +72,9 @@ def too_large_item_triggered(patch: Patch) -> None:
 BATCH_MUTANTS = (
     Mutant(one_bad_item_stops_the_batch, {"batches_are_refused_whole"}),
     Mutant(bad_items_are_dropped, {"batches_account_for_every_item"}),
-    Mutant(batch_made_again_when_sent_again, {"a_run_id_is_used_once", "batches_account_for_every_item"}),
+    Mutant(
+        batch_made_again_when_sent_again,
+        {"a_run_id_is_used_once", "batches_account_for_every_item", "batches_are_refused_whole"},
+    ),
     Mutant(too_large_item_triggered, {"bad_items_are_not_triggered"}),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.run import FINAL, RunStatus
+from tests.simulation.samebook import SameBook
 
 
 def micros(seconds: float) -> int:
@@ -26,6 +27,10 @@ class Entry:
     key: str
     isolation: str
     parent: str | None
+    task: str = ""
+    bundle: str = ""  # that its trigger pinned
+    tags: tuple[str, ...] = ()
+    created_at: int = 0
     status: RunStatus = RunStatus.QUEUED
     order: tuple[int, int] = (0, 0)  # place in its lane, once it stands there
     priority: float = 0.0
@@ -106,6 +111,7 @@ class Book:
         self.limits: dict[str, int] = {}
         self.fences: set[str] = set()
         self.batches: dict[str, BatchRecord] = {}
+        self.same = SameBook()
 
     def holders(self) -> list[Entry]:
         return [entry for entry in self.live.values() if entry.holds]
@@ -122,6 +128,7 @@ class Book:
         """Tell of one more event; the laws have passed it."""
         self.seq += 1
         self.clock = max(self.clock, event.at)
+        self.same.write(self, event)
         match event:
             case ev.TaskDefined():
                 spec = event.version.spec
@@ -140,6 +147,10 @@ class Book:
                     event.concurrency_key,
                     event.isolation,
                     event.parent_id,
+                    event.task_id,
+                    event.bundle,
+                    event.tags,
+                    event.at,
                     priority=event.priority,
                     delay_until=event.delay_until,
                     ttl=event.ttl,
@@ -170,7 +181,7 @@ class Book:
                 self.workers[event.worker_id].retired = True
             case ev.WorkerGone():
                 del self.workers[event.worker_id]
-            case ev.WorkerRunning() | ev.TagsAdded():
+            case ev.WorkerRunning() | ev.TriggerAnswered() | ev.KeyCleared():
                 pass
             case _:
                 self._write_of(self.runs[event.run_id], event)
@@ -179,6 +190,15 @@ class Book:
         match event:
             case ev.RunRescheduled():
                 entry.delay_until = event.delay_until
+            case ev.TagsAdded():
+                entry.tags = (*entry.tags, *event.tags)
+            case ev.RunDebounced():
+                entry.delay_until = event.delay_until
+                if event.trailing:
+                    entry.isolation, entry.bundle = event.isolation, event.bundle
+                    entry.tags = entry.tags if event.tags is None else event.tags
+                    if event.max_duration is not None:
+                        entry.max_duration = event.max_duration
             case ev.DelayOver():
                 entry.status = RunStatus.QUEUED
                 self._stand_in_line(entry, event.at)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
+from kernelkit.engine.sameness import triggered
 from kernelkit.errors import PayloadTooLargeError, to_wire
 from kernelkit.models.run import RunStatus
+from kernelkit.models.sameness import DebounceUse, KeyUse
 from kernelkit.models.value import NULL
 from kernelkit.wire.messages import TriggerItem
 from tests.simulation.book import micros
@@ -20,13 +22,16 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+Asked = c.TriggerRuns | c.RescheduleRun | c.ResetKey
+
+
 @dataclass
 class Client:
     """One client; a request stays with it until it is answered."""
 
     world: World
     owner: str
-    unanswered: list[c.TriggerRuns] = field(default_factory=list)
+    unanswered: list[Asked] = field(default_factory=list)
 
     @property
     def _random(self) -> Random:
@@ -67,15 +72,19 @@ class Client:
         self.world.facts.note("resend")
         request = self._random.choice(self.unanswered)
         self.unanswered.remove(request)
-        # As the server finds them: those that are over are known from history, those that live from the state.
-        runs = self.world.book.runs
-        known = frozenset(item.run_id for item in request.items if item.run_id in runs and runs[item.run_id].ended)
-        if request.batch_id:  # its runs were made all at once, and it tells what became of them
-            self._send(replace(request, made=self.world.book.batches.get(request.batch_id)))
-        else:
-            self._send(replace(request, known=known))
+        if isinstance(request, c.TriggerRuns):
+            # As the server finds them: those that are over are known from history, those that live from the state.
+            runs = self.world.book.runs
+            known = frozenset(item.run_id for item in request.items if item.run_id in runs and runs[item.run_id].ended)
+            if request.batch_id:  # its runs were made all at once, and it tells what became of them
+                request = replace(request, made=self.world.book.batches.get(request.batch_id))
+            else:
+                request = replace(request, known=known)
+        if names_of(request) & self.world.book.same.answered.keys():
+            self.world.facts.note("resend of what made no run")
+        self._send(request)
 
-    def _send(self, request: c.TriggerRuns) -> None:
+    def _send(self, request: Asked) -> None:
         self.unanswered.append(request)
         lost = not self.world.quiet and self._random.random() < 0.15
 
@@ -83,13 +92,16 @@ class Client:
             if lost:
                 self.world.facts.note("lost reply")
                 return
-            made = self.world.book.batches.get(request.batch_id)
-            self.world.acknowledge(made.run_ids if made else [item.run_id for item in request.items])
+            self.world.acknowledge(made)
             if request in self.unanswered:
                 self.unanswered.remove(request)
 
+        made: tuple[str, ...] = ()
         if not self.world.host.try_take(request, answered):
             self.unanswered.remove(request)
+        elif isinstance(request, c.TriggerRuns):
+            batch = self.world.book.batches.get(request.batch_id)
+            made = triggered(self.world.host.state, request.items, batch).run_ids
 
     def reschedule(self) -> None:
         """Mostly of a run that is delayed; the others are refused."""
@@ -97,7 +109,13 @@ class Client:
         delayed = [run.id for run in world.host.state.runs.values() if run.status is RunStatus.DELAYED]
         pool = delayed if delayed and random.random() < 0.85 else list(world.book.runs)
         delay_s, delay_until = random_delay(world)
-        self.world.host.try_take(c.RescheduleRun(random.choice(pool) if pool else "run_unknown", delay_s, delay_until))
+        run_id = random.choice(pool) if pool else "run_unknown"
+        self._send(c.RescheduleRun(run_id, delay_s, delay_until, world.new_id("ask")))
+
+    def reset_key(self) -> None:
+        """Mostly of a key that some run was given."""
+        task_id, key = random_key_of(self.world)
+        self._send(c.ResetKey(task_id, key, asked=self.world.new_id("ask")))
 
     def cancel(self) -> None:
         host, random = self.world.host, self._random
@@ -113,11 +131,22 @@ class Client:
 TOO_LARGE = to_wire(PayloadTooLargeError("too large", size=4_000_000))
 
 
+def names_of(request: Asked) -> set[str]:
+    if isinstance(request, c.TriggerRuns):
+        return {item.run_id for item in request.items}
+    return {request.asked}
+
+
 def random_item(world: World) -> TriggerItem:
     """A trigger of one of the tasks, by id or pinned to a bundle, now and then of one that does not exist."""
     random = world.random
     known = world.host.state.tasks
     task_id = random.choice(sorted(known)) if known and random.random() < 0.97 else random.choice((*TASKS, "nothing"))
+    debounce = random_debounce(random) if random.random() < 0.25 else None
+    waiting = sorted(world.book.same.waiting(world.book))
+    if debounce is not None and waiting and random.random() < 0.6:  # a run that takes pushes gets one
+        task_id, key = random.choice(waiting)
+        debounce = replace(debounce, key=key)
     pinned = task_id in known and random.random() < 0.5
     queue, queue_limit = random_queue(random)
     delay_s, delay_until = random_delay(world) if random.random() < 0.15 else (0.0, 0)
@@ -138,6 +167,8 @@ def random_item(world: World) -> TriggerItem:
         max_duration=random.choice((None, None, None, 0.0, 2.0, 15.0)),
         is_test=random.random() < 0.1,
         problem=TOO_LARGE if random.random() < 0.03 else None,
+        key=random_key(random) if random.random() < (0.25 if debounce is None else 0.6) else None,
+        debounce=debounce,
     )
     world.asked[item.run_id] = item
     return item
@@ -149,6 +180,27 @@ def random_queue(random: Random) -> tuple[str, int | None]:
         return "", None
     limited = random.random() < 0.4
     return random.choice(("images", "letters", "urgent", "task/sum")), random.randint(1, 3) if limited else None
+
+
+def random_key(random: Random) -> KeyUse:
+    return KeyUse(random.choice(("order-1", "order-1", "order-2")), random.choice((5.0, 600.0, 86_400.0)))
+
+
+def random_key_of(world: World) -> tuple[str, str]:
+    """Task and hash of a key that some run was given, or that none need have."""
+    given = sorted(world.book.same.holders)
+    if given and world.random.random() < 0.9:
+        return world.random.choice(given)
+    return world.random.choice(TASKS), "order-9"
+
+
+def random_debounce(random: Random) -> DebounceUse:
+    return DebounceUse(
+        random.choice(("typing", "typing", "typing", "saving")),
+        random.choice((1.0, 3.0, 10.0, 30.0, 30.0, 30.0)),
+        trailing=random.random() < 0.5,
+        max_delay_s=random.choice((None, 31.0, 31.0)),
+    )
 
 
 def random_delay(world: World) -> tuple[float, int]:

@@ -18,6 +18,9 @@ def fields_of(state: State) -> dict[str, object]:
         "numbers": state.numbers,
         "workers": state.workers,
         "limits": state.limits,
+        "keys": state.keys,
+        "answers": state.answers,
+        "sweep_keys_at": state.sweep_keys_at,
     }
 
 
@@ -40,6 +43,7 @@ def indexes_of(state: State) -> dict[str, object]:
         "by_env": state.by_env,
         "lanes": lanes,
         "kept": set(state.kept),
+        "debounced": state.debounced,
         "due": {(at, i) for at, i in state.due if i in state.runs and state.runs[i].timer == at},
     }
 

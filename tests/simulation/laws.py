@@ -93,17 +93,20 @@ def runs_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
     asked, state = world.asked[event.run_id], world.host.state
     spec = (state.bundles[asked.bundle] if asked.bundle else state.tasks[asked.task_id]).spec
     parent = world.book.runs.get(event.parent_id or "")
+    delay_s = asked.delay_s or (asked.debounce.delay_s if asked.debounce is not None else 0.0)
     expected = (
         asked.queue or spec.queue_name,
         asked.concurrency_key,
         asked.priority,
-        asked.delay_until or (event.at + micros(asked.delay_s) if asked.delay_s else 0),
+        asked.delay_until or (event.at + micros(delay_s) if delay_s else 0),
         spec.ttl if asked.ttl is None else asked.ttl,
         spec.max_duration if asked.max_duration is None else asked.max_duration,
         asked.is_test or (parent is not None and parent.is_test),
+        asked.key,
+        asked.debounce.key if asked.debounce is not None else "",
     )
     got = (event.queue, event.concurrency_key, event.priority, event.delay_until, event.ttl, event.max_duration)
-    if (*got, event.is_test) != expected:
+    if (*got, event.is_test, event.key, event.debounce) != expected:
         broken(runs_are_what_was_asked_for, f"{event} for {asked}")
 
 

@@ -108,14 +108,12 @@ def early_wake(patch: Patch) -> None:
 
 def forgotten_run_ids(patch: Patch) -> None:
     """A trigger that is sent again makes its runs again."""
+    before = decide._trigger
 
     def trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
-        made = decide._queues_made(command.items)
-        return [
-            decide._triggered(state, item, now, batch_id=command.batch_id or None, made=made)
-            for item in command.items
-            if item.run_id not in command.known
-        ]
+        if command.batch_id:
+            return before(state, command, now)
+        return decide._made(state, [item for item in command.items if item.run_id not in command.known], now)
 
     patch.setattr(decide, "_trigger", trigger)
 
@@ -319,7 +317,7 @@ def metadata_of_the_wrong_run(patch: Patch) -> None:
 MUTANTS = (
     Mutant(dropped_fence_check, {"the_winner_is_the_current_attempt", "slots_return_when_code_has_stopped"}),
     Mutant(leaked_slot, {"slots_are_held_by_who_holds_them", "an_error_of_the_engine"}),
-    Mutant(lost_timer, {"timers_are_set"}),
+    Mutant(lost_timer, {"timers_are_set", "snapshots_lose_nothing"}),
     Mutant(double_wake, {"retries_wait_for_their_moment", "the_engines_own_check", "an_error_of_the_engine"}),
     Mutant(
         early_wake,
@@ -330,15 +328,15 @@ MUTANTS = (
             "attempts_time_out_at_their_moment",
         },
     ),
-    Mutant(forgotten_run_ids, {"a_run_id_is_used_once"}),
+    Mutant(forgotten_run_ids, {"a_run_id_is_used_once", "a_request_acts_once", "a_key_has_one_live_run"}),
     Mutant(forgotten_op_key, {"an_op_key_acts_once"}),
-    Mutant(forgotten_op_key_of_children, {"a_run_id_is_used_once"}),
+    Mutant(forgotten_op_key_of_children, {"a_run_id_is_used_once", "a_request_acts_once"}),
     Mutant(queue_limit_off_by_one, {"queues_keep_their_limits"}),
     Mutant(project_limit_off_by_one, {"the_project_keeps_its_limits"}),
     Mutant(shared_exclusive_worker, {"workers_are_what_attempts_need"}),
     Mutant(retired_worker_used, {"workers_are_what_attempts_need"}),
     Mutant(terminal_overwritten, {"moves_follow_the_lifecycle"}),
-    Mutant(cancel_spares_children, {"cancels_reach_the_children"}),
+    Mutant(cancel_spares_children, {"cancels_reach_the_children", "the_engines_own_check"}),
     Mutant(
         cancel_frees_slot_at_once,
         {"slots_are_held_by_who_holds_them", "queues_keep_their_limits", "the_project_keeps_its_limits"},
@@ -352,6 +350,6 @@ MUTANTS = (
     Mutant(forgetful_snapshot, {"snapshots_lose_nothing"}),
     Mutant(lost_worker_forgotten, {"the_quiet_world_is_empty"}),
     Mutant(undone_dispatch_counted, {"attempts_are_counted"}),
-    Mutant(version_not_locked, {"retries_keep_their_version"}),
+    Mutant(version_not_locked, {"retries_keep_their_version", "runs_start_with_the_code_that_counts"}),
     Mutant(metadata_of_the_wrong_run, {"metadata_counts_every_op"}),
 )

@@ -101,11 +101,11 @@ def the_book_agrees(world: World, state: State) -> None:
     """The engine's memory says of every run what the log says."""
     book = world.book
     told = {
-        entry.id: (entry.status, entry.fence, entry.holds, entry.retry_at, entry.moment, entry.metadata)
+        entry.id: (entry.status, entry.fence, entry.holds, entry.retry_at, entry.moment, entry.metadata, entry.tags)
         for entry in book.live.values()
     }
     known = {
-        run.id: (run.status, run.fence, run.holds_slot, run.retry_at, run.timer, run.metadata)
+        run.id: (run.status, run.fence, run.holds_slot, run.retry_at, run.timer, run.metadata, run.tags)
         for run in state.runs.values()
     }
     if told != known:

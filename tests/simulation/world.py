@@ -17,11 +17,11 @@ from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
-from tests.simulation import laws, standing_laws
+from tests.simulation import laws, sameness_laws, standing_laws
 from tests.simulation.batch_laws import BATCH_LAWS
 from tests.simulation.book import Book
 from tests.simulation.chance import Dice
-from tests.simulation.client import Client, random_item
+from tests.simulation.client import Client, random_item, random_key_of
 from tests.simulation.disk import Disk
 from tests.simulation.facts import Facts, worth_noting
 from tests.simulation.host import Host
@@ -82,6 +82,7 @@ class World:
             (lambda: self._client().resend(), 3.0),
             (lambda: self._client().cancel(), 2.5),
             (lambda: self._client().reschedule(), 2.0),
+            (lambda: self._client().reset_key(), 1.0),
             (self._keeper_acts, 14.0),
             (self._worker_dials, 10.0),
             (self._deliver_some, 40.0),
@@ -151,7 +152,12 @@ class World:
     def told(self, change: Change) -> None:
         """One more event: judged, then written in the book and on the disk."""
         event = change.event
-        for law in (*laws.EVENT_LAWS.get(type(event), ()), *BATCH_LAWS.get(type(event), ())):
+        kind = type(event)
+        for law in (
+            *laws.EVENT_LAWS.get(kind, ()),
+            *BATCH_LAWS.get(kind, ()),
+            *sameness_laws.EVENT_LAWS.get(kind, ()),
+        ):
             law(self, event)
         if isinstance(event, ev.RunCanceled):
             self.must_be_canceled |= self.book.runs[event.run_id].children
@@ -344,6 +350,8 @@ class World:
             if target != "self" and self.book.runs[body.run_id].parent is not None:
                 self.facts.note("metadata of another run")
             worker.operate(body, m.ChangeMetadata((change,), f"increment-{target}:{body.ops}", target))
+        elif chance < 0.69:
+            worker.operate(body, m.ResetKey(*random_key_of(self), op=f"reset:{body.ops}"))
         elif chance < 0.80:
             items = tuple(random_item(self) for _ in range(self.random.randint(1, 2)))
             batch_id = self.new_id("batch") if len(items) > 1 else ""

@@ -79,7 +79,7 @@ CREATE TABLE history (
     depth INTEGER,
     batch_id VARCHAR,
     schedule_id VARCHAR,
-    idempotency_key VARCHAR,
+    idempotency_key VARCHAR,        -- as its author wrote it
     queued_reason VARCHAR,
     canceled_reason VARCHAR,
     children INTEGER,
@@ -94,6 +94,8 @@ CREATE TABLE history (
     notice VARCHAR,
     is_test BOOLEAN,
     is_replay BOOLEAN,
+    idempotency_key_scope VARCHAR,
+    debounce_key VARCHAR,
     seq BIGINT,                     -- of the event that ended the run
     sort_key BIGINT
 );
@@ -139,5 +141,7 @@ SELECT
     machine,
     notice,
     is_test,
-    is_replay
+    is_replay,
+    idempotency_key_scope,
+    debounce_key
 FROM history;
