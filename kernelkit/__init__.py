@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from kernelkit.authoring.retry import retry
     from kernelkit.authoring.run_options import Item
     from kernelkit.authoring.runs import Page, runs
+    from kernelkit.authoring.sql import sql
     from kernelkit.authoring.subscription import Subscription
+    from kernelkit.authoring.table import Table
     from kernelkit.authoring.tags import tags
     from kernelkit.authoring.task import Task, task
     from kernelkit.authoring.tasks import tasks
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         PayloadValidationError,
         RunCanceledError,
         RunOverError,
+        SqlError,
         StoreError,
         StoreFullError,
         SubtaskError,
@@ -93,6 +96,7 @@ _ROOMS: dict[str, str] = {
     "Subscription": "authoring.subscription",
     "RunHandle": "authoring.handle",
     "RunStatus": "models.run",
+    "Table": "authoring.table",
     "Task": "authoring.task",
     "Usage": "models.run",
     "batch": "authoring.batch",
@@ -104,6 +108,7 @@ _ROOMS: dict[str, str] = {
     "metadata": "authoring.metadata",
     "retry": "authoring.retry",
     "runs": "authoring.runs",
+    "sql": "authoring.sql",
     "tags": "authoring.tags",
     "task": "authoring.task",
     "tasks": "authoring.tasks",
@@ -112,7 +117,7 @@ _ROOMS: dict[str, str] = {
     "wait_until_done": "authoring.until_done",
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
-_NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "runs", "task", "tasks"})
+_NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "runs", "sql", "task", "tasks"})
 
 __all__ = [
     "NO_TIMEOUT",
@@ -154,10 +159,12 @@ __all__ = [
     "RunOverError",
     "RunRef",
     "RunStatus",
+    "SqlError",
     "StoreError",
     "StoreFullError",
     "Subscription",
     "SubtaskError",
+    "Table",
     "Task",
     "TaskDefinitionError",
     "TaskNotPicklableError",
@@ -177,6 +184,7 @@ __all__ = [
     "metadata",
     "retry",
     "runs",
+    "sql",
     "tags",
     "task",
     "tasks",

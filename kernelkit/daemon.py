@@ -100,6 +100,7 @@ class Daemon:
         self._swept_at = -LEFTOVERS_EVERY_S  # the first time at once
         self._store = Store.open(home, settings)
         self._reader = Reader()
+        self._asker = Reader("kernelkit-store-query")
         self._writer = Writer(
             self._store,
             self._loop.call_soon_threadsafe,
@@ -119,6 +120,7 @@ class Daemon:
         self._core.environment = settings.environment
         self._core.project = home.path.parent.name
         self._core.read = self._read
+        self._core.query = self._query
         self._core.on_timer = self._set_timer
         self._keepers = Keepers(home, umask=umask)
         self._fleet = Fleet(self._core, home, settings, self._keepers, time.monotonic)
@@ -250,6 +252,18 @@ class Daemon:
 
         future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(done))
 
+    def _query(self, fn: Callable[[], T], then: Callable[[T], None]) -> None:
+        """People's queries, one after another on a thread of their own; `fn` raises nothing."""
+        if self._closed:
+            return
+        future = self._asker.submit(fn)
+
+        def done() -> None:
+            if not future.cancelled():
+                then(future.result())
+
+        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(done))
+
     def _store_problem(self, problem: str) -> None:
         if problem:
             logger.error("the store cannot commit: %s; trying again", problem)
@@ -298,6 +312,8 @@ class Daemon:
             self._store.write_snapshot(seq, body)
         self._writer.stop()
         self._reader.stop()
+        self._store.interrupt()
+        self._asker.stop()
         self._store.close()
 
 

@@ -22,6 +22,7 @@
     ├─ InvalidOptionError          an option's value is out of bounds
     ├─ InvalidDurationError
     ├─ NotInTaskError              a call that needs a run around it
+    ├─ SqlError                    a query of `kk.sql` that cannot be answered
     ├─ RunOverError                a change to a run that has ended
     ├─ RunCanceledError            what an on_cancel hook sees of a body that its cancel stopped
     └─ SubtaskError                `Result.unwrap()` of a run that did not complete
@@ -181,6 +182,12 @@ class InvalidDurationError(InvalidOptionError):
     """A duration that cannot be read."""
 
     code = "invalid_duration"
+
+
+class SqlError(KernelKitError):
+    """A query that cannot be answered as it is written, or took too long."""
+
+    code = "sql"
 
 
 class NotInTaskError(KernelKitError):

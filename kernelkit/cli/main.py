@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": ("logs", "The engine's log, or what a run wrote."),
     "tasks": ("tasks", "List the tasks of this project and their versions."),
     "runs": ("runs", "List runs, newest first, or show one."),
+    "sql": ("sql", "Ask the project's history one SELECT."),
     "trigger": ("tasks", "Trigger a run of a task by its id."),
     "cancel": ("runs", "Cancel runs."),
 }

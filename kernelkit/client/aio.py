@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.runs import Page
+from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.tasks import TaskTable
 from kernelkit.client.client import Client
@@ -51,6 +52,10 @@ class AsyncClient:
     async def list_runs(self, **filters: Any) -> Page:
         """A page of runs; the filters are those of `kk.runs.list`."""
         return await self._do(self.client.runs.list, **filters)
+
+    async def sql(self, query: str, **options: Any) -> Table:
+        """The answer of one SELECT; options are those of `kk.sql`."""
+        return await self._do(self.client.sql, query, **options)
 
     async def list_tasks(self) -> TaskTable:
         """Every task of the project."""

@@ -19,12 +19,15 @@ from pathlib import Path
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.batch import Batch
 from kernelkit.authoring.runs import Runs
+from kernelkit.authoring.sql import TIMEOUT_S, sql
 from kernelkit.authoring.surroundings import detect_owner
+from kernelkit.authoring.table import Table
 from kernelkit.authoring.tasks import Tasks
 from kernelkit.client.engine import EngineControl
 from kernelkit.client.link import PATIENCE_S, Link, Watcher
 from kernelkit.client.portal import Portal
 from kernelkit.config import Home, find_home
+from kernelkit.durations import Duration
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
@@ -133,6 +136,10 @@ class Client:
             stop()
             raise
         return stop
+
+    def sql(self, query: str, *, timeout: Duration = TIMEOUT_S) -> Table:
+        """The answer of one SELECT, as `kk.sql`; raises `SqlError`."""
+        return sql(query, timeout=timeout, caller=self)
 
     def subscribe(self, where: RunFilter, heard: callers.Heard) -> Callable[[], None]:
         """Tell `heard`, on the portal's thread, of each change of a run that matches, until the returned function is

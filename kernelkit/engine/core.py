@@ -101,8 +101,9 @@ class Core:
         self.project = ""
         self.worker_notices: dict[str, str] = {}  # by worker id: shown on its runs, never stored
         self.read: ReadPort = _read_here
+        self.query: ReadPort = _read_here  # the same for people's queries, which may take long
         self.on_timer: Callable[[int | None], None] = lambda at: None
-        self._soon = soon
+        self.soon = soon
         self._min_free = min_free_bytes
         self._free_checked = 0
         self._free = True
@@ -368,7 +369,7 @@ class Core:
     def _schedule_flush(self) -> None:
         if not self._flush_due:
             self._flush_due = True
-            self._soon(self.flush)
+            self.soon(self.flush)
 
     def close(self) -> None:
         """Let nothing out any more that is not with the writer yet: the next engine is asked for it again."""

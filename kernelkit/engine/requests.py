@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from kernelkit.config import Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.batches import OpenBatches
-from kernelkit.engine.core import Core
+from kernelkit.engine.core import Core, ReadPort
 from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.relations import with_relations
 from kernelkit.engine.sameness import triggered
+from kernelkit.engine.sql import answer_sql
 from kernelkit.engine.status import engine_status
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
 from kernelkit.models import event as ev
@@ -170,6 +171,10 @@ class Requests:
             case m.UnsubscribeRuns():
                 self._notices.subscriptions.end(peer, body.key)
                 reply(m.Done())
+            case m.Sql():
+                answer_sql(
+                    self._core, body, lambda read, then: self._off_loop(self._core.query, read, then, refuse), reply
+                )
             case m.StopEngine() if self._core.writer.problem:  # what is not on disk is lost, as it would be in a crash
                 self._stop_engine(body, reply)
             case m.StopEngine():
@@ -328,7 +333,9 @@ class Requests:
 
     def _read_now(self, read: Callable[[], T], then: Callable[[T], None], refuse: Refuse) -> None:
         """Read off the loop what is on disk."""
+        self._off_loop(self._core.read, read, then, refuse)
 
+    def _off_loop(self, port: ReadPort, read: Callable[[], T], then: Callable[[T], None], refuse: Refuse) -> None:
         def safely() -> T | _Problem:
             try:
                 return read()
@@ -341,7 +348,7 @@ class Requests:
             else:
                 then(result)
 
-        self._core.read(safely, done)
+        port(safely, done)
 
 
 def _batch_of(changes: list[Change]) -> BatchRecord | None:

@@ -19,7 +19,7 @@ from kernelkit.client.client import Client
 from kernelkit.client.default import engine as default_engine
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import EngineUnavailableError, KernelKitError
-from kernelkit.magics import engine, runs, tracebacks
+from kernelkit.magics import engine, runs, sql, tracebacks
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish
 from kernelkit.ui import display
@@ -116,6 +116,23 @@ class KernelKitMagics(Magics):
         """Show the project's runs, newest first: %runs [--status failed] [--task resize] [--tag x] [--limit 25]"""
         with in_words():
             publish(runs.page(line))
+
+    @no_var_expand
+    @cell_magic
+    def kksql(self, line: str, cell: str) -> None:
+        """Ask the project's history one SELECT: %%kksql shows the answer, %%kksql name << keeps it under that name.
+
+        %%kksql
+        select task_id, status, count(*) as n from runs group by all order by n desc
+
+        The views are runs, attempts, events, logs and queues; the answer is a `kk.Table` (`.df()`, `.rows`).
+        """
+        with in_words():
+            name, table = sql.ask(line, cell)
+        if name:
+            self.shell.push({name: table})
+        else:
+            publish(display.table_bundle(table))
 
     @no_var_expand
     @line_magic

@@ -86,6 +86,7 @@ def _connect(path: str, home: Home | None) -> duckdb.DuckDBPyConnection:
     )
     # Closing must not write: a damaged file would take its log along. `Store.close` checkpoints by itself.
     connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # now() in people's queries, beside our moments
     # In this order: folders can only be allowed while access is on, and nothing can be changed after the last line.
     if home is not None:
         archive = str(home.path / "archive").replace("'", "''")

@@ -21,8 +21,8 @@ class Reader:
     >>> reader.stop()
     """
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kernelkit-store-reader")
+    def __init__(self, name: str = "kernelkit-store-reader") -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def submit(self, read: Callable[[], T]) -> Future[T]:
         """Have `read` called on the reading thread; its result or error is in the future."""

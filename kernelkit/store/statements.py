@@ -1,6 +1,7 @@
 """Loads the store's SQL, which lives in `sql/` and never in Python strings.
 
-`sql/queries.sql` holds named statements (`-- name: …`); `sql/migrations/` holds numbered files that only go forward.
+`sql/queries.sql` holds named statements (`-- name: …`), `sql/views.sql` those that people's queries stand on;
+`sql/migrations/` holds numbered files that only go forward.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ def statements() -> dict[str, str]:
     >>> statements()["counts"]
     'SELECT status, count(*) FROM history GROUP BY status'
     """
-    parts = _NAME.split((files("kernelkit.store") / "sql" / "queries.sql").read_text())[1:]
+    return named((files("kernelkit.store") / "sql" / "queries.sql").read_text())
+
+
+def named(text: str) -> dict[str, str]:
+    """The statements of a file, by the names in it."""
+    parts = _NAME.split(text)[1:]
     return {
         name: _COMMENT.sub("", text).strip().removesuffix(";")
         for name, text in zip(parts[::2], parts[1::2], strict=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from kernelkit.errors import StoreError
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run, RunRef, RunStatus
-from kernelkit.store import opening, quarantine, retention
+from kernelkit.store import opening, quarantine, query, retention
 from kernelkit.store.batches import batch_key, to_batch
 from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
 from kernelkit.store.rows import Batch, LogRow
@@ -64,6 +64,8 @@ class Store:
         self._writing = threading.RLock()  # taken in this order where more than one is
         self._tending = threading.RLock()
         self._reading = threading.RLock()
+        self._asking = threading.RLock()
+        self._query: duckdb.DuckDBPyConnection | None = None  # the cursor of a person's query under way
         self._appenders: dict[str, Any] = {}  # DuckDB's Appender has no public type
         self._invalid = False
         self._generation = 0
@@ -159,7 +161,8 @@ class Store:
 
     def reopen(self) -> None:
         """Close every cursor and open the file again; raises like `open` and may be tried again."""
-        with self._writing, self._tending, self._reading:
+        self.interrupt()
+        with self._writing, self._tending, self._reading, self._asking:
             self._disconnect()
             self._connect()
 
@@ -200,7 +203,7 @@ class Store:
 
     def rest(self) -> None:
         """Give memory back that only makes the next reads quicker; nothing where a read is under way."""
-        locks = (self._writing, self._tending, self._reading)
+        locks = (self._writing, self._tending, self._reading, self._asking)
         taken = [lock for lock in locks if lock.acquire(blocking=False)]
         try:
             if len(taken) == len(locks) and self._home and self._connection is not None and not self._invalid:
@@ -231,7 +234,8 @@ class Store:
         with suppress(StoreError):
             if not self._closed:
                 self.checkpoint()
-        with self._writing, self._tending, self._reading:
+        self.interrupt()
+        with self._writing, self._tending, self._reading, self._asking:
             self._closed = True
             self._disconnect()
 
@@ -330,6 +334,37 @@ class Store:
         keys = [sort_key(run_id) for run_id in run_ids]
         return dict(self._rows("line_counts", run_ids=list(run_ids), sort_keys=keys)) if run_ids else {}
 
+    def used_views(self, text: str) -> frozenset[str]:
+        """The documented views that a person's query is about; raises `SqlError` for what is no query."""
+        with self._cursor() as cursor:
+            return query.used_views(cursor, text)
+
+    def ask(
+        self, text: str, live: Mapping[str, Sequence[tuple[Any, ...]]], *, timeout_s: float, limit: int
+    ) -> query.Answer:
+        """The answer of a person's query, one at a time; raises `SqlError` for what is wrong with it."""
+        with self._cursor() as cursor:
+            return query.ask(cursor, text, live, timeout_s=timeout_s, limit=limit)
+
+    def interrupt(self) -> None:
+        """End a person's query that is under way."""
+        cursor = self._query
+        if cursor is not None:
+            with suppress(duckdb.Error):  # it has just ended
+                cursor.interrupt()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._asking:
+            cursor = self._query = self._open_connection().cursor()
+            try:
+                yield cursor
+            except duckdb.Error as cause:
+                raise self._explain(cause) from cause
+            finally:
+                self._query = None
+                cursor.close()
+
     def counts(self) -> dict[str, int]:
         """Finished runs by status."""
         return dict(self._rows("counts"))
@@ -410,7 +445,8 @@ class Store:
         except StoreError:
             if not self._invalid:
                 raise
-        with self._writing, self._tending, self._reading:
+        self.interrupt()
+        with self._writing, self._tending, self._reading, self._asking:
             if generation == self._generation:
                 self.reopen()
         return self._read(name, filters, parameters)

@@ -19,12 +19,13 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
+from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
-from kernelkit.ui import batch, engine_panel, hosts, html, table, task_line, text, words
+from kernelkit.ui import batch, engine_panel, hosts, html, sql_table, table, task_line, text, words
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.wire.messages import EngineStatus
 
@@ -41,6 +42,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Result, result_bundle)
     display.register(BatchHandle, batch_bundle)
     display.register(Page, page_bundle)
+    display.register(Table, table_bundle)
     display.register(Task, task_bundle)
     display.register(EngineControl, engine_control_bundle)
     shell = shell or hosts.shell()
@@ -150,6 +152,11 @@ def page_bundle(page: Page) -> Bundle:
     told += [f"id before {page.asked.after}"] if page.asked.after else []
     told += [f"id after {page.asked.before}"] if page.asked.before else []
     return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(filter(None, told)))
+
+
+def table_bundle(shown: Table) -> Bundle:
+    """The answer of a query."""
+    return {"text/plain": repr(shown), "text/html": sql_table.table_html(shown)}
 
 
 def task_bundle(task: Task[..., Any]) -> Bundle:

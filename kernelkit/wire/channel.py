@@ -369,7 +369,9 @@ def _lane(message: m.AnyMessage) -> str:
             return run.id
         case m.Request(body=m.BatchPart(batch_id=batch_id) | m.BatchSeal(batch_id=batch_id)) if batch_id:
             return batch_id
-        case m.Request(body=m.Retrieve() | m.ListRuns() | m.GetLogs() | m.ListTasks() | m.GetStatus(), id=number):
+        case m.Request(
+            body=m.Retrieve() | m.ListRuns() | m.GetLogs() | m.ListTasks() | m.GetStatus() | m.Sql(), id=number
+        ):
             return f"read {number}"
         case m.Request():
             return "write"

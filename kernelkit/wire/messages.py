@@ -328,6 +328,23 @@ class UnsubscribeRuns(Message, frozen=True):
     key: str
 
 
+class Sql(Message, frozen=True):
+    """→ `TableReply`: the answer of one SELECT over the documented views."""
+
+    text: str
+    timeout_s: float = 30.0
+    limit: int = 100_000
+
+
+class TableReply(Message, frozen=True):
+    """Rows as MessagePack carries them; `types` are DuckDB's names, by which some values are read from text."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    has_more: bool = False
+
+
 RequestBody = (
     DefineTask
     | Trigger
@@ -348,8 +365,11 @@ RequestBody = (
     | Unwatch
     | SubscribeRuns
     | UnsubscribeRuns
+    | Sql
 )
-ReplyBody = Defined | Triggered | BatchReply | RunReply | RunPage | LogsReply | TaskList | EngineStatus | Done
+ReplyBody = (
+    Defined | Triggered | BatchReply | RunReply | RunPage | LogsReply | TaskList | EngineStatus | TableReply | Done
+)
 
 
 class Request(Message, frozen=True):

@@ -103,3 +103,16 @@ def test_a_run_that_is_waited_for_survives_a_restart_of_the_engine(home: Home, k
 @pytest.mark.usefixtures("jobs")
 def test_a_misspelt_task_is_refused_with_the_name_it_might_have_been(kernelkit: KernelKit) -> None:
     assert "divide" in kernelkit("trigger", "devide", "a=1", wanted=1)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_history_is_asked_in_sql(kernelkit: KernelKit) -> None:
+    kernelkit("trigger", "add", "a=2", "b=3", "--wait")
+
+    asked = "select task_id, output::int as output, created_at from runs where status = 'COMPLETED' limit 1"
+    found = json.loads(kernelkit("sql", asked, "--json"))
+    assert (found["columns"], found["rows"][0][:2]) == (["task_id", "output", "created_at"], ["add", 5])
+    assert kernelkit("sql", asked.replace(", created_at", ""), "--csv") == "task_id,output\nadd,5\n"
+    assert "(1 row)" in kernelkit("sql", asked)
+    assert "Did you mean 'runs'" in kernelkit("sql", "from rnus", wanted=1)
+    assert "statements" in kernelkit("sql", "select 1; select 2", wanted=1)

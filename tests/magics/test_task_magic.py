@@ -41,7 +41,9 @@ from kernelkit.wire.messages import (
     RequestBody,
     RunChanged,
     RunPage,
+    Sql,
     StopEngine,
+    TableReply,
     Trigger,
     Triggered,
     Welcome,
@@ -72,6 +74,8 @@ class ScriptedCaller:
                 return EngineStatus(7, "0.1", str(self.home.path), WallClock().now(), {}, 0, 100, (), 1)
             case ListRuns():
                 return RunPage((), False, 0)
+            case Sql():
+                return TableReply(("one",), ("INTEGER",), ((1,),))
             case StopEngine():
                 return Done()
         raise AssertionError(f"not scripted: {body}")
@@ -464,3 +468,30 @@ def test_a_hook_of_a_task_is_told_at_once_and_a_refusal_leaves_the_task_bound(no
     notebook.engine.refusal = DuplicateTaskError("f belongs to another notebook")
     assert "belongs to another notebook" in notebook.refuse("@f.on_success\ndef tell(output): ...")
     assert isinstance(notebook["f"], Task)
+
+
+def test_kksql_shows_the_answer_or_keeps_it(notebook: Notebook) -> None:
+    shown = notebook.run("%%kksql\nselect 1 as one")
+    kept = notebook.run("%%kksql answer <<\nselect 1 as one")
+
+    assert [asked.text for asked in notebook.engine.all(Sql)] == ["select 1 as one\n"] * 2
+    assert "one" in shown and "(1 row)" in shown
+    assert kept == ""
+    assert notebook.shell.user_ns["answer"].rows == ((1,),)
+    assert "`%%kksql answer` is not understood" in notebook.refuse("%%kksql answer\nselect 1")
+    assert "takes a SELECT as text" in notebook.refuse("%%kksql\n ")
+
+
+def test_runs_takes_every_filter(notebook: Notebook) -> None:
+    notebook.run(
+        "%runs --queue a,b --machine micro --is-test --created-from 2027-01-01T00:00Z "
+        "--version 20270101.1 --before run_9"
+    )
+    notebook.run("%runs --is-test no --period 7d")
+
+    first, second = notebook.engine.all(ListRuns)
+    assert (first.queue, first.machine, first.is_test, first.version) == (("a", "b"), ("micro",), True, ("20270101.1",))
+    assert (first.before, first.created_from) == ("run_9", 1_798_761_600_000_000)
+    assert (second.is_test, second.period_s) == (False, 604_800.0)
+    assert "has no time zone" in notebook.refuse("%runs --created-from 2027-01-01")
+    assert "is no option of %runs" in notebook.refuse("%runs failed")

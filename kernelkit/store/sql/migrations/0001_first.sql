@@ -100,7 +100,7 @@ CREATE TABLE history (
     sort_key BIGINT
 );
 
--- What people query: the fields of kernelkit.Run, with moments as TIMESTAMP in UTC.
+-- For whoever opens the file without an engine; what kk.sql shows beside live runs is in views.sql.
 CREATE VIEW runs AS
 SELECT
     id,

@@ -1,0 +1,105 @@
+-- What people query with kk.sql, by name. Made as temporary views on a cursor of its own for each query, over history
+-- and the tables named live…, which hold what the engine has in memory at that moment (the statements that begin so).
+-- Columns are named as the fields of kernelkit.Run, Attempt and LogLine; moments are TIMESTAMP in UTC.
+
+-- name: live
+CREATE TEMP TABLE live AS FROM history LIMIT 0;
+
+-- name: live_queues
+CREATE TEMP TABLE live_queues (
+    name VARCHAR,
+    concurrency_limit BIGINT,
+    executing BIGINT,
+    queued BIGINT,
+    delayed BIGINT
+);
+
+-- A run that has ended while the live ones were gathered is in both: what was gathered counts.
+-- name: every_run
+CREATE TEMP VIEW every_run AS
+FROM history ANTI JOIN live USING (id)
+UNION ALL
+FROM live;
+
+-- name: runs
+CREATE TEMP VIEW runs AS
+SELECT
+    id,
+    task_id,
+    status,
+    CASE WHEN payload_ref IS NULL THEN payload ELSE (SELECT any_value(text) FROM vals WHERE ref = payload_ref) END
+        AS payload,
+    payload_size,
+    CASE WHEN output_ref IS NULL THEN output ELSE (SELECT any_value(text) FROM vals WHERE ref = output_ref) END
+        AS output,
+    output_size,
+    error,
+    tags,
+    metadata,
+    attempts,
+    attempt_number,
+    max_attempts,
+    make_timestamp(created_at) AS created_at,
+    make_timestamp(queued_at) AS queued_at,
+    make_timestamp(started_at) AS started_at,
+    make_timestamp(finished_at) AS finished_at,
+    make_timestamp(finished_at) - make_timestamp(started_at) AS duration,
+    make_timestamp(retry_at) AS retry_at,
+    queue,
+    version,
+    parent_id,
+    root_id,
+    depth,
+    batch_id,
+    schedule_id,
+    idempotency_key,
+    machine,
+    queued_reason,
+    canceled_reason,
+    children,
+    worker,
+    peak_memory,
+    concurrency_key,
+    priority,
+    make_timestamp(delay_until) AS delay_until,
+    ttl,
+    max_duration,
+    is_test,
+    is_replay
+FROM every_run;
+
+-- name: attempts
+CREATE TEMP VIEW attempts AS
+SELECT
+    run_id,
+    task_id,
+    attempt.number AS number,
+    attempt.status AS status,
+    attempt.started_at::TIMESTAMP AS started_at,
+    attempt.finished_at::TIMESTAMP AS finished_at,
+    attempt.error AS error,
+    coalesce(attempt.worker, '') AS worker,
+    attempt.peak_memory AS peak_memory,
+    coalesce(attempt.compute_s, 0) AS compute_s
+FROM (
+    SELECT
+        id AS run_id,
+        task_id,
+        unnest(from_json(
+            attempts,
+            '[{"number": "INTEGER", "status": "VARCHAR", "started_at": "VARCHAR", "finished_at": "VARCHAR",
+               "error": "JSON", "worker": "VARCHAR", "peak_memory": "BIGINT", "compute_s": "DOUBLE"}]'
+        )) AS attempt
+    FROM every_run
+);
+
+-- name: events
+CREATE TEMP VIEW events AS
+SELECT seq, make_timestamp(ts) AS created_at, kind, nullif(run_id, '') AS run_id, body FROM log;
+
+-- name: logs
+CREATE TEMP VIEW logs AS
+SELECT run_id, attempt, n AS line, make_timestamp(ts) AS created_at, level, text FROM lines;
+
+-- name: queues
+CREATE TEMP VIEW queues AS FROM live_queues;
