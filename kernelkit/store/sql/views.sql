@@ -21,51 +21,24 @@ FROM history ANTI JOIN live USING (id)
 UNION ALL
 FROM live;
 
+-- Every column of history but those that only the engine needs, so that a new field of a run is here as well.
 -- name: runs
 CREATE TEMP VIEW runs AS
 SELECT
-    id,
-    task_id,
-    status,
-    CASE WHEN payload_ref IS NULL THEN payload ELSE (SELECT any_value(text) FROM vals WHERE ref = payload_ref) END
-        AS payload,
-    payload_size,
-    CASE WHEN output_ref IS NULL THEN output ELSE (SELECT any_value(text) FROM vals WHERE ref = output_ref) END
-        AS output,
-    output_size,
-    error,
-    tags,
-    metadata,
-    attempts,
-    attempt_number,
-    max_attempts,
-    make_timestamp(created_at) AS created_at,
-    make_timestamp(queued_at) AS queued_at,
-    make_timestamp(started_at) AS started_at,
-    make_timestamp(finished_at) AS finished_at,
-    make_timestamp(finished_at) - make_timestamp(started_at) AS duration,
-    make_timestamp(retry_at) AS retry_at,
-    queue,
-    version,
-    parent_id,
-    root_id,
-    depth,
-    batch_id,
-    schedule_id,
-    idempotency_key,
-    machine,
-    queued_reason,
-    canceled_reason,
-    children,
-    worker,
-    peak_memory,
-    concurrency_key,
-    priority,
-    make_timestamp(delay_until) AS delay_until,
-    ttl,
-    max_duration,
-    is_test,
-    is_replay
+    * EXCLUDE (payload_ref, output_ref, seq, sort_key)
+    REPLACE (
+        CASE WHEN payload_ref IS NULL THEN payload ELSE (SELECT any_value(text) FROM vals WHERE ref = payload_ref) END
+            AS payload,
+        CASE WHEN output_ref IS NULL THEN output ELSE (SELECT any_value(text) FROM vals WHERE ref = output_ref) END
+            AS output,
+        make_timestamp(created_at) AS created_at,
+        make_timestamp(queued_at) AS queued_at,
+        make_timestamp(started_at) AS started_at,
+        make_timestamp(finished_at) AS finished_at,
+        make_timestamp(retry_at) AS retry_at,
+        make_timestamp(delay_until) AS delay_until
+    ),
+    make_timestamp(finished_at) - make_timestamp(started_at) AS duration
 FROM every_run;
 
 -- name: attempts
