@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.version import __version__
 
 if TYPE_CHECKING:
+    from kernelkit.authoring.artifacts import Artifact, Artifacts
     from kernelkit.authoring.batch import batch
     from kernelkit.authoring.context import CancelSignal, Context, ctx
     from kernelkit.authoring.defaults import configure
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
         InvalidDurationError,
         InvalidOptionError,
         KernelKitError,
+        NotebookCellError,
+        NotebookError,
+        NotebookKernelError,
+        NotebookTimeoutError,
         NotInTaskError,
         OutOfMemoryError,
         OutputError,
@@ -66,15 +71,19 @@ if TYPE_CHECKING:
         TaskDefinitionError,
         TaskNotPicklableError,
         TaskTimeoutError,
+        UnknownArtifactError,
         UnknownRunError,
         UnknownTaskError,
         VersionMismatchError,
         WorkerLostError,
     )
+    from kernelkit.execution.notebooks.define import notebook
     from kernelkit.models.error import Error
     from kernelkit.models.run import Attempt, Related, Run, RunRef, RunStatus, Usage
 
 _ROOMS: dict[str, str] = {
+    "Artifact": "authoring.artifacts",
+    "Artifacts": "authoring.artifacts",
     "AsyncClient": "client.aio",
     "Attempt": "models.run",
     "BatchHandle": "authoring.handle",
@@ -106,6 +115,7 @@ _ROOMS: dict[str, str] = {
     "locals": "authoring.locals",
     "logger": "authoring.logger",
     "metadata": "authoring.metadata",
+    "notebook": "execution.notebooks.define",
     "retry": "authoring.retry",
     "runs": "authoring.runs",
     "sql": "authoring.sql",
@@ -117,11 +127,13 @@ _ROOMS: dict[str, str] = {
     "wait_until_done": "authoring.until_done",
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
-_NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "runs", "sql", "task", "tasks"})
+_NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "notebook", "runs", "sql", "task", "tasks"})
 
 __all__ = [
     "NO_TIMEOUT",
     "AbortTaskRunError",
+    "Artifact",
+    "Artifacts",
     "AsyncClient",
     "Attempt",
     "BatchHandle",
@@ -139,6 +151,10 @@ __all__ = [
     "KernelKitError",
     "Local",
     "NotInTaskError",
+    "NotebookCellError",
+    "NotebookError",
+    "NotebookKernelError",
+    "NotebookTimeoutError",
     "OnError",
     "OutOfMemoryError",
     "OutputError",
@@ -169,6 +185,7 @@ __all__ = [
     "TaskDefinitionError",
     "TaskNotPicklableError",
     "TaskTimeoutError",
+    "UnknownArtifactError",
     "UnknownRunError",
     "UnknownTaskError",
     "Usage",
@@ -182,6 +199,7 @@ __all__ = [
     "locals",
     "logger",
     "metadata",
+    "notebook",
     "retry",
     "runs",
     "sql",

@@ -60,9 +60,14 @@ class Home:
         """Results that found no engine for 60 s, one file a worker, taken in by the next engine."""
         return self.path / "orphans"
 
+    @property
+    def artifacts(self) -> Path:
+        """`<run id>/`: files that runs left, of mode 0600, removed with their run or when there is too much."""
+        return self.path / "artifacts"
+
     def create(self) -> Home:
         """Make the folders, closed to other users, and a `.gitignore` that keeps them out of git."""
-        for folder in (self.path, self.bundles, self.environments, self.orphans):
+        for folder in (self.path, self.bundles, self.environments, self.orphans, self.artifacts):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = self.path / ".gitignore"
         if not ignore.exists():
@@ -106,6 +111,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     keep_runs: Whole = 1_000_000
     keep_logs_days: Amount = 7.0
     keep_logs_bytes: Whole = 1_000_000_000
+    keep_artifacts_days: Amount = 30.0
+    keep_artifacts_bytes: Whole = 5_000_000_000
     min_free_bytes: Whole = 64 * 1024 * 1024  # below this nothing new is taken
     snapshot_every: int = 20_000  # events between snapshots: folding as many takes a new engine about half a second
     cancel_grace: Amount = 5.0  # between cancellation or interrupt and the kill

@@ -27,8 +27,8 @@ import msgspec
 
 from kernelkit.clock import WallClock
 from kernelkit.config import EngineSettings, Home
+from kernelkit.engine import artifacts, leftovers
 from kernelkit.engine import commands as c
-from kernelkit.engine import leftovers
 from kernelkit.engine.core import Core
 from kernelkit.engine.decide import next_due, seconds_until
 from kernelkit.engine.fleet import Fleet
@@ -197,7 +197,9 @@ class Daemon:
         if now - self._retained_at > (RETENTION_AGAIN_S if self._logbook.has_long else RETENTION_EVERY_S):
             self._retained_at = now
             self._logbook.prune(self._core.state.runs)
-            self._core.after_commit(lambda: self._read(self._retain, _ignore))  # lines on their way count as well
+            live = frozenset(self._core.state.runs)
+            # lines on their way count as well
+            self._core.after_commit(lambda: self._read(lambda: self._retain(live), _ignore))
         if now - self._swept_at > LEFTOVERS_EVERY_S:
             self._swept_at = now
             needed = leftovers.needed(self._core.state, self._fleet.keepers)
@@ -208,8 +210,9 @@ class Daemon:
             logger.info("idle for %.0f s; stopping", self._settings.idle_stop)
             self._stopped.set()
 
-    def _retain(self) -> None:
+    def _retain(self, live: frozenset[str]) -> None:
         removed = self._store.retain(WallClock().now(), self._settings)
+        removed["artifacts"] = artifacts.retain(self._home, live, self._store.kept, time.time(), self._settings)
         if any(removed.values()):
             logger.info("retention removed %s", removed)
 

@@ -9,6 +9,11 @@
     ├─ UnknownTaskError            no such task; carries near matches
     ├─ UnknownRunError             no such run
     ├─ UnknownKeyError             no run holds this idempotency key
+    ├─ UnknownArtifactError        the run has no such file
+    ├─ NotebookError
+    │  ├─ NotebookCellError        a cell raised; keeps the notebook's traceback
+    │  ├─ NotebookKernelError      the kernel did not start, or died
+    │  └─ NotebookTimeoutError     a cell took longer than it may
     ├─ DuplicateTaskError          the id belongs to another function or notebook
     ├─ TaskDefinitionError         a task that cannot be defined as it is written
     ├─ PayloadError
@@ -206,6 +211,37 @@ class RunOverError(KernelKitError):
     """A change to a run that has ended, and so changes no more."""
 
     code = "run_over"
+
+
+class UnknownArtifactError(KernelKitError):
+    """A run has no file of that name."""
+
+    code = "unknown_artifact"
+
+
+class NotebookError(KernelKitError):
+    """A notebook job that did not come to its end; `cell` is the number in brackets beside the cell, `line` its first
+    line."""
+
+    code = "notebook"
+
+
+class NotebookCellError(NotebookError):
+    """A cell raised; `ename` and `evalue` are what it raised, and the error's traceback is the notebook's own."""
+
+    code = "notebook_cell"
+
+
+class NotebookKernelError(NotebookError):
+    """The notebook's kernel did not start, or died while a cell ran."""
+
+    code = "notebook_kernel"
+
+
+class NotebookTimeoutError(NotebookError):
+    """A cell took longer than `cell_timeout` lets it."""
+
+    code = "notebook_timeout"
 
 
 class AbortTaskRunError(KernelKitError):

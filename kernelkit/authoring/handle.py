@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from kernelkit import ids
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
+from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
@@ -160,6 +161,11 @@ class RunHandle(display.Shown, Generic[T]):
         reply = self._caller_now().call(GetLogs(self.id, limit=limit))
         assert isinstance(reply, LogsReply)
         return reply.logs
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The files kept with the run, as they are now: of a notebook job the executed notebook and a page of it."""
+        return artifacts_of(self._caller_now().home, self.id)
 
     def cancel(self, reason: str = "Canceled by user") -> Run:
         """Cancel the run and the runs below it; returns it as it is then. A run that has ended stays as it is."""

@@ -171,6 +171,9 @@ class Registration:
     @property
     def where(self) -> str:
         """The cell, or the file and line, for screens."""
+        told = getattr(self.function, "__kernelkit_where__", None)  # a notebook's, whose function is of our making
+        if isinstance(told, str):
+            return told
         code = getattr(self.function, "__code__", None)
         if code is None:
             return ""

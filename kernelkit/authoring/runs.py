@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
+from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import PAGE, cancel_run, reschedule_run, retrieve_run
 from kernelkit.authoring.subscription import Subscription, of_filter, of_run
@@ -211,6 +212,10 @@ class Runs:
             return of_filter(self._current(), RunFilter(batch=(batch_id,)), f"batch {batch_id}")
         since = to_seconds(DAY if period is None else period, field="period")
         return of_filter(self._current(), RunFilter(all_tags=tags, period_s=since), f"tag {' and '.join(tags)}")
+
+    def artifacts(self, run_id: str | Run) -> Artifacts:
+        """The files kept with a run, as they are now; none where it left none, or they were too old."""
+        return artifacts_of(self._current().home, name_of(run_id, "run_id"))
 
     def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""

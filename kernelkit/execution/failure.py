@@ -13,7 +13,9 @@ import sysconfig
 import traceback
 from types import TracebackType
 
-from kernelkit.errors import KernelKitError
+import msgspec
+
+from kernelkit.errors import KernelKitError, NotebookError
 from kernelkit.models.error import Error, Frame
 
 MAX_MESSAGE = 1_000
@@ -30,15 +32,33 @@ def describe(error: BaseException, *, name: str = "", message: str | None = None
     >>> describe(ValueError("no such row")).message
     'no such row'
     """
-    trace = _below_runner(error.__traceback__)
     told = _text_of(error) if message is None else message
+    foreign = _foreign(error)
+    if foreign is not None:
+        text, frames = foreign
+        return Error(name or type(error).__name__, _clean(told, MAX_MESSAGE), _code_of(error), text, frames)
+    trace = _below_runner(error.__traceback__)
     return Error(
         name=name or type(error).__name__,
         message=_clean(told, MAX_MESSAGE),
-        code=error.code if isinstance(error, KernelKitError) else "",
+        code=_code_of(error),
         traceback=_traceback_text(error, trace),
         frames=_frames(trace),
     )
+
+
+def _code_of(error: BaseException) -> str:
+    return error.code if isinstance(error, KernelKitError) else ""
+
+
+def _foreign(error: BaseException) -> tuple[str, tuple[Frame, ...]] | None:
+    """Traceback and frames of what happened in a notebook's kernel; ours say nothing of that."""
+    for each in (error, error.__cause__):
+        if isinstance(each, NotebookError):
+            text = str(each.facts.get("traceback") or f"{type(each).__name__}: {each}")
+            frames = tuple(msgspec.convert(each.facts.get("frames") or [], list[Frame]))
+            return "\n".join(_clean(line, MAX_LINE) for line in text.splitlines()), frames
+    return None
 
 
 @functools.lru_cache(maxsize=4096)

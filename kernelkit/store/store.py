@@ -329,6 +329,10 @@ class Store:
         )
         return Logs(lines=lines, dropped=dropped)
 
+    def kept(self, run_ids: Collection[str]) -> list[str]:
+        """Which of these runs are in history."""
+        return self._those_in_history(run_ids)
+
     def line_counts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """The highest line number of each run that has lines; a new engine counts on from there."""
         keys = [sort_key(run_id) for run_id in run_ids]
