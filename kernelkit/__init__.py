@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from kernelkit.authoring.artifacts import Artifact, Artifacts
     from kernelkit.authoring.batch import batch
     from kernelkit.authoring.context import CancelSignal, Context, ctx
+    from kernelkit.authoring.debounce import Debounce
     from kernelkit.authoring.defaults import configure
     from kernelkit.authoring.handle import BatchHandle, RunHandle
+    from kernelkit.authoring.idempotency import IdempotencyKey, idempotency_keys
     from kernelkit.authoring.locals import Local, locals
     from kernelkit.authoring.logger import logger
     from kernelkit.authoring.metadata import metadata
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
         TaskNotPicklableError,
         TaskTimeoutError,
         UnknownArtifactError,
+        UnknownKeyError,
         UnknownRunError,
         UnknownTaskError,
         VersionMismatchError,
@@ -90,7 +93,9 @@ _ROOMS: dict[str, str] = {
     "CancelSignal": "authoring.context",
     "Client": "client.client",
     "Context": "authoring.context",
+    "Debounce": "authoring.debounce",
     "Error": "models.error",
+    "IdempotencyKey": "authoring.idempotency",
     "Item": "authoring.run_options",
     "NO_TIMEOUT": "authoring.options",
     "Local": "authoring.locals",
@@ -112,6 +117,7 @@ _ROOMS: dict[str, str] = {
     "configure": "authoring.defaults",
     "ctx": "authoring.context",
     "engine": "client.default",
+    "idempotency_keys": "authoring.idempotency",
     "locals": "authoring.locals",
     "logger": "authoring.logger",
     "metadata": "authoring.metadata",
@@ -127,7 +133,9 @@ _ROOMS: dict[str, str] = {
     "wait_until_done": "authoring.until_done",
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
-_NEED_A_CLIENT = frozenset({"BatchHandle", "RunHandle", "Task", "batch", "notebook", "runs", "sql", "task", "tasks"})
+_NEED_A_CLIENT = frozenset(
+    {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "runs", "sql", "task", "tasks"}
+)
 
 __all__ = [
     "NO_TIMEOUT",
@@ -141,10 +149,12 @@ __all__ = [
     "Client",
     "CompleteTaskWithOutput",
     "Context",
+    "Debounce",
     "DuplicateTaskError",
     "EngineUnavailableError",
     "Error",
     "HomeLockedError",
+    "IdempotencyKey",
     "InvalidDurationError",
     "InvalidOptionError",
     "Item",
@@ -186,6 +196,7 @@ __all__ = [
     "TaskNotPicklableError",
     "TaskTimeoutError",
     "UnknownArtifactError",
+    "UnknownKeyError",
     "UnknownRunError",
     "UnknownTaskError",
     "Usage",
@@ -196,6 +207,7 @@ __all__ = [
     "configure",
     "ctx",
     "engine",
+    "idempotency_keys",
     "locals",
     "logger",
     "metadata",

@@ -25,6 +25,7 @@ from kernelkit.models.machine import GIB
 if TYPE_CHECKING:
     from kernelkit.authoring.metadata import MetadataState
     from kernelkit.authoring.until_done import Rest
+    from kernelkit.models.sameness import KeyScope, Match
     from kernelkit.wire.messages import ReportBody, StartAttempt
 
 _WALL = WallClock()
@@ -95,6 +96,8 @@ class RunContext:
     parent_id: str | None
     root_id: str
     depth: int
+    idempotency_key: str | None  # as its author wrote it
+    idempotency_key_scope: KeyScope | None
     attempt: AttemptContext
 
 
@@ -137,6 +140,8 @@ def context_of(start: StartAttempt, started_at: int) -> Context:
             parent_id=start.parent_id,
             root_id=start.root_id or start.run_id,
             depth=start.depth,
+            idempotency_key=None if start.key is None else start.key.text,
+            idempotency_key_scope=None if start.key is None else start.key.scope,
             attempt=attempt,
         ),
         queue=QueueContext(id=start.queue, name=start.queue),
@@ -233,11 +238,13 @@ class Scope:
         "_signal",
         "aside",
         "canceled",
+        "carried",
         "emit",
         "in_body",
         "interrupted",
         "later",
         "locals",
+        "matches",
         "metadata_state",
         "now",
         "peak_memory",
@@ -287,7 +294,9 @@ class Scope:
         self._signal: CancelSignal | None = None
         self._counts: dict[tuple[str, str, str], int] | None = None
         self._open: dict[int, Site | None] = {}
-        self._settled: CancelSignal | None = None
+        self.matches: dict[str, Match] = {}  # triggers of this attempt that earlier runs answered, by their names
+        self.carried: dict[str, int | None] = {}  # triggers that may be answered so, and the report that carries each
+        self._settled: list[tuple[int | None, CancelSignal]] = []
         self._lock = threading.Lock()
 
     @property
@@ -320,17 +329,21 @@ class Scope:
             count = self._counts[key] = self._counts.get(key, 0) + 1
         return f"{kind}:{name}:{digest}:{count}"
 
-    def send(self, body: ReportBody) -> None:
-        """Report a change made by the attempt's code; raises an earlier call's refusal first."""
-        self.check()
-        self.post(body, call_site())
+    def send(self, body: ReportBody) -> int | None:
+        """Report a change made by the attempt's code; raises an earlier call's refusal first.
 
-    def post(self, body: ReportBody, site: Site | None) -> None:
+        Returns the report's number, None where the engine has taken it at once.
+        """
+        self.check()
+        return self.post(body, call_site())
+
+    def post(self, body: ReportBody, site: Site | None) -> int | None:
         """Report without raising what was refused before: for changes that were gathered and leave by themselves."""
         with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
             number = self.report(body)
             if number is not None:
                 self._open[number] = site
+            return number
 
     def check(self) -> None:
         """Raise the refusal of an earlier call, once."""
@@ -368,17 +381,26 @@ class Scope:
     def has_open_reports(self) -> bool:
         return bool(self._open)
 
-    def settled(self) -> CancelSignal:
-        """A signal that is set once no report is open."""
+    def is_open(self, number: int) -> bool:
+        """Whether the report has neither been settled nor refused."""
+        return number in self._open
+
+    def settled(self, number: int | None = None) -> CancelSignal:
+        """A signal that is set once no report is open, or only later ones than `number`."""
+        waiting = CancelSignal()
         with self._lock:
-            waiting = CancelSignal()
-            self._settled = waiting
+            self._settled.append((number, waiting))
         self._tell_if_settled()
         return waiting
 
     def _tell_if_settled(self) -> None:
-        waiting = self._settled
-        if waiting is not None and not self._open:
+        if not self._settled:
+            return
+        with self._lock:
+            first = min(self._open, default=None)
+            over = [one for one in self._settled if first is None or (one[0] is not None and one[0] < first)]
+            self._settled = [one for one in self._settled if one not in over]
+        for _, waiting in over:
             waiting.set("settled")
 
 

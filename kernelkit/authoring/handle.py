@@ -14,13 +14,15 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from kernelkit import ids
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.artifacts import Artifacts, artifacts_of
+from kernelkit.authoring.asked import Asked
 from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.context import scope
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
@@ -55,7 +57,7 @@ class RunHandle(display.Shown, Generic[T]):
     run.cancel()
     """
 
-    __slots__ = ("_caller", "_run", "_signature", "id", "task_id")
+    __slots__ = ("_asked", "_caller", "_id", "_is_cached", "_name", "_run", "_signature", "task_id")
 
     def __init__(
         self,
@@ -65,12 +67,61 @@ class RunHandle(display.Shown, Generic[T]):
         caller: Caller | None = None,
         signature: Signature | None = None,
         run: Run | None = None,
+        is_cached: bool = False,
     ) -> None:
-        self.id = run_id
+        self._id = self._name = run_id
+        self._is_cached = is_cached
+        self._asked: Asked | None = None
         self.task_id = task_id
         self._caller = caller
         self._signature = signature
         self._run = run if run is not None and run.is_completed else None
+
+    # ---- which run ---------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The run's id.
+
+        Inside a run, a trigger with an idempotency key or a debounce may be answered with an earlier run: a plain
+        function waits here until that is known; an async one has a name for the run until then, by which the engine
+        knows it as well (`await run.stored()` waits).
+        """
+        self._adopt()
+        return self._id
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the trigger's idempotency key belonged to an earlier run, which this is."""
+        if not self._adopt():
+            assert self._asked is not None
+            raise self._asked.refuse("is_cached")
+        return self._is_cached
+
+    async def stored(self) -> Self:
+        """Return the handle once the engine has the trigger on disk; outside a run it always has."""
+        if self._asked is not None:
+            await self._asked.answered()
+            self._adopt()
+        return self
+
+    def answered_later(self, asked: str) -> None:
+        """The trigger was made inside a run, under this name: which run it means will be known."""
+        around = scope.get()
+        if around is not None:
+            self._asked = Asked(around, asked, around.carried.pop(asked, None))
+
+    def _adopt(self) -> bool:
+        """Take the earlier run for this handle's, if one answered the trigger; False while that is not known."""
+        if self._asked is None:
+            return True
+        if not self._asked.wait():
+            return False
+        match = self._asked.match
+        self._asked = None
+        if match is not None:
+            self._id, self._is_cached = match.run_id, match.is_cached
+        return True
 
     # ---- waiting ---------------------------------------------------------------------------------------------------
 
@@ -78,6 +129,7 @@ class RunHandle(display.Shown, Generic[T]):
         return self._wait().__await__()
 
     async def _wait(self) -> Result[T]:
+        await self.stored()
         if self._run is None:
             run = await asyncio.wrap_future(self._end())
             if _lacks_output(run):
@@ -189,14 +241,14 @@ class RunHandle(display.Shown, Generic[T]):
         return isinstance(other, RunHandle) and other.id == self.id
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash(self._name)  # which does not change when the id becomes known
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (RunHandle, (self.id, self.task_id))
 
     def __repr__(self) -> str:
         known = f": {self._run.status}" if self._run is not None else ""
-        return f"<RunHandle {self.id} of {self.task_id}{known}>"
+        return f"<RunHandle {self._id} of {self.task_id}{known}>"
 
 
 class BatchHandle(display.Shown, Generic[T]):
@@ -340,7 +392,7 @@ def cancel_run(caller: Caller, run_id: str, reason: str) -> Run:
 def reschedule_run(caller: Caller, run_id: str, delay: Duration | datetime) -> Run:
     """Move a delayed run to another moment, and the run as it is then."""
     delay_s, delay_until = delay_of(delay)
-    reply = caller.call(Reschedule(run_id, delay_s, delay_until))
+    reply = caller.call(Reschedule(run_id, delay_s, delay_until, ids.make_id("ask")))
     assert isinstance(reply, RunReply)
     return reply.run
 

@@ -64,9 +64,9 @@ class TaskReference:
         """Make up to 1,000 runs in one call; each item is a payload or a `kk.Item`. `batch.errors` tells of those that
         could not be triggered; if none could, that is raised."""
         orders = numbered(
-            items_of(items),
-            lambda item: self.order(item[0], self._options.merged(item[1])),
-            empty=lambda item: self.empty_order(self._options.merged(item[1])),
+            items_of(items, self._options),
+            lambda item: self.order(*item),
+            empty=lambda item: self.empty_order(item[1]),
         )
         return send_batch(self._caller(), orders)
 

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from kernelkit import jsonvalues
+from kernelkit.authoring.debounce import debounce_option
+from kernelkit.authoring.idempotency import KeyOption, key_option, ttl_option
 from kernelkit.authoring.options import (
     MAX_NAME,
     Queue,
@@ -26,6 +28,7 @@ from kernelkit.authoring.options import (
 from kernelkit.clock import from_datetime
 from kernelkit.durations import to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
+from kernelkit.models.sameness import DebounceUse
 from kernelkit.rules.metadata import encode_checked
 
 RUN_OPTIONS = (
@@ -40,6 +43,9 @@ RUN_OPTIONS = (
     "max_duration",
     "test",
     "machine",
+    "idempotency_key",
+    "idempotency_key_ttl",
+    "debounce",
 )
 MAX_PRIORITY_S = 2_147_483.647  # Trigger.dev's, which counts milliseconds in 32 bits
 
@@ -63,6 +69,16 @@ class RunOptions:
     given: frozenset[str] = field(default=frozenset(), compare=False)
     """The fields that were named, whatever was said of them."""
     machine: str = ""
+    idempotency_key: KeyOption | None = None
+    idempotency_key_ttl: float | None = None
+    debounce: DebounceUse | None = None
+
+    def for_item(self, index: int, over: RunOptions) -> RunOptions:
+        """For the item of a batch at this place: a key given to the batch becomes one of each item's own."""
+        merged = self.merged(over)
+        if self.idempotency_key is None or over.idempotency_key is not None:
+            return merged
+        return replace(merged, idempotency_key=self.idempotency_key.at(index))
 
     def merged(self, over: RunOptions) -> RunOptions:
         """These, with what `over` sets in their place."""
@@ -130,6 +146,9 @@ def run_options(**given: Any) -> RunOptions:
             name for option, value in given.items() if value is not None for name in _FIELDS.get(option, (option,))
         ),
         machine=check_machine(given.get("machine")),
+        idempotency_key=key_option(given.get("idempotency_key")),
+        idempotency_key_ttl=ttl_option(given.get("idempotency_key_ttl")),
+        debounce=debounce_option(given.get("debounce")),
     )
 
 

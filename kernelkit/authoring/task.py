@@ -227,9 +227,9 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     def _batch_trigger(self, items: Iterable[Any], options: RunOptions) -> BatchHandle[R]:
         caller = callers.current()
         orders = numbered(
-            items_of(items),
-            lambda item: self.order(item[0], options.merged(item[1])),
-            empty=lambda item: self.empty_order(options.merged(item[1])),
+            items_of(items, options),
+            lambda item: self.order(*item),
+            empty=lambda item: self.empty_order(item[1]),
         )
 
         def send() -> BatchHandle[R]:

@@ -71,6 +71,8 @@ class Order:
             is_test=options.is_test,
             problem=self.problem,
             machine=options.machine,
+            key=None if options.idempotency_key is None else options.idempotency_key.use(options.idempotency_key_ttl),
+            debounce=options.debounce,
         )
 
 
@@ -99,14 +101,34 @@ def encode_payload(task_id: str, payload: Any, signature: Signature | None) -> V
 
 def send_one(caller: Caller, order: Order) -> RunHandle[Any]:
     """Make the run; returns once it is on disk."""
-    run_id = ids.make_id("run")
-    caller.call(Trigger((order.item(run_id),)))
-    return RunHandle(run_id, order.task_id, caller=caller, signature=order.signature)
+    item = order.item(ids.make_id("run"))
+    if item.key is None and order.options.idempotency_key_ttl is not None:
+        raise InvalidOptionError(
+            "idempotency_key_ttl is given without an idempotency_key, whose time it would be.",
+            field="idempotency_key_ttl",
+        )
+    made = caller.call(Trigger((item,)))
+    assert isinstance(made, Triggered)
+    return _handle(caller, order, item, made.run_ids[0], is_cached=bool(made.cached))
 
 
-def items_of(items: Iterable[Any]) -> list[tuple[Any, RunOptions]]:
-    """Payload and options of each batch item: an item is a payload unless it is a `kk.Item`."""
-    return [(item.payload, item.options) if isinstance(item, Item) else (item, NO_OPTIONS) for item in listed(items)]
+def _handle(caller: Caller, order: Order, item: TriggerItem, run_id: str, *, is_cached: bool) -> RunHandle[Any]:
+    handle: RunHandle[Any] = RunHandle(  # `RunHandle[Any](…)` would cost as much again
+        run_id, order.task_id, caller=caller, signature=order.signature, is_cached=is_cached
+    )
+    if caller.inside_run and (item.key is not None or item.debounce is not None):
+        handle.answered_later(item.run_id)
+    return handle
+
+
+def items_of(items: Iterable[Any], options: RunOptions) -> list[tuple[Any, RunOptions]]:
+    """Payload and options of each item of a batch with `options`: an item is a payload unless it is a `kk.Item`."""
+    return [
+        (item.payload, options.for_item(index, item.options))
+        if isinstance(item, Item)
+        else (item, options.for_item(index, NO_OPTIONS))
+        for index, item in enumerate(listed(items))
+    ]
 
 
 def listed(items: Iterable[Any]) -> list[Any]:
@@ -196,9 +218,10 @@ def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
             caller.call(BatchPart(batch_id, start, items[start:end]))
         made = caller.call(BatchSeal(batch_id, len(items)))
     assert isinstance(made, Triggered)
-    handles: list[RunHandle[Any]] = [  # `RunHandle[Any](…)` would cost as much again
-        RunHandle(run_id, order.task_id, caller=caller, signature=order.signature)
-        for run_id, order in zip(made.run_ids, orders, strict=True)
+    cached = frozenset(made.cached)
+    handles = [
+        _handle(caller, order, item, run_id, is_cached=place in cached)
+        for place, (run_id, order, item) in enumerate(zip(made.run_ids, orders, items, strict=True))
         if run_id
     ]
     return BatchHandle(batch_id, handles, errors=made.errors, caller=caller)

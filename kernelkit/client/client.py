@@ -18,6 +18,7 @@ from pathlib import Path
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.batch import Batch
+from kernelkit.authoring.idempotency import IdempotencyKeys
 from kernelkit.authoring.runs import Runs
 from kernelkit.authoring.sql import TIMEOUT_S, sql
 from kernelkit.authoring.surroundings import detect_owner
@@ -65,6 +66,7 @@ class Client:
         self.tasks = Tasks(self)
         self.runs = Runs(self)
         self.batch = Batch(self)
+        self.idempotency_keys = IdempotencyKeys(self)
         self.engine = EngineControl(self)
         _clients.add(self)
 

@@ -105,7 +105,7 @@ class Requests:
             peer.send(m.Refused(message.id, to_wire(error)))
 
     def _answer(self, peer: Peer, request: m.Request) -> None:
-        body = request.body
+        body = self._of_the_real_run(request.body)
 
         def reply(answer: m.ReplyBody) -> None:
             peer.send(m.Reply(request.id, answer))
@@ -181,6 +181,15 @@ class Requests:
                 self._core.after_commit(lambda: self._stop_engine(body, reply))
             case _:
                 assert_never(body)
+
+    def _of_the_real_run(self, body: m.RequestBody) -> m.RequestBody:
+        """A run that was triggered inside another may be asked for by the name it had before it was answered."""
+        match body:
+            case m.Retrieve() | m.Cancel() | m.Reschedule() | m.GetLogs():
+                answer = self._core.state.answers.get(body.run_id)
+                return replace(body, run_id=answer.run_id) if answer is not None and answer.run_id else body
+            case _:
+                return body
 
     def _trigger(
         self,

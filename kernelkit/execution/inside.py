@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NoReturn
 
+from msgspec.structs import replace
+
 from kernelkit.authoring.caller import Heard, gathered
 from kernelkit.authoring.context import current_scope
 from kernelkit.config import Home
@@ -24,6 +26,7 @@ from kernelkit.wire.messages import (
     Done,
     ReplyBody,
     RequestBody,
+    ResetKey,
     RunChanged,
     Trigger,
     Triggered,
@@ -59,6 +62,10 @@ class InsideCaller:
                 return Done()
             case BatchSeal(batch_id=batch_id):
                 return _trigger(tuple(self._parts.pop(batch_id, ())), batch_id)
+            case ResetKey(task_id=task_id, hash=hash):
+                scope = current_scope("kk.idempotency_keys.reset")
+                scope.send(replace(body, asked="", op=scope.op("reset", task_id, hash)))
+                return Done()
             case _:
                 _refuse(f"{type(body).__name__} is")
 
@@ -81,9 +88,15 @@ class InsideCaller:
 def _trigger(items: tuple[TriggerItem, ...], batch_id: str) -> Triggered:
     scope = current_scope("Triggering a task in a worker")
     # Ids are new at each call, so they are no part of what makes two calls the same.
-    told = "\n".join(f"{each.task_id} {each.payload.text} {each.tags} {each.max_attempts}" for each in items)
+    told = "\n".join(
+        f"{each.task_id} {each.payload.text} {each.tags} {each.max_attempts} {each.key and each.key.hash}"
+        for each in items
+    )
     name = "batch" if batch_id else items[0].task_id if items else ""
-    scope.send(ChildTrigger(items=items, op=scope.op("trigger", name, told), batch_id=batch_id))
+    number = scope.send(ChildTrigger(items=items, op=scope.op("trigger", name, told), batch_id=batch_id))
+    for each in items:
+        if each.key is not None or each.debounce is not None:
+            scope.carried[each.run_id] = number
     return Triggered(run_ids=tuple(each.run_id for each in items))
 
 

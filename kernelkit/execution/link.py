@@ -24,12 +24,14 @@ from kernelkit import errors
 from kernelkit.authoring.context import Scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
+from kernelkit.models.sameness import Match
 from kernelkit.wire.channel import Channel
 from kernelkit.wire.discovery import is_marked_down
 from kernelkit.wire.launch import dial
 from kernelkit.wire.messages import (
     Ack,
     AnyMessage,
+    ChildTrigger,
     Failed,
     Hello,
     LiveAttempt,
@@ -228,8 +230,8 @@ class Link:
                         return  # sent twice, around a reconnect
                     self._live[key] = LiveAttempt(message.run_id, message.fence, message.attempt)
                 self._on_start(message)
-            case Ack(seq=seq):
-                self._acknowledged(seq)
+            case Ack(seq=seq, matches=matches):
+                self._acknowledged(seq, matches)
             case Ping():
                 channel.send(Pong())
             case StopAttempt():
@@ -241,8 +243,9 @@ class Link:
             case _:
                 logger.warning("a message that is not for workers: %s", type(message).__name__)
 
-    def _acknowledged(self, seq: int) -> None:
+    def _acknowledged(self, seq: int, matches: tuple[Match, ...]) -> None:
         settled = []
+        found = {match.asked: match for match in matches}
         with self._lock:
             while self._kept and self._kept[0].report.seq <= seq:
                 kept = self._kept.popleft()
@@ -250,6 +253,9 @@ class Link:
                     settled.append(kept)
         for kept in settled:
             assert kept.scope is not None
+            if found and isinstance(kept.report.body, ChildTrigger):
+                asked = {item.run_id for item in kept.report.body.items}
+                kept.scope.matches.update({name: found[name] for name in asked & found.keys()})
             kept.scope.settle(kept.report.seq)
         if not self._kept:
             if self._orphaned:

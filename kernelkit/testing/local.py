@@ -24,6 +24,7 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
+from kernelkit.engine.sameness import matches
 from kernelkit.errors import KernelKitError
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.ends import Outcome
@@ -83,7 +84,7 @@ class LocalFleet:
         on_loop = loaded.signature.is_async
         scope = Scope(
             attempt,
-            report=(lambda body: self._report(attempt, body))
+            report=(lambda body: self._report(attempt, body, scope))
             if on_loop
             else (lambda body: self._report_from_thread(attempt, body, scope)),
             emit=lambda level, text: self._emit(attempt, level, text),
@@ -159,8 +160,10 @@ class LocalFleet:
         except StaleFence:
             return
 
-    def _report(self, attempt: m.StartAttempt, body: m.ReportBody) -> None:
+    def _report(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> None:
         self._core.take(c.TakeReport(attempt.run_id, attempt.fence, body))
+        if isinstance(body, m.ChildTrigger):
+            scope.matches.update({match.asked: match for match in matches(self._core.state, body.items)})
 
     def _report_from_thread(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> int:
         """Answered later, as in a real worker: waiting for the loop here could wait for ever, as a scope is locked
@@ -171,7 +174,7 @@ class LocalFleet:
 
     def _take_and_settle(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope, number: int) -> None:
         try:
-            self._report(attempt, body)
+            self._report(attempt, body, scope)
         except KernelKitError as refusal:
             scope.refuse(number, refusal)
         else:
