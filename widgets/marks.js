@@ -38,6 +38,8 @@ export const MARKS = {
 /** @type {Record<string, Shape[]>} */
 export const ICONS = {
   stop: [['rect', { x: 4, y: 4, width: 8, height: 8, rx: 1, ...FILL }]],
+  down: [line('M3.5 6l4.5 4.5L12.5 6')],
+  right: [line('M6 3.5l4.5 4.5L6 12.5')],
 };
 
 /**

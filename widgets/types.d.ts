@@ -18,8 +18,18 @@ export interface View {
 export interface Link { state?: 'live' | 'silent'; since?: number; known?: string }
 export interface Answer { to?: number; ok?: boolean; text?: string }
 
-export interface Model {
-  get(name: 'view'): View;
+/** One row of a run tree (`TreeRow` of kernelkit/ui/tree.py). */
+export interface TreeRow {
+  key: string; name: string; status?: string; word?: string; last?: boolean[]; twist?: '' | 'open' | 'closed'; note?: string;
+  counts?: [string, number][]; clock?: string; since?: string; left?: number; width?: number; run_id?: string;
+}
+export interface TreeView {
+  run_id: string; task: string; status: string; word: string; total: number; counts: [string, number][]; ended: number;
+  rows: TreeRow[]; unread?: number; hidden?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
+}
+
+export interface Model<V = View> {
+  get(name: 'view'): V;
   get(name: 'link'): Link;
   get(name: 'answer'): Answer;
   get(name: 'beat'): number;

@@ -26,6 +26,7 @@ from kernelkit.authoring.context import scope
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
+from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import KernelKitError
 from kernelkit.models.batch import BatchError
@@ -218,6 +219,10 @@ class RunHandle(display.Shown, Generic[T]):
     def artifacts(self) -> Artifacts:
         """The files kept with the run, as they are now: of a notebook job the executed notebook and a page of it."""
         return artifacts_of(self._caller_now().home, self.id)
+
+    def tree(self) -> RunTree:
+        """The run and all runs below it; it displays itself, and `.runs` are their snapshots."""
+        return RunTree(self._caller_now(), self.id)
 
     def cancel(self, reason: str = "Canceled by user") -> Run:
         """Cancel the run and the runs below it; returns it as it is then. A run that has ended stays as it is."""

@@ -16,6 +16,7 @@ from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import PAGE, cancel_run, reschedule_run, retrieve_run
 from kernelkit.authoring.subscription import Subscription, of_filter, of_run
+from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError
 from kernelkit.models.filter import RunFilter
@@ -151,6 +152,7 @@ class Runs:
         machine: Any = (),
         version: str | Iterable[str] = (),
         parent: Any = (),
+        root: Any = (),
         is_test: bool | None = None,
         created_from: datetime | str | None = None,
         created_to: datetime | str | None = None,
@@ -162,8 +164,9 @@ class Runs:
     ) -> Page:
         """Runs that match all filters, newest first, live ones and history alike.
 
-        The filters up to `parent` take one value or several, of which any matches; tasks, queues, batches, schedules
-        and parents are given by id or name, or as objects. `created_from` (inclusive) and `created_to` (exclusive) are
+        The filters up to `root` take one value or several, of which any matches; tasks, queues, batches, schedules,
+        parents and roots are given by id or name, or as objects; `root` matches a run and all that came of it.
+        `created_from` (inclusive) and `created_to` (exclusive) are
         aware moments, `period` is a duration back from now. `after` is the last run of the page before, `before` the
         first of the page after; `page.next()` and `page.previous()` know them. Raises `InvalidOptionError`.
 
@@ -216,6 +219,13 @@ class Runs:
     def artifacts(self, run_id: str | Run) -> Artifacts:
         """The files kept with a run, as they are now; none where it left none, or they were too old."""
         return artifacts_of(self._current().home, name_of(run_id, "run_id"))
+
+    def tree(self, run_id: str) -> RunTree:
+        """A run and all runs below it; it displays itself, and `.runs` are their snapshots.
+
+        kk.runs.tree(run_id)        # as `%run_tree ID` and `handle.tree()`
+        """
+        return RunTree(self._current(), name_of(run_id, "run_id"))
 
     def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""

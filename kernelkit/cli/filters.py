@@ -21,6 +21,7 @@ _SEVERAL = {
     "machine": ("PRESET", "on this machine preset"),
     "version": ("VERSION", "of this version of their task"),
     "parent": ("RUN", "triggered from inside this run"),
+    "root": ("RUN", "this run, and all that came of it"),
 }
 
 

@@ -21,7 +21,7 @@ from kernelkit.client.engine import EngineControl
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.magics import engine, runs, sql, tracebacks
 from kernelkit.magics.above import comments_below
-from kernelkit.magics.shown import in_words, publish
+from kernelkit.magics.shown import in_words, publish, publish_object
 from kernelkit.ui import display
 
 _UNBOUND = object()
@@ -133,6 +133,13 @@ class KernelKitMagics(Magics):
             self.shell.push({name: table})
         else:
             publish(display.table_bundle(table))
+
+    @no_var_expand
+    @line_magic
+    def run_tree(self, line: str) -> None:
+        """Show a run and all that came of it: %run_tree RUN_ID, or the name of a handle"""
+        with in_words():
+            publish_object(runs.tree(line, self.shell.user_ns))
 
     @no_var_expand
     @line_magic

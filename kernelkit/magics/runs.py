@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
+from kernelkit.authoring import caller as callers
 from kernelkit.authoring.runs import Runs
+from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import InvalidOptionError
 from kernelkit.magics.shown import Bundle
-from kernelkit.rules.run_filters import FILTERS, LISTS
+from kernelkit.rules.run_filters import FILTERS, LISTS, name_of
 from kernelkit.ui import display
 
 OPTIONS = (*FILTERS, "limit", "after", "before")
@@ -18,6 +21,18 @@ OPTIONS = (*FILTERS, "limit", "after", "before")
 def page(line: str) -> Bundle:
     """The table that `%runs {line}` asks for; raises `InvalidOptionError` naming the filter that will not do."""
     return display.page_bundle(Runs().list(**read_filters(line)))
+
+
+def tree(line: str, names: Mapping[str, Any]) -> RunTree:
+    """What `%run_tree {line}` means; raises `InvalidOptionError` where that is no run."""
+    words = line.split()
+    if len(words) != 1:
+        raise InvalidOptionError(
+            "%run_tree takes one run: its id, or the name of a handle, as in `%run_tree run_1m80…`.", field="line"
+        )
+    shown = RunTree(callers.current(), name_of(names.get(words[0], words[0]), "run"))
+    shown.root()  # so that an unknown one is told before anything is drawn
+    return shown
 
 
 def read_filters(line: str) -> dict[str, Any]:

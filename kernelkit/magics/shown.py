@@ -23,6 +23,11 @@ def publish(bundle: Bundle | str) -> None:
     display(data, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here
 
 
+def publish_object(shown: object) -> None:
+    """Show an object as a cell that ends with it does."""
+    display(shown)  # type: ignore[no-untyped-call]  # IPython has no types here
+
+
 def without_frames(error: KernelKitError) -> KernelKitError:
     """The same error, which IPython will show as one line of words instead of a traceback."""
     said = f"\x1b[31m{type(error).__name__}\x1b[0m: {error}"

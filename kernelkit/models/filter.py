@@ -29,6 +29,7 @@ class RunFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     machine: tuple[str, ...] = ()
     version: tuple[str, ...] = ()
     parent: tuple[str, ...] = ()
+    root: tuple[str, ...] = ()  # the run of the tree that nobody below triggered, which counts as well
     is_test: bool | None = None
     created_from: int = 0  # this moment or later
     created_to: int = 0  # before this moment

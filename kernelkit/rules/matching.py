@@ -32,6 +32,10 @@ class Filtered(Protocol):
     @property
     def parent_id(self) -> str | None: ...
     @property
+    def id(self) -> str: ...
+    @property
+    def root_id(self) -> str | None: ...
+    @property
     def is_test(self) -> bool: ...
 
 
@@ -55,6 +59,7 @@ def matches(run: Filtered, created_at: int, asked: RunFilter) -> bool:
         and (not asked.machine or run.machine in asked.machine)
         and (not asked.version or run.version in asked.version)
         and (not asked.parent or run.parent_id in asked.parent)
+        and (not asked.root or (run.root_id or run.id) in asked.root)
         and (asked.is_test is None or run.is_test == asked.is_test)
         and (not asked.created_from or created_at >= asked.created_from)
         and (not asked.created_to or created_at < asked.created_to)

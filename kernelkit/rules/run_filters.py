@@ -28,6 +28,7 @@ FILTERS = (
     "machine",
     "version",
     "parent",
+    "root",
     "is_test",
     "created_from",
     "created_to",
@@ -35,7 +36,7 @@ FILTERS = (
 )
 """Names of the filters of runs, in the order in which they are told."""
 
-LISTS = ("status", "task", "tag", "queue", "batch", "schedule", "machine", "version", "parent")
+LISTS = ("status", "task", "tag", "queue", "batch", "schedule", "machine", "version", "parent", "root")
 """Those that take one value or several."""
 
 

@@ -186,7 +186,7 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
     )
 
 
-_LISTS = ("status", "task", "queue", "batch", "schedule", "machine", "version", "parent")
+_LISTS = ("status", "task", "queue", "batch", "schedule", "machine", "version", "parent", "root")
 
 
 def filters(asked: RunFilter, exclude: Collection[str]) -> tuple[str, dict[str, Any]]:

@@ -21,12 +21,16 @@ from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
+from kernelkit.authoring.tree import RunTree
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import batch, engine_panel, hosts, html, sql_table, table, task_line, text, words
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
+from kernelkit.ui.live_view import LiveView, Source, views
+from kernelkit.ui.tree_faces import tree_html, tree_text
+from kernelkit.ui.tree_source import TreeSource
 from kernelkit.wire.messages import EngineStatus
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(BatchHandle, batch_bundle)
     display.register(Page, page_bundle)
     display.register(Table, table_bundle)
+    display.register(RunTree, tree_bundle, show=show_tree)
     display.register(Task, task_bundle)
     display.register(EngineControl, engine_control_bundle)
     shell = shell or hosts.shell()
@@ -124,6 +129,49 @@ def run_handle_bundle(handle: RunHandle[Any]) -> Bundle:
 def _unreadable(shown: object, error: KernelKitError) -> Bundle:
     told = f"{shown!r}\n{words.clean_block(str(error))}"
     return {"text/plain": told, "text/html": f"<pre>{html.esc(told)}</pre>"}
+
+
+# ---- trees -------------------------------------------------------------------------------------------------------
+
+
+def show_tree(tree: RunTree) -> None:
+    """Show a run tree: live while any of its runs goes on, else as it ended."""
+    shell = hosts.shell()
+    if not hosts.is_kernel(shell):
+        raise NotImplementedError  # a terminal prints the bundle's text
+    source = TreeSource(tree)
+    try:
+        source.open()
+    except KernelKitError as error:
+        _publish(_unreadable(tree, error), uuid.uuid4().hex, update=False)
+        return
+    show_source(source, "tree.js", ("tree.css",), shell)
+
+
+def show_source(source: Source, module: str, styles: tuple[str, ...], shell: hosts.Shell) -> None:
+    """Publish a picture of `source` and, unless nothing will change, keep it up to date."""
+    from kernelkit.ui.view_widget import ViewWidget  # ipywidgets and anywidget take a tenth of a second
+
+    display_id = uuid.uuid4().hex
+    if source.is_over:
+        source.close()
+        _publish(source.bundle(), display_id, update=False)
+        return
+    widget = ViewWidget(module, styles, source.view(), source.asked)
+    _publish(widget.with_faces(source.bundle()), display_id, update=False)
+    cell, execution = hosts.executing_cell(shell)
+    views().add(LiveView(source, widget, partial(_publish, display_id=display_id, update=True)), cell, execution)
+
+
+def tree_bundle(tree: RunTree) -> Bundle:
+    """The tree as it is now, failures first."""
+    source = TreeSource(tree)
+    try:
+        source.read()
+    except KernelKitError as error:
+        return _unreadable(tree, error)
+    drawn = source.tree(failures=True, max_rows=200)
+    return {"text/plain": tree_text(drawn, **_terminal()), "text/html": tree_html(drawn)}
 
 
 # ---- the rest ----------------------------------------------------------------------------------------------------

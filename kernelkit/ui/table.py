@@ -66,12 +66,6 @@ def runs_table(
 
 def _row(run: Run, now: datetime, zone: tzinfo) -> RunRow:
     status = words.shown_status(run)
-    if run.duration is not None:
-        duration = words.ended(run.duration)
-    elif run.started_at is not None and not run.is_completed:
-        duration = words.ticking((now - run.started_at).total_seconds())
-    else:
-        duration = words.NONE
     return RunRow(
         run_id=run.id,
         task=words.cut(words.clean(run.task_id), 200),
@@ -79,7 +73,7 @@ def _row(run: Run, now: datetime, zone: tzinfo) -> RunRow:
         word=words.STATUSES[status].word,
         created=words.moment(run.created_at, now, zone),
         created_full=words.full_moment(run.created_at, zone),
-        duration=duration,
+        duration=words.clock(run, now),
         attempts=run.attempt_number,
         queue=words.cut(words.clean(run.queue), 200),
         tags=tuple(words.clean(tag) for tag in run.tags),

@@ -75,6 +75,15 @@ def shown_status(run: Run) -> str:
     return run.status.value
 
 
+def clock(run: Run, now: datetime) -> str:
+    """How long the run has been going on since its first start, or went on; a dash where it has not started."""
+    if run.duration is not None:
+        return ended(run.duration)
+    if run.started_at is not None and not run.is_completed:
+        return ticking((now - run.started_at).total_seconds())
+    return NONE
+
+
 def group_status(counts: dict[str, int]) -> str:
     """The one status that stands for many runs, counted by shown status.
 

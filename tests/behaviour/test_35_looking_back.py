@@ -91,6 +91,7 @@ def test_35_1_every_filter_holds_for_live_runs_and_for_those_in_history(stage: S
     assert ids(kk.runs.list(task=filtered, is_test=True)) == [failed.id]
     assert failed.id not in ids(kk.runs.list(task=filtered, is_test=False))
     assert len(kk.runs.list(parent=mother, tag="child")) == 1
+    assert [run.task_id for run in kk.runs.list(root=mother)] == ["filtered-35", "parent-35"]
     assert len(kk.runs.list(task=["filtered-35", "parent-35"], version=mother.refresh().version or "")) == 3
     assert ids(kk.runs.list(task="parent-35", period="1d")) == [mother.id]
     born = later.refresh().created_at

@@ -172,7 +172,7 @@ def test_filters_of_a_list_hold_together(store: Store) -> None:
                 ended(finished(1, tags=("a",))),
                 ended(finished(2, tags=("b", "c"), status=RunStatus.FAILED)),
                 ended(finished(3, tags=("c",), task_id="other", queue="slow", batch_id="batch_1")),
-                ended(finished(4, tags=(), parent_id=run_id(1))),
+                ended(finished(4, tags=(), parent_id=run_id(1), root_id=run_id(1))),
             ]
         )
     )
@@ -188,6 +188,7 @@ def test_filters_of_a_list_hold_together(store: Store) -> None:
     assert found(ListRuns(queue=("slow",))) == [3]
     assert found(ListRuns(batch=("batch_1",))) == [3]
     assert found(ListRuns(parent=(run_id(1),))) == [4]
+    assert found(ListRuns(root=(run_id(1), run_id(3)))) == [4, 3, 1]
     assert found(ListRuns(), {run_id(4), run_id(1)}) == [3, 2]
     assert found(ListRuns(tag=("nobody's",))) == []
 
@@ -427,6 +428,7 @@ def test_a_filter_means_the_same_runs_in_memory_and_on_disk(tmp_path: Path) -> N
             machine=("micro", None)[number // 3 % 2],
             version=("20270101.1", "20270101.2")[number // 4 % 2],
             parent_id=run_id(1) if number > 8 else None,
+            root_id=run_id(2) if number > 8 else None,
             is_test=number % 5 == 0,
         )
         for number in range(1, 13)
@@ -442,6 +444,7 @@ def test_a_filter_means_the_same_runs_in_memory_and_on_disk(tmp_path: Path) -> N
         "machine": ("micro",),
         "version": ("20270101.2",),
         "parent": (run_id(1),),
+        "root": (run_id(2),),
         "is_test": True,
         "created_from": from_datetime(runs[5].created_at),
         "created_to": from_datetime(runs[5].created_at),

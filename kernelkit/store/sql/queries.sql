@@ -115,6 +115,9 @@ list_contains($batch::VARCHAR[], batch_id)
 -- name: filter_parent
 list_contains($parent::VARCHAR[], parent_id)
 
+-- name: filter_root
+list_contains($root::VARCHAR[], coalesce(root_id, id))
+
 -- name: filter_queue
 list_contains($queue::VARCHAR[], queue)
 

@@ -198,3 +198,11 @@ def open_notebook(
 def _note(notebook: Notebook, message: ConsoleMessage) -> None:
     if message.type == "error":
         notebook.problems.append(f"console: {message.text}")
+
+
+def picture(notebook: Notebook, name: str) -> None:
+    """A picture of the notebook's cells, when pictures are asked for."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        notebook.page.locator(".jp-NotebookPanel").screenshot(path=Path(folder) / f"{name}.png")

@@ -5,14 +5,13 @@ With `SCREENSHOTS=docs/images` in the environment the pictures of the docs are t
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.browser.lab import Notebook, open_notebook, running_lab
+from tests.journeys.browser.lab import open_notebook, picture, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -115,11 +114,3 @@ def test_a_card_says_since_when_the_engine_is_gone_and_goes_on_when_it_is_back(t
         expect(live.locator(".strip")).to_be_hidden()
         (lab.root / "go").touch()
         expect(notebook.output(2).locator("table")).to_contain_text("Completed in", timeout=60_000)
-
-
-def picture(notebook: Notebook, name: str) -> None:
-    """A picture of the notebook's cells, when pictures are asked for."""
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        notebook.page.locator(".jp-NotebookPanel").screenshot(path=Path(folder) / f"{name}.png")

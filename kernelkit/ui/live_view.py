@@ -1,0 +1,159 @@
+"""Keeps a picture up to date that is about many runs: a tree, a table, a queue.
+
+Each picture that is live has a thread of its own, for what it shows is read from the engine by pages and that may take
+as long as the client has patience. It ends when there is nothing left to change, when its widget is closed, or when its
+cell is executed again; then the static face takes the widget's place. Run cards, of which there may be many, share one
+thread instead (`ui/live.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from kernelkit.errors import KernelKitError
+from kernelkit.ui.live import MAX_WIDGETS, SILENT_AFTER_S, Bundle
+
+PAINT_EVERY_S = 0.5
+BEAT_EVERY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """What a live picture is made from. Called on the picture's thread only, but for `asked` and `close`."""
+
+    @property
+    def wake(self) -> threading.Event:
+        """Set whenever there may be something new to draw."""
+        ...
+
+    @property
+    def urgent(self) -> threading.Event:
+        """Set when the reader waits for it."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will change any more."""
+        ...
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    def read(self) -> None:
+        """Take in what has changed; may ask the engine."""
+        ...
+
+    def view(self) -> dict[str, Any]:
+        """What the widget is sent now."""
+        ...
+
+    def bundle(self) -> Bundle:
+        """The static faces as of now."""
+        ...
+
+    def asked(self, content: dict[str, Any]) -> None:
+        """A click or a key of the reader's, on any thread; returns at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Widget(Protocol):
+    """What a live picture needs of its widget (`ui/view_widget.py`)."""
+
+    def paint(self, view: dict[str, Any]) -> None: ...
+    def heartbeat(self, *, silent_since: float | None) -> None: ...
+    def close(self) -> None: ...
+
+
+class LiveView:
+    """One display that follows its source."""
+
+    def __init__(self, source: Source, widget: Widget, publish: Callable[[Bundle], None]) -> None:
+        self._source = source
+        self._widget = widget
+        self._publish = publish
+        self._stopped = False
+        self._lost_at: float | None = None
+        self.cell = self.execution = ""
+
+    def begin(self) -> None:
+        threading.Thread(target=self._follow, name="kernelkit-view", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it where it stands; its output has been cleared, or there are too many."""
+        self._stopped = True
+        self._source.wake.set()
+        self._source.urgent.set()
+
+    def _follow(self) -> None:
+        try:
+            self._paint_until_over()
+        except KernelKitError as problem:  # no engine came back within the client's patience
+            logger.info("a live view has ended", extra={"reason": str(problem)})
+        finally:
+            self._source.close()
+            self._publish(self._source.bundle())
+            self._widget.close()
+            _views.forget(self)
+
+    def _paint_until_over(self) -> None:
+        source = self._source
+        while not self._stopped:
+            source.wake.clear()
+            source.urgent.clear()
+            source.read()
+            self._widget.paint(source.view())
+            if source.is_over:
+                return
+            source.urgent.wait(PAINT_EVERY_S)
+            while not source.wake.wait(BEAT_EVERY_S):
+                self._widget.heartbeat(silent_since=self._silent_since())
+
+    def _silent_since(self) -> float | None:
+        """Since when there is no engine, once that is too long; None while all is well."""
+        self._lost_at = None if self._source.is_connected else self._lost_at or time.time()
+        since = self._lost_at
+        return since if since is not None and time.time() - since > SILENT_AFTER_S else None
+
+
+class LiveViews:
+    """All live pictures of the process but run cards."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._views: list[LiveView] = []
+
+    def add(self, view: LiveView, cell: str, execution: str) -> None:
+        """Follow it, and stop what an earlier execution of the same cell showed."""
+        view.cell, view.execution = cell, execution
+        with self._lock:
+            old = [one for one in self._views if cell and one.cell == cell and one.execution != execution]
+            old += self._views[: max(0, len(self._views) + 1 - MAX_WIDGETS)]
+            self._views.append(view)
+        for one in old:
+            one.stop()
+        view.begin()
+
+    def forget(self, view: LiveView) -> None:
+        with self._lock:
+            if view in self._views:
+                self._views.remove(view)
+
+    @property
+    def count(self) -> int:
+        with self._lock:
+            return len(self._views)
+
+
+_views = LiveViews()
+
+
+def views() -> LiveViews:
+    """Those of this process."""
+    return _views

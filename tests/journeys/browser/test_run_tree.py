@@ -1,0 +1,78 @@
+"""The run tree as a person meets it: real JupyterLab, real browser, real engine, keyboard only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.browser.lab import open_notebook, picture, running_lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+SOON = 30_000
+
+DEFINE = """\
+@kk.task(queue=kk.Queue("embeddings", concurrency_limit=4))
+async def embed_documents(n: int) -> int:
+    import asyncio
+    from pathlib import Path
+
+    if n in (17, 63, 118):
+        raise kk.AbortTaskRunError(f"document {n} is empty")
+    while n >= 150 and not Path("go").exists():
+        await asyncio.sleep(0.05)
+    return n
+
+@kk.task
+def load_sales() -> str:
+    return "sales.parquet"
+
+@kk.task
+def nightly_report() -> None:
+    load_sales.trigger()
+    embed_documents.batch_trigger([{"n": n} for n in range(200)])
+    kk.tasks.trigger("load-sales")"""
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_two_hundred_children_are_one_row_that_opens_and_all_is_a_table_in_the_end(
+    theme: str, tmp_path: Path, chromium: str
+) -> None:
+    cells = ["%load_ext kernelkit\nimport kernelkit as kk", DEFINE, "run = nightly_report.trigger()", "run.tree()"]
+    with running_lab(tmp_path, theme=theme) as lab, open_notebook(lab, chromium, cells, name="report") as notebook:
+        notebook.run_all()
+        live = notebook.output(3).locator(".kk")
+        rows = live.get_by_role("treeitem")
+        expect(live.locator(".totals")).to_contain_text("203 runs", timeout=SOON)
+        expect(live.locator(".totals .roll")).to_contain_text(re.compile("3 failed"), timeout=SOON)
+        expect(live.locator(".totals .roll")).to_contain_text("4 executing", timeout=SOON)
+        expect(rows).to_have_count(4)
+        expect(rows.nth(2)).to_contain_text("embed-documents × 200")
+
+        rows.first.focus()
+        page = notebook.page
+        page.keyboard.press("f")  # the group opens, and the first failure is found in it
+        found = live.locator('[role=treeitem][aria-selected="true"]')
+        expect(found).to_contain_text("#17", timeout=SOON)
+        expect(found).to_be_focused()
+        expect(found).to_contain_text("document 17 is empty")
+        picture(notebook, f"run-tree-{theme}")
+        page.keyboard.press("f")
+        expect(found).to_contain_text("#63")
+        page.keyboard.press("ArrowLeft")
+        expect(found).to_contain_text("embed-documents × 200")
+        page.keyboard.press("ArrowLeft")
+        expect(rows).to_have_count(4)
+        assert page.locator(".jp-Notebook").count() == 1, "JupyterLab heard none of the keys"
+
+        (lab.root / "go").touch()
+        ended = notebook.output(3).locator("table")
+        expect(ended).to_contain_text("document 17 is empty", timeout=SOON)
+        expect(live).to_have_count(0)
+        expect(notebook.output(3)).to_contain_text("197 completed, 3 failed")
+        saved = notebook.save()
+        assert set(saved["cells"][3]["outputs"][0]["data"]) == {"text/html", "text/plain"}
+        assert notebook.problems == []

@@ -1,0 +1,73 @@
+// Tells that nobody has said anything for a while: the kernel, by its missing heartbeat, or the engine, by the kernel's word.
+
+import { h, redraw } from './dom.js';
+import { countdown } from './format.js';
+import { mark } from './marks.js';
+
+const SILENT_MS = 6000; // the kernel says something at least every 2 s
+
+/** @typedef {{ as_of: string, as_of_text?: string, is_final?: boolean }} Dated */
+
+export class Silence {
+  /**
+   * @param {import('./types').Model<Dated>} model
+   * @param {() => void} tick
+   */
+  constructor(model, tick) {
+    this.model = model;
+    this.heardAt = Date.now();
+    this.skew = 0; // of the browser's clock against the kernel's
+    this.strip = h('div', { class: 'strip', role: 'status', hidden: true });
+    this.onView = () => {
+      this.heardAt = Date.now();
+      this.skew = this.heardAt - Date.parse(this.model.get('view').as_of);
+    };
+    this.onWord = () => {
+      this.heardAt = Date.now();
+      tick();
+    };
+    model.on('change:view', this.onView);
+    for (const name of ['change:beat', 'change:link']) model.on(name, this.onWord);
+    this.timer = setInterval(tick, 500);
+  }
+
+  dispose() {
+    clearInterval(this.timer);
+    this.model.off('change:view', this.onView);
+    for (const name of ['change:beat', 'change:link']) this.model.off(name, this.onWord);
+  }
+
+  /** Moments of the view are the kernel's; a clock that differs by less than a second counts as the same. */
+  now() {
+    return Date.now() - (Math.abs(this.skew) < 1000 ? 0 : this.skew);
+  }
+
+  /**
+   * Draw the strip; says whether what is shown is old.
+   * @param {string} known
+   */
+  draw(known) {
+    const quiet = this.who();
+    const text = quiet ? told(quiet.who, countdown((Date.now() - quiet.since) / 1000), known.split(', ').pop() ?? '') : '';
+    redraw(this.strip, text, () => (text ? [h('span', { class: 'slot', 'data-s': 'PENDING_VERSION' }, mark('PENDING_VERSION')), h('span', { class: 'grow' }, text), quiet?.who === 'engine' && h('code', {}, '%engine status')] : []));
+    return quiet !== null;
+  }
+
+  who() {
+    if (this.model.get('view').is_final) return null;
+    if (Date.now() - this.heardAt > SILENT_MS) return { who: 'kernel', since: this.heardAt };
+    const link = this.model.get('link');
+    return link.state === 'silent' ? { who: 'engine', since: (link.since ?? Date.now()) + (Date.now() - this.now()) } : null;
+  }
+}
+
+/**
+ * @param {string} who
+ * @param {string} lasted
+ * @param {string} at
+ */
+function told(who, lasted, at) {
+  const known = `Showing what was known at ${at}`;
+  if (who === 'engine') return `No word from the engine for ${lasted}. ${known}; trying again.`;
+  return `No word from the notebook's kernel for ${lasted}: it is busy or gone. ${known}; the runs themselves go on.`;
+}

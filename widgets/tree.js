@@ -1,0 +1,241 @@
+// The live run tree. The kernel sends the rows that are open; opening and closing is asked of it. What moves by itself
+// are the clocks. Keys are those of the ARIA tree pattern, and act only while a row has the focus.
+
+import { h, redraw } from './dom.js';
+import { ticking } from './format.js';
+import { icon, mark } from './marks.js';
+import { Silence } from './silence.js';
+
+/** @typedef {import('./types').TreeView} TreeView */
+/** @typedef {import('./types').TreeRow} TreeRow */
+/** @typedef {import('./types').Model<TreeView>} Model */
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  DELAYED: 'delayed', QUEUED: 'queued', PENDING_VERSION: 'pending version', DEQUEUED: 'dequeued', EXECUTING: 'executing',
+  WAITING: 'waiting', RETRYING: 'retrying', COMPLETED: 'completed', FAILED: 'failed', CRASHED: 'crashed',
+  SYSTEM_FAILURE: 'system failure', TIMED_OUT: 'timed out', CANCELED: 'canceled', EXPIRED: 'expired',
+};
+const FAILED = new Set(['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'TIMED_OUT']);
+
+/**
+ * @param {{ model: Model, el: HTMLElement }} host
+ * @returns {() => void}
+ */
+export function render({ model, el }) {
+  const tree = new Tree(model);
+  el.append(tree.root);
+  return () => tree.dispose();
+}
+
+class Tree {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.selected = '';
+    this.seekFailed = false;
+    this.silence = new Silence(model, () => this.tick());
+    this.label = h('span', { class: 't' }, 'Cancel all');
+    this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
+    this.cancel.addEventListener('click', () => this.stop());
+    this.isStopping = false;
+    this.name = h('span', { class: 'dim small cut' });
+    this.totals = h('div', { class: 'totals' });
+    this.sum = h('div', { class: 'sum', 'aria-hidden': 'true' });
+    this.rows = h('div', { class: 'tree', role: 'tree', 'data-lm-suppress-shortcuts': 'true' });
+    this.rows.addEventListener('keydown', (event) => this.key(event));
+    this.rows.addEventListener('click', (event) => this.click(event));
+    this.empty = h('p', { class: 'why' });
+    this.keys = h('div', { class: 'keys' }, ...[['↑ ↓', 'move'], ['→', 'open'], ['←', 'close, parent'], ['*', 'open siblings'], ['f', 'next failed']].map(([key, does]) => h('span', {}, h('kbd', {}, key), ` ${does}`)));
+    this.root = h('section', { class: 'kk', role: 'group' }, this.silence.strip,
+      h('div', { class: 'title' }, h('span', { class: 'name' }, 'Run tree'), this.name, h('span', { class: 'gap' }), this.cancel),
+      this.totals, this.sum, this.rows, this.empty, this.keys);
+    this.onView = () => this.draw();
+    model.on('change:view', this.onView);
+    this.draw();
+  }
+
+  dispose() {
+    this.silence.dispose();
+    this.model.off('change:view', this.onView);
+  }
+
+  draw() {
+    const view = this.model.get('view');
+    if (!view.run_id) return;
+    this.root.setAttribute('aria-label', `Run tree of ${view.task}`);
+    this.rows.setAttribute('aria-label', `Runs below ${view.task}`);
+    redraw(this.name, [view.task, view.run_id], () => [`${view.task} · ${view.run_id}`]);
+    redraw(this.totals, [view.total, view.counts, view.ended], () => [h('b', {}, view.total === 1 ? '1 run' : `${view.total.toLocaleString('en')} runs`), roll(view.counts), h('span', { class: 'gap dim' }, `${view.ended} % ended`)]);
+    redraw(this.sum, view.counts, () => view.counts.map(([status, count]) => part(status, count)));
+    const had = this.rows.contains(document.activeElement);
+    const known = new Map([...this.rows.children].map((row) => [/** @type {HTMLElement} */ (row).dataset.key, /** @type {HTMLElement} */ (row)]));
+    // A row keeps its element while its key stays, so that focus, hover and a screen reader's place stay with it.
+    this.rows.replaceChildren(...view.rows.map((row) => drawRow(known.get(row.key), row)));
+    if (!view.rows.some((row) => row.key === this.selected)) this.selected = view.rows[0]?.key ?? '';
+    if (this.seekFailed) this.nextFailed(false);
+    this.mark(had);
+    redraw(this.empty, view.rows.length, () => (view.rows.length === 1 ? ['No child runs so far. Runs triggered from inside this one appear here.'] : view.hidden ? [`${view.hidden.toLocaleString('en')} more rows: close some.`] : []));
+    this.keys.hidden = view.rows.length < 2;
+    this.tick();
+  }
+
+  tick() {
+    const view = this.model.get('view');
+    const quiet = this.silence.draw(view.as_of_text ?? '');
+    this.root.classList.toggle('stale', quiet);
+    const now = quiet ? Date.parse(view.as_of) : this.silence.now();
+    for (const row of view.rows ?? []) {
+      if (!row.since) continue;
+      const place = this.rows.querySelector(`[data-key="${CSS.escape(row.key)}"] .num`);
+      const text = ticking((now - Date.parse(row.since)) / 1000);
+      if (place && place.textContent !== text) place.textContent = text;
+    }
+    this.cancel.hidden = !!view.is_final;
+    this.cancel.disabled = quiet || this.isStopping;
+    const text = this.isStopping ? 'Canceling…' : `Cancel ${(view.total ?? 1) > 1 ? 'all' : 'run'}`;
+    if (this.label.textContent !== text) this.label.textContent = text;
+    this.cancel.setAttribute('aria-label', this.isStopping ? 'Canceling' : `Cancel ${view.task} and the runs below it`);
+  }
+
+  stop() {
+    this.isStopping = true;
+    this.model.send({ do: 'cancel' });
+    this.tick();
+  }
+
+  /** @param {boolean} withFocus */
+  mark(withFocus) {
+    for (const element of this.rows.children) {
+      const row = /** @type {HTMLElement} */ (element);
+      const isIt = row.dataset.key === this.selected;
+      row.tabIndex = isIt ? 0 : -1;
+      row.setAttribute('aria-selected', String(isIt));
+      if (isIt && withFocus) row.focus();
+    }
+  }
+
+  /** @param {number} place */
+  go(place) {
+    const row = this.model.get('view').rows[place];
+    if (!row) return;
+    this.selected = row.key;
+    this.mark(true);
+  }
+
+  /** @param {'open' | 'close'} what @param {string[]} keys */
+  ask(what, keys) {
+    if (keys.length) this.model.send({ do: what, keys });
+  }
+
+  /** @param {Event} event */
+  click(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const element = /** @type {HTMLElement | null} */ (target.closest('[role=treeitem]'));
+    const row = this.model.get('view').rows.find((one) => one.key === element?.dataset.key);
+    if (!row) return;
+    this.selected = row.key;
+    this.mark(true);
+    if (row.twist && (target.closest('.twist') || !row.status)) this.ask(row.twist === 'open' ? 'close' : 'open', [row.key]);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const { rows } = this.model.get('view');
+    const place = rows.findIndex((row) => row.key === this.selected);
+    const row = rows[place];
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    const level = depth(row);
+    const parent = rows.slice(0, place).findLastIndex((one) => depth(one) < level);
+    /** @type {Record<string, () => void>} */
+    const does = {
+      ArrowDown: () => this.go(place + 1),
+      ArrowUp: () => this.go(place - 1),
+      Home: () => this.go(0),
+      End: () => this.go(rows.length - 1),
+      ArrowRight: () => (row.twist === 'closed' ? this.ask('open', [row.key]) : row.twist === 'open' && this.go(place + 1)),
+      ArrowLeft: () => (row.twist === 'open' ? this.ask('close', [row.key]) : this.go(parent)),
+      '*': () => this.ask('open', siblings(rows, place).filter((one) => one.twist === 'closed').map((one) => one.key)),
+      f: () => this.nextFailed(true),
+    };
+    if (!does[event.key]) return;
+    does[event.key]();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /**
+   * The next failed run below the selected row; a closed row that hides one is opened first, and it is found when it comes.
+   * @param {boolean} mayOpen
+   */
+  nextFailed(mayOpen) {
+    const { rows } = this.model.get('view');
+    const place = rows.findIndex((row) => row.key === this.selected);
+    this.seekFailed = false;
+    const next = rows.findIndex((row, at) => at > place && (FAILED.has(row.status ?? '') || (row.counts ?? []).some(([status]) => FAILED.has(status))));
+    if (next < 0) return;
+    const row = rows[next];
+    if (row.counts && row.twist === 'closed' && mayOpen) {
+      this.seekFailed = true;
+      this.selected = row.key;
+      this.ask('open', [row.key]);
+    } else if (row.counts) {
+      const inside = rows.findIndex((one, at) => at > next && FAILED.has(one.status ?? '') && !one.counts);
+      this.go(inside < 0 ? next : inside);
+    } else {
+      this.go(next);
+    }
+  }
+}
+
+/** @param {TreeRow} row */
+function depth(row) {
+  return (row.last ?? []).length;
+}
+
+/** @param {TreeRow[]} rows @param {number} place */
+function siblings(rows, place) {
+  const level = depth(rows[place]);
+  const first = rows.slice(0, place).findLastIndex((row) => depth(row) < level) + 1;
+  const after = rows.findIndex((row, at) => at > place && depth(row) < level);
+  return rows.slice(first, after < 0 ? rows.length : after).filter((row) => depth(row) === level);
+}
+
+/** @param {[string, number][]} counts */
+function roll(counts) {
+  return h('span', { class: 'roll' }, ...counts.map(([status, count]) => h('span', { 'data-s': status, title: `${count} ${WORDS[status]}` }, mark(status), count.toLocaleString('en'), h('span', { class: 'sr' }, ` ${WORDS[status]}`))));
+}
+
+/** @param {string} status @param {number} count */
+function part(status, count) {
+  const made = h('i', { 'data-s': status });
+  made.style.flex = String(count);
+  return made;
+}
+
+/**
+ * @param {HTMLElement | undefined} known
+ * @param {TreeRow} row
+ */
+function drawRow(known, row) {
+  const made = known ?? h('div', { role: 'treeitem', class: 'tr', 'data-key': row.key });
+  made.setAttribute('aria-level', String(depth(row) + 1));
+  if (row.twist) made.setAttribute('aria-expanded', String(row.twist === 'open'));
+  else made.removeAttribute('aria-expanded');
+  redraw(made, { ...row, clock: row.since ? '' : row.clock }, () => {
+    const last = row.last ?? [];
+    const guides = last.map((isLast, at) => h('span', { class: at < last.length - 1 ? `guide${isLast ? ' none' : ''}` : `guide elbow${isLast ? ' end' : ''}` }));
+    const twist = h('span', { class: 'twist', 'aria-hidden': 'true' }, row.twist ? icon(row.twist === 'open' ? 'down' : 'right') : null);
+    const lead = h('span', { class: 'lead' }, ...guides, twist, row.status ? h('span', { class: 'slot', 'data-s': row.status, title: row.status }, mark(row.status)) : null,
+      h('span', { class: row.status ? 'name cut' : 'more cut', title: row.name }, row.name), row.note && !row.counts ? h('span', { class: 'dim small cut', title: row.note }, row.note) : null);
+    if (!row.status) return [lead];
+    const bar = h('i', {});
+    bar.style.left = `${row.left ?? 0}%`;
+    bar.style.width = `${row.width ?? 0}%`;
+    return [lead, row.counts ? h('span', { class: 'two' }, roll(row.counts)) : h('span', { class: 'status', 'data-s': row.status }, row.word ?? ''),
+      row.counts ? null : h('span', { class: 'mini', 'data-s': row.status, 'aria-hidden': 'true' }, bar), h('span', { class: 'num small dim' }, row.clock ?? '–')];
+  });
+  return made;
+}
+
+export default { render };

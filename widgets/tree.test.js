@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { Window } from 'happy-dom';
+
+const AT = Date.parse('2026-11-21T13:33:21Z');
+
+class FakeModel {
+  constructor(view) {
+    this.state = { view, link: { state: 'live' }, beat: 0 };
+    this.heard = new Map();
+    this.sent = [];
+  }
+
+  get(name) { return this.state[name]; }
+  on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
+  off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
+  send(content) { this.sent.push(content); }
+  say(name, value) {
+    this.state[name] = value;
+    for (const callback of this.heard.get(`change:${name}`) ?? []) callback();
+  }
+  get listeners() { return [...this.heard.values()].flat().length; }
+}
+
+const row = (key, name, status, last, more = {}) => ({ key, name, status, word: status.toLowerCase(), last, ...more });
+const view = (rows, more = {}) => ({
+  run_id: 'run_1', task: 'nightly', status: 'EXECUTING', word: 'Executing', total: 213, counts: [['COMPLETED', 149], ['FAILED', 3]], ended: 71,
+  rows, as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more,
+});
+const ROWS = [
+  row('run_1', 'nightly', 'EXECUTING', [], { twist: 'open', since: '2026-11-21T13:31:07Z', width: 100 }),
+  row('run_a', 'load', 'COMPLETED', [false], { clock: '00:38', left: 1, width: 15 }),
+  row('g', 'embed × 200', 'EXECUTING', [false], { twist: 'closed', counts: [['COMPLETED', 197], ['FAILED', 3]] }),
+  row('run_b', 'mail', 'QUEUED', [true], { note: 'queue mail: 1 of 1 running' }),
+];
+
+let render;
+let place;
+let end;
+
+beforeEach(async () => {
+  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
+  const window = new Window();
+  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
+  ({ render } = await import('./tree.js'));
+  place = document.createElement('div');
+  document.body.append(place);
+});
+
+afterEach(() => {
+  end?.();
+  end = undefined;
+  mock.timers.reset();
+});
+
+const shown = (rows = ROWS, more = {}) => {
+  const model = new FakeModel(view(rows, more));
+  end = render({ model, el: place });
+  return model;
+};
+const items = () => [...place.querySelectorAll('[role=treeitem]')];
+const press = (key) => {
+  const Keyboard = document.defaultView.KeyboardEvent;
+  place.querySelector('[role=tree]').dispatchEvent(new Keyboard('keydown', { key, bubbles: true, cancelable: true }));
+};
+const selected = () => items().filter((item) => item.getAttribute('aria-selected') === 'true').map((item) => item.dataset.key);
+
+test('the head names the total and the rows what, in which status, since when', () => {
+  shown();
+  assert.match(place.querySelector('.totals').textContent, /^213 runs149 completed3 failed71 % ended$/);
+  assert.deepEqual(items().map((item) => item.getAttribute('aria-level')), ['1', '2', '2', '2']);
+  assert.equal(items()[0].querySelector('.num').textContent, '02:14');
+  assert.equal(items()[3].querySelector('.dim').textContent, 'queue mail: 1 of 1 running');
+  mock.timers.tick(2000);
+  assert.equal(items()[0].querySelector('.num').textContent, '02:16');
+});
+
+test('one row is in the tab order and arrows move it', () => {
+  shown();
+  assert.deepEqual(items().map((item) => item.tabIndex), [0, -1, -1, -1]);
+  press('ArrowDown');
+  press('ArrowDown');
+  assert.deepEqual(selected(), ['g']);
+  press('ArrowLeft');
+  assert.deepEqual(selected(), ['run_1']);
+  press('End');
+  assert.deepEqual(selected(), ['run_b']);
+});
+
+test('opening and closing is asked of the kernel', () => {
+  const model = shown();
+  press('ArrowLeft');
+  press('ArrowDown');
+  press('ArrowDown');
+  press('ArrowRight');
+  press('*');
+  assert.deepEqual(model.sent, [{ do: 'close', keys: ['run_1'] }, { do: 'open', keys: ['g'] }, { do: 'open', keys: ['g'] }]);
+});
+
+test('f opens the group that hides a failure, and finds it when it comes', () => {
+  const model = shown();
+  press('f');
+  assert.deepEqual(model.sent, [{ do: 'open', keys: ['g'] }]);
+  const more = [...ROWS.slice(0, 2), { ...ROWS[2], twist: 'open' }, row('run_f', '#17', 'FAILED', [false, false]), ROWS[3]];
+  model.say('view', view(more));
+  assert.deepEqual(selected(), ['run_f']);
+});
+
+test('a row keeps its element while it stays, and focus with it', () => {
+  const model = shown();
+  press('ArrowDown');
+  const before = items()[1];
+  model.say('view', view([ROWS[0], { ...ROWS[1], clock: '00:39' }, ROWS[3]]));
+  assert.equal(items()[1], before);
+  assert.equal(document.activeElement, before);
+  assert.equal(before.querySelector('.num').textContent, '00:39');
+});
+
+test('a hostile name is text', () => {
+  shown([row('run_1', '<img src=x onerror=alert(1)>', 'EXECUTING', [])]);
+  assert.equal(place.querySelector('img'), null);
+  assert.match(place.querySelector('.why').textContent, /No child runs so far/);
+});
+
+test('cancel is sent once and silence is told', () => {
+  const model = shown();
+  place.querySelector('.btn').click();
+  place.querySelector('.btn').click();
+  assert.deepEqual(model.sent, [{ do: 'cancel' }]);
+  mock.timers.tick(7000);
+  assert.match(place.querySelector('.strip').textContent, /No word from the notebook's kernel/);
+  model.say('link', { state: 'silent', since: AT });
+  assert.match(place.querySelector('.strip').textContent, /No word from the engine/);
+});
+
+test('nothing is left behind', () => {
+  const model = shown();
+  end();
+  end = undefined;
+  assert.equal(model.listeners, 0);
+});
