@@ -27,6 +27,7 @@ COMMANDS = {
     "sql": ("sql", "Ask the project's history one SELECT."),
     "trigger": ("tasks", "Trigger a run of a task by its id."),
     "cancel": ("runs", "Cancel runs."),
+    "notebook": ("notebook", "Run a notebook as a job, with parameters."),
 }
 
 

@@ -80,6 +80,12 @@ def test_history_start_finds_the_runs_it_made() -> None:
     assert found["after_kill_9_s"]["n"] == found["after_a_stop_s"]["n"] == 1
 
 
+def test_notebook_job_is_timed_beside_plain_nbclient() -> None:
+    found = run("notebook_job", "--repeats", "1")
+
+    assert (found["plain_s"]["n"], found["cold_s"]["n"], found["warm_s"]["n"]) == (2, 1, 1)
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_has_a_limit(name: str) -> None:
     module = __import__(f"tests.benchmarks.{name}", fromlist=["NAME", "measure"])

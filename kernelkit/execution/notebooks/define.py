@@ -75,7 +75,7 @@ def notebook(
     )
     body = _function(job, parameters)
     body.__doc__ = f"The notebook {file.name}."
-    return task(id=id or _id_of(file), **{**options, "isolation": "process"})(body)
+    return task(id=id or id_of(file), **{**options, "isolation": "process"})(body)
 
 
 def _function(job: NotebookJob, parameters: Parameters) -> Any:
@@ -105,7 +105,12 @@ def _function(job: NotebookJob, parameters: Parameters) -> Any:
     return function
 
 
-def _id_of(file: Path) -> str:
+def id_of(file: Path) -> str:
+    """The task id of a notebook that is given none.
+
+    >>> id_of(Path("reports/daily report_2.ipynb"))
+    'daily-report-2'
+    """
     made = _NOT_IN_IDS.sub("-", file.stem.replace("_", "-")).strip("-./:")
     if not made:
         raise TaskDefinitionError(f"No task id can be made of the name {file.name}. Give id='…'.")

@@ -14,6 +14,7 @@ import msgspec
 from kernelkit.authoring.kernelspecs import KernelChoice
 from kernelkit.authoring.parameters import INJECTED_TAG, TAG, Parameters, read_parameters, tagged
 from kernelkit.errors import PayloadValidationError, TaskDefinitionError
+from kernelkit.execution.notebooks.libraries import load_nbformat
 
 Source = Literal["snapshot", "live"]
 Notebook = dict[str, Any]  # a notebook's JSON, of format 4
@@ -51,7 +52,8 @@ class NotebookJob(msgspec.Struct, frozen=True):
 
 def read_notebook(path: Path) -> Notebook:
     """A notebook's JSON in format 4, without outputs; raises `TaskDefinitionError` for what is none."""
-    import nbformat  # half a second of libraries, for notebook jobs alone
+    load_nbformat()
+    import nbformat  # a third of a second of libraries, for notebook jobs alone
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -139,8 +141,8 @@ def _name_cells(raw: Any) -> None:
 
 def _near(path: Path) -> str:
     try:
-        there = [each.name for each in path.parent.iterdir() if each.suffix == ".ipynb"]
+        there = [each.stem for each in path.parent.iterdir() if each.suffix == ".ipynb"]
     except OSError:
         return f" Nor is there a folder {path.parent}."
-    near = difflib.get_close_matches(path.name, there, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    near = difflib.get_close_matches(path.stem, there, n=1)
+    return f" Did you mean {near[0]}.ipynb?" if near else ""

@@ -22,6 +22,7 @@ from kernelkit.authoring.context import scope as current
 from kernelkit.errors import KernelKitError, NotebookKernelError
 from kernelkit.execution.notebooks import page, trouble
 from kernelkit.execution.notebooks.job import NotebookJob, first_line, injected, is_executed, still_known
+from kernelkit.execution.notebooks.libraries import load_nbformat
 from kernelkit.execution.notebooks.progress import Progress
 from kernelkit.wire.parent import as_variable
 
@@ -66,6 +67,7 @@ class Execution:
 
     async def _execute(self, kernel: Any, raw: dict[str, Any]) -> dict[str, Any]:
         # Loaded here, while the kernel starts: most of a second, and the kernel needs about as long.
+        load_nbformat()
         import nbformat
 
         from kernelkit.execution.notebooks.cells import Cells
