@@ -23,7 +23,7 @@ from kernelkit.engine.attempts import (
     decide_undelivered,
     run_of,
 )
-from kernelkit.engine.machines import check_machines
+from kernelkit.engine.machines import with_machines_checked
 from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.sameness import Finder, decide_reset, first_moment
 from kernelkit.engine.state import LiveRun, State
@@ -60,7 +60,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 def step(state: State, command: c.Command, capacity: c.Capacity, now: int, roll: c.Roll) -> list[Change]:
     """Carry out `command` on `state`: the changes made, in order. A refusal raises and changes nothing."""
-    check_machines(command, state, capacity)
+    command = with_machines_checked(command, capacity)
     changes = [_change(state, event) for event in decide(state, command, now, roll)]
     while events := next_dispatch(state, capacity, now, roll):
         changes.extend(_change(state, event) for event in events)

@@ -7,13 +7,13 @@ nothing and pass them by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.state import LiveRun, State
-from kernelkit.errors import InvalidOptionError, OutOfMemoryError
+from kernelkit.errors import InvalidOptionError, OutOfMemoryError, to_wire
 from kernelkit.models.error import Error
 from kernelkit.models.machine import PRESETS, Machine, check_preset, in_gib, told
 from kernelkit.wire.messages import ChildTrigger, TriggerItem
@@ -71,35 +71,55 @@ def clamped_notice(name: str, capacity: c.Capacity) -> str | None:
     return f"Machine {name} is {told(asked)}; this host has less, so it is {told(here)} here."
 
 
-def check_machines(command: c.Command, state: State, capacity: c.Capacity) -> None:
-    """Refuse presets that do not exist, and with `strict_machines` those larger than the host."""
+Checked = TypeVar("Checked", c.TriggerRuns, ChildTrigger)
+
+
+def with_machines_checked(command: c.Command, capacity: c.Capacity) -> c.Command:
+    """The command; raises for presets that do not exist and, with `strict_machines`, for those larger than the host.
+
+    In a batch the items that ask for them fail alone.
+    """
     match command:
         case c.DefineTask():
-            _check((command.spec.machine, command.spec.retry.on_out_of_memory), capacity)
+            _check(command.spec.machine, capacity)
+            _check(command.spec.retry.on_out_of_memory, capacity)
+            return command
         case c.TriggerRuns():
-            _check(_asked(command.items, state), capacity)
+            return _items_checked(command, capacity)
         case c.TakeReport(body=ChildTrigger() as body):
-            _check(_asked(body.items, state), capacity)
+            checked = _items_checked(body, capacity)
+            return command if checked is body else replace(command, body=checked)
         case _:
-            pass
+            return command
 
 
-def _asked(items: Iterable[TriggerItem], state: State) -> set[str]:
-    return {item.machine for item in items}
+def _items_checked(asked: Checked, capacity: c.Capacity) -> Checked:
+    if not any([item.machine for item in asked.items]):
+        return asked
+    return replace(asked, items=tuple(_item_checked(item, capacity, bool(asked.batch_id)) for item in asked.items))
 
 
-def _check(names: Iterable[str], capacity: c.Capacity) -> None:
-    for name in names:
-        if not name:
-            continue
-        check_preset(name, "machine")
-        if capacity.strict_machines and clamped_notice(name, capacity):
-            raise InvalidOptionError(
-                f"Machine {name} is {told(PRESETS[name])}, and this host has {capacity.cpu:g} vCPU and "
-                f"{in_gib(capacity.memory)} GiB for machines. The setting strict_machines refuses what does not fit; "
-                "give a smaller machine, or turn it off: kernelkit config set strict_machines false.",
-                field="machine",
-            )
+def _item_checked(item: TriggerItem, capacity: c.Capacity, in_batch: bool) -> TriggerItem:
+    try:
+        _check(item.machine, capacity)
+    except InvalidOptionError as refusal:
+        if not in_batch:
+            raise
+        return replace(item, machine="", problem=to_wire(refusal))
+    return item
+
+
+def _check(name: str, capacity: c.Capacity) -> None:
+    if not name:
+        return
+    check_preset(name, "machine")
+    if capacity.strict_machines and clamped_notice(name, capacity):
+        raise InvalidOptionError(
+            f"Machine {name} is {told(PRESETS[name])}, and this host has {capacity.cpu:g} vCPU and "
+            f"{in_gib(capacity.memory)} GiB for machines. The setting strict_machines refuses what does not fit; "
+            "give a smaller machine, or turn it off: kernelkit config set strict_machines false.",
+            field="machine",
+        )
 
 
 def larger_machine(run: LiveRun) -> str:

@@ -134,19 +134,21 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity, *, count_ahead
     waits = shortage(state, run, capacity)
     if waits is not None:
         return f"{waits}{ahead}"
-    if run.machine and (before := _waits_for_its_machine(state, run, capacity)) is not None:
-        return f"waits its turn: {before.id} came before it and {shortage(state, before, capacity)}{ahead}"
-    return "about to start"
+    before = _before(state, run, capacity)
+    if before is None:
+        return "about to start"
+    waits = shortage(state, before, capacity) or "starts first"
+    return f"waits its turn: {before.id} came before it and {waits}{ahead}"
 
 
-def _waits_for_its_machine(state: State, run: LiveRun, capacity: Capacity) -> LiveRun | None:
-    """The run that has the next turn for a machine, where that is another one."""
-    heads = [
-        head
-        for lane in list(state.lanes)
-        if not _lane_is_held(state, lane, capacity)
-        if (head := state.head(lane)) is not None and head.machine
-    ]
+def _before(state: State, run: LiveRun, capacity: Capacity) -> LiveRun | None:
+    """The run that has to start before this one: the first of its lane, or of all that want a machine as it does."""
+    lane = (run.slots, run.isolation)
+    first = state.head(lane) if lane in state.lanes else None
+    if first is None or first.id != run.id or not run.machine:
+        return None if first is None or first.id == run.id else first
+    open_lanes = [lane for lane in list(state.lanes) if not _lane_is_held(state, lane, capacity)]
+    heads = [head for lane in open_lanes if (head := state.head(lane)) is not None and head.machine]
     first = min(heads, key=lambda head: head.order, default=None)
     return None if first is None or first.id == run.id else first
 

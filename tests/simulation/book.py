@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 
 from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchRecord
+from kernelkit.models.machine import PRESETS, Machine
 from kernelkit.models.run import FINAL, RunStatus
 from tests.simulation.samebook import SameBook
+
+
+def share(machine: str, cpu: float, memory: int) -> tuple[float, int]:
+    """vCPUs and bytes that a run of a preset has on such a host."""
+    preset = PRESETS.get(machine)
+    return (min(preset.cpu, cpu), min(preset.memory, memory)) if preset else (0.0, 0)
 
 
 def micros(seconds: float) -> int:
@@ -55,6 +62,8 @@ class Entry:
     increments: int = 0
     metadata: str = "{}"
     batch: str | None = None
+    machine: str = ""
+    larger: str = ""  # the machine after running out of memory, frozen at its first dispatch
     children: set[str] = field(default_factory=set)
 
     @property
@@ -96,6 +105,7 @@ class Entry:
 class WorkerEntry:
     env_id: str
     isolation: str
+    machine: Machine | None
     retired: bool = False
 
 
@@ -123,6 +133,11 @@ class Book:
         """Whether all slots of a queue, or of its copy for one key, are in use."""
         limit = self.limits.get(slots[0])
         return limit is not None and sum(1 for entry in self.holders() if entry.slots == slots) >= limit
+
+    def promised(self, cpu: float, memory: int) -> tuple[float, int]:
+        """vCPUs and bytes reserved by who holds slots."""
+        shares = [share(entry.machine, cpu, memory) for entry in self.holders()]
+        return sum(each for each, _ in shares), sum(each for _, each in shares)
 
     def write(self, event: ev.AnyEvent) -> None:
         """Tell of one more event; the laws have passed it."""
@@ -156,6 +171,7 @@ class Book:
                     ttl=event.ttl,
                     max_duration=event.max_duration,
                     is_test=event.is_test,
+                    machine=event.machine,
                     metadata=event.metadata,
                     batch=event.batch_id,
                 )
@@ -176,7 +192,7 @@ class Book:
             case ev.BatchMade():
                 self.batches[event.batch.id] = event.batch
             case ev.WorkerPlanned():
-                self.workers[event.worker_id] = WorkerEntry(event.env_id, event.isolation)
+                self.workers[event.worker_id] = WorkerEntry(event.env_id, event.isolation, event.machine)
             case ev.WorkerRetired():
                 self.workers[event.worker_id].retired = True
             case ev.WorkerGone():
@@ -206,6 +222,7 @@ class Book:
                 entry.status, entry.fence, entry.worker = RunStatus.DEQUEUED, event.fence, event.worker_id
                 entry.locked = (event.version, event.bundle, event.env_id)
                 entry.max_attempts, entry.kept, entry.began_at = event.max_attempts, False, 0
+                entry.larger = event.retry.on_out_of_memory
                 self.fences.add(event.fence)
             case ev.DispatchUndone():
                 entry.status, entry.fence = RunStatus.QUEUED, ""
@@ -218,6 +235,8 @@ class Book:
                 entry.status = RunStatus.EXECUTING if event.keeps_slot else RunStatus.QUEUED
                 entry.kept, entry.retry_at, entry.fence = event.keeps_slot, event.retry_at, ""
                 entry.ended_attempts += 1
+                if event.machine:
+                    entry.machine, entry.isolation = event.machine, "process"
             case ev.RetryDue():
                 entry.retry_at = 0
             case ev.RunFinished():

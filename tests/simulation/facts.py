@@ -32,6 +32,8 @@ class Facts:
 def worth_noting(event: ev.AnyEvent, book: Book, outcomes: dict[str, str]) -> Iterator[str]:
     """What an event shows beside its kind, by the book before the event is written in it."""
     match event:
+        case ev.AttemptFailed(machine=machine) if machine:
+            yield "another machine"
         case ev.AttemptFailed(keeps_slot=True):
             yield "kept slot"
         case ev.RunFinished(status=RunStatus.EXPIRED):

@@ -15,7 +15,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus
 from kernelkit.rules.lifecycle import allows
 from kernelkit.wire import messages as m
-from tests.simulation.book import micros
+from tests.simulation.book import micros, share
 
 if TYPE_CHECKING:
     from tests.simulation.book import Entry
@@ -108,6 +108,15 @@ def runs_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
     got = (event.queue, event.concurrency_key, event.priority, event.delay_until, event.ttl, event.max_duration)
     if (*got, event.is_test, event.key, event.debounce) != expected:
         broken(runs_are_what_was_asked_for, f"{event} for {asked}")
+
+
+def machines_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
+    """A run has the machine of its trigger, else of its task, and with one a process of its own."""
+    asked, state = world.asked[event.run_id], world.host.state
+    spec = (state.bundles[asked.bundle] if asked.bundle else state.tasks[asked.task_id]).spec
+    machine = asked.machine or spec.machine
+    if (event.machine, event.isolation) != (machine, "process" if machine else spec.isolation):
+        broken(machines_are_what_was_asked_for, f"{event} for {asked}")
 
 
 def a_stopping_run_has_no_new_children(world: World, event: ev.RunTriggered) -> None:
@@ -230,10 +239,50 @@ def workers_are_what_attempts_need(world: World, event: ev.RunDispatched) -> Non
     entry = _entry(world, event)
     if worker is None or worker.retired or (worker.isolation, worker.env_id) != (entry.isolation, event.env_id):
         broken(workers_are_what_attempts_need, f"{event} on {worker}")
+    capacity = world.capacity
+    there = ("", 0.0, 0) if worker.machine is None else (worker.machine.name, worker.machine.cpu, worker.machine.memory)
+    if there != (entry.machine, *share(entry.machine, capacity.cpu, capacity.memory)):
+        broken(workers_are_what_attempts_need, f"{entry.machine!r} of {event} on {worker}")
     if worker.isolation == "process" and any(
         other.fence and other.worker == event.worker_id for other in world.book.live.values()
     ):
         broken(workers_are_what_attempts_need, f"{event} on a worker that is in use")
+
+
+def the_host_is_not_promised_twice(world: World, event: ev.RunDispatched) -> None:
+    """Runs with machines start only where vCPUs and memory are left for them."""
+    entry, host = _entry(world, event), (world.capacity.cpu, world.capacity.memory)
+    if entry.kept or not entry.machine:
+        return
+    (cpu, memory), (more_cpu, more_memory) = world.book.promised(*host), share(entry.machine, *host)
+    if cpu + more_cpu > host[0] or memory + more_memory > host[1]:
+        broken(the_host_is_not_promised_twice, f"{entry.machine} for {event} beside {cpu} vCPU, {memory} bytes")
+
+
+def machines_go_by_their_turn(world: World, event: ev.RunDispatched) -> None:
+    """No run with a machine passes an older one whose queue has a slot, so small ones starve no large one."""
+    entry = _entry(world, event)
+    if entry.kept or not entry.machine:
+        return
+    for other in world.book.ready():
+        if other.machine and other.order < entry.order and not world.book.is_full(other.slots):
+            broken(machines_go_by_their_turn, f"{event} before {other}")
+
+
+def out_of_memory_changes_the_machine(world: World, event: ev.AttemptFailed) -> None:
+    """After running out of memory a run goes to the machine that its policy names, through its queue."""
+    entry = _entry(world, event)
+    expected = entry.larger if _ran_out(world) else ""
+    if event.machine != expected or (expected and event.keeps_slot):
+        broken(out_of_memory_changes_the_machine, f"{event} of {entry}")
+
+
+def _ran_out(world: World) -> bool:
+    match world.host.command:
+        case c.TakeReport(body=m.Failed(out_of_memory=True)) | c.WorkerEnded(out_of_memory=True):
+            return True
+        case _:
+            return False
 
 
 def retries_keep_their_version(world: World, event: ev.RunDispatched) -> None:
@@ -267,13 +316,13 @@ def runs_fail_when_their_attempts_are_spent(world: World, event: ev.RunFinished 
     entry = _entry(world, event)
     match world.host.command:
         case c.TakeReport(body=m.Failed() as failed):
-            never_again = failed.out_of_memory or not failed.retry
-        case c.WorkerEnded() as worker:
-            never_again = worker.out_of_memory
+            never_again = not failed.retry
         case _:
             never_again = False
     if isinstance(event, ev.RunFinished) and event.status is RunStatus.EXPIRED:
         return
+    if _ran_out(world):
+        never_again = entry.larger in ("", entry.machine)
     spent = never_again or entry.ended_attempts + 1 >= entry.max_attempts
     if isinstance(event, ev.AttemptFailed):
         if spent:
@@ -293,7 +342,12 @@ def metadata_counts_every_op(world: World, event: Any) -> None:
 
 
 EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
-    ev.RunTriggered: (a_run_id_is_used_once, runs_are_what_was_asked_for, a_stopping_run_has_no_new_children),
+    ev.RunTriggered: (
+        a_run_id_is_used_once,
+        machines_are_what_was_asked_for,
+        runs_are_what_was_asked_for,
+        a_stopping_run_has_no_new_children,
+    ),
     ev.RunRescheduled: (terminal_is_final, only_delayed_runs_are_rescheduled, moves_follow_the_lifecycle),
     ev.DelayOver: (terminal_is_final, delays_are_waited_out, moves_follow_the_lifecycle),
     ev.OpDone: (terminal_is_final, an_op_key_acts_once),
@@ -311,6 +365,8 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         lanes_go_by_their_order,
         workers_are_what_attempts_need,
         retries_keep_their_version,
+        the_host_is_not_promised_twice,
+        machines_go_by_their_turn,
     ),
     ev.DispatchUndone: (
         terminal_is_final,
@@ -327,6 +383,7 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         news_come_under_the_current_fence,
         slots_return_when_code_has_stopped,
         runs_fail_when_their_attempts_are_spent,
+        out_of_memory_changes_the_machine,
     ),
     ev.RetryDue: (terminal_is_final, retries_wait_for_their_moment),
     ev.RunFinished: (

@@ -328,7 +328,10 @@ MUTANTS = (
             "attempts_time_out_at_their_moment",
         },
     ),
-    Mutant(forgotten_run_ids, {"a_run_id_is_used_once", "a_request_acts_once", "a_key_has_one_live_run"}),
+    Mutant(
+        forgotten_run_ids,
+        {"batches_are_refused_whole", "a_run_id_is_used_once", "a_request_acts_once", "a_key_has_one_live_run"},
+    ),
     Mutant(forgotten_op_key, {"an_op_key_acts_once"}),
     Mutant(forgotten_op_key_of_children, {"a_run_id_is_used_once", "a_request_acts_once"}),
     Mutant(queue_limit_off_by_one, {"queues_keep_their_limits"}),

@@ -224,9 +224,11 @@ OPTION_MUTANTS = (
     Mutant(ttl_counted_from_the_trigger, {"timers_are_set", "the_book_agrees"}),
     Mutant(expiry_instead_of_a_retry, {"runs_expire_in_their_queue"}),
     Mutant(priority_turned_round, {"queued_runs_say_why", "lanes_go_by_their_order"}),
-    Mutant(order_by_the_machines_clock, {"lanes_go_by_their_order", "queued_runs_say_why"}),
+    Mutant(
+        order_by_the_machines_clock, {"machines_go_by_their_turn", "lanes_go_by_their_order", "queued_runs_say_why"}
+    ),
     Mutant(copies_share_one_limit, {"no_run_that_could_start_is_left_standing", "queued_runs_say_why"}),
-    Mutant(copies_have_no_limit, {"queues_keep_their_limits"}),
+    Mutant(copies_have_no_limit, {"no_run_that_could_start_is_left_standing", "queues_keep_their_limits"}),
     Mutant(limit_at_trigger_forgotten, {"queues_keep_their_limits", "no_run_that_could_start_is_left_standing"}),
     Mutant(timed_out_run_retried, {"a_timed_out_run_is_never_retried", "moves_follow_the_lifecycle"}),
     Mutant(timed_out_run_succeeds, {"moves_follow_the_lifecycle"}),

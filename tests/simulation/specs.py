@@ -16,6 +16,7 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
     name = task_id or random.choice(TASKS)
     code, options, captures = random.randrange(3), random.randrange(3), random.randrange(4)
     own = random.random() < 0.6
+    machine = random.choice(("", "", "", "micro", "small-2x", "medium-1x", "large-1x"))
     return TaskSpec(
         id=name,
         function=name if random.random() < 0.9 else f"{name}_too",
@@ -23,7 +24,8 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
         env_id=random.choice(ENVIRONMENTS),
         bundle=f"{name}-{code}-{captures}",
         fingerprint=f"{name}-{code}-{options}",
-        isolation=random.choice(("shared", "process")),
+        isolation="process" if machine else random.choice(("shared", "process")),
+        machine=machine,
         queue="" if own else random.choice(("images", "letters")),
         concurrency_limit=random.choice((None, 1, 2, 3)),
         retry=RetryPolicy(
@@ -31,6 +33,7 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
             min_timeout=random.choice((0.5, 1.0, 3.0, 6.0, 30.0)),
             max_timeout=60.0,
             randomize=random.random() < 0.5,
+            on_out_of_memory=random.choice(("", "medium-1x", "large-1x")),
         ),
         ttl=random.choice((0.0, 0.0, 0.0, 20.0)),
         max_duration=random.choice((0.0, 0.0, 0.0, 10.0)),

@@ -13,10 +13,12 @@ from kernelkit.engine.decide import next_due
 from kernelkit.engine.state import State
 from kernelkit.engine.views import run_view
 from kernelkit.models.run import FINAL, RunStatus
+from tests.simulation.book import share
 from tests.simulation.comparing import difference, fields_of, indexes_of
 from tests.simulation.laws import broken
 
 if TYPE_CHECKING:
+    from tests.simulation.book import Entry
     from tests.simulation.world import World
 
 # ---- after every step ------------------------------------------------------------------------------------------------
@@ -33,16 +35,26 @@ def cancels_reach_the_children(world: World) -> None:
 def no_run_that_could_start_is_left_standing(world: World, state: State) -> None:
     """After a step no ready run stands in a lane that has a slot for it."""
     book, capacity = world.book, world.capacity
-    ready = {entry.lane: entry for entry in book.ready()}
+    ready: dict[tuple[str, str, str], Entry] = {}  # the first of each lane
+    for entry in sorted(book.ready(), key=lambda entry: entry.order, reverse=True):
+        ready[entry.lane] = entry
     holders = book.holders()
     if not ready or len(holders) >= capacity.attempts:
         return
     exclusive = sum(1 for entry in holders if entry.isolation == "process")
+    machined = []
     for entry in ready.values():
-        if entry.isolation == "process" and exclusive >= capacity.exclusive:
+        if (entry.isolation == "process" and exclusive >= capacity.exclusive) or book.is_full(entry.slots):
             continue
-        if not book.is_full(entry.slots):
+        if not entry.machine:
             broken(no_run_that_could_start_is_left_standing, entry)
+        machined.append(entry)
+    if not machined:
+        return
+    first, host = min(machined, key=lambda entry: entry.order), (capacity.cpu, capacity.memory)
+    (cpu, memory), (more_cpu, more_memory) = book.promised(*host), share(first.machine, *host)
+    if cpu + more_cpu <= host[0] and memory + more_memory <= host[1]:
+        broken(no_run_that_could_start_is_left_standing, first)
 
 
 def timers_are_set(world: World, state: State) -> None:
@@ -93,7 +105,10 @@ def queued_runs_say_why(world: World, state: State) -> None:
         reason = run_view(state.runs[entry.id], state, world.capacity).queued_reason or ""
         ahead = sum(1 for other in waiting if other.is_ready and other.lane == entry.lane and other.order < entry.order)
         said = f", {ahead} {'run' if ahead == 1 else 'runs'} ahead" if ahead else " in use"
-        if not reason or (entry.is_ready and not reason.endswith((said, said.replace("in use", "executing")))):
+        ends = (said, said.replace("in use", "executing"), said.replace("in use", "free"))
+        if reason.startswith("waits"):
+            world.facts.note("waits for a machine")
+        if not reason or (entry.is_ready and not reason.endswith(ends)):
             broken(queued_runs_say_why, f"{entry.id} says {reason!r}, {ahead} are ahead")
 
 
@@ -112,6 +127,14 @@ def the_book_agrees(world: World, state: State) -> None:
         broken(the_book_agrees, difference(told, known))
 
 
+def machines_agree(world: World, state: State) -> None:
+    """The engine's memory says of every run which machine it has, and which kind of worker it needs."""
+    told = {entry.id: (entry.machine, entry.isolation) for entry in world.book.live.values()}
+    known = {run.id: (run.machine, run.isolation) for run in state.runs.values()}
+    if told != known:
+        broken(machines_agree, difference(told, known))
+
+
 def the_log_folds_to_the_state(world: World, state: State) -> None:
     """The log from its first event on, folded anew, gives the state."""
     again = world.disk.refold()
@@ -123,6 +146,7 @@ NOW_AND_THEN: tuple[Callable[[World, State], None], ...] = (
     snapshots_lose_nothing,
     queued_runs_say_why,
     the_book_agrees,
+    machines_agree,
 )
 
 

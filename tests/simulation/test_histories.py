@@ -21,6 +21,7 @@ EVENTS = [event.__name__ for event in typing.get_args(ev.AnyEvent)]
 REPORTS = [f"TakeReport {body.__name__}" for body in typing.get_args(m.ReportBody)]
 TROUBLE = [
     "a later one went first",
+    "another machine",
     "batch",
     "cancel of a parent",
     "trigger by a process of an attempt",
@@ -55,6 +56,7 @@ TROUBLE = [
     "timed-out body lost",
     "timed-out body stopped",
     "timed-out body succeeded",
+    "waits for a machine",
     "worker ended at its start",
     "worker lost mid-run",
 ]

@@ -15,6 +15,7 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.decide import Change, next_due
 from kernelkit.engine.state import State
 from kernelkit.models import event as ev
+from kernelkit.models.machine import GIB
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
 from tests.simulation import laws, sameness_laws, standing_laws
@@ -407,4 +408,10 @@ class World:
 
     def _any_capacity(self) -> c.Capacity:
         pick = self.random.choice
-        return c.Capacity(attempts=pick((2, 3, 5, 8)), exclusive=pick((1, 2, 4)), shared_workers=pick((1, 1, 2)))
+        return c.Capacity(
+            attempts=pick((2, 3, 5, 8)),
+            exclusive=pick((1, 2, 4)),
+            shared_workers=pick((1, 1, 2)),
+            cpu=pick((1.0, 2.0, 4.0)),
+            memory=pick((2, 3, 8)) * GIB,
+        )
