@@ -157,5 +157,6 @@ def _ahead(state: State, run: LiveRun) -> str:
     # A lane also has entries of runs that have started since, and two of one that came back to it.
     lane = state.lanes.get((run.slots, run.isolation), ())
     before = {other for order, other in lane if order < run.order}
-    count = sum(1 for other in before if other in state.runs and state.runs[other].is_ready)
+    live = [state.runs[other] for other in before if other in state.runs]
+    count = sum(1 for other in live if other.is_ready and other.isolation == run.isolation)
     return f", {count} {'run' if count == 1 else 'runs'} ahead" if count else ""

@@ -245,7 +245,7 @@ class State:
         while heap:
             order, run_id = heap[0]
             run = self.runs.get(run_id)
-            if run is not None and run.is_ready and run.order == order:
+            if run is not None and run.is_ready and run.order == order and (run.slots, run.isolation) == lane:
                 return run
             heapq.heappop(heap)
         del self.lanes[lane]

@@ -31,7 +31,8 @@ def indexes_of(state: State) -> dict[str, object]:
         ready = {
             (order, run_id)
             for order, run_id in heap
-            if run_id in state.runs and state.runs[run_id].is_ready and state.runs[run_id].order == order
+            if (run := state.runs.get(run_id)) is not None
+            and (run.is_ready, run.order, (run.slots, run.isolation)) == (True, order, lane)
         }
         if ready:
             lanes[lane] = sorted(ready)
