@@ -211,7 +211,8 @@ class Book:
             case ev.RunDebounced():
                 entry.delay_until = event.delay_until
                 if event.trailing:
-                    entry.isolation, entry.bundle = event.isolation, event.bundle
+                    entry.machine = event.machine or entry.machine
+                    entry.isolation, entry.bundle = "process" if entry.machine else event.isolation, event.bundle
                     entry.tags = entry.tags if event.tags is None else event.tags
                     if event.max_duration is not None:
                         entry.max_duration = event.max_duration

@@ -166,7 +166,7 @@ def random_item(world: World) -> TriggerItem:
         ttl=random.choice((None, None, None, 0.0, 4.0, 30.0)),
         max_duration=random.choice((None, None, None, 0.0, 2.0, 15.0)),
         is_test=random.random() < 0.1,
-        machine=random.choice(("", "", "", "", "", "small-1x", "medium-2x")),
+        machine=random.choice(("", "", "", "", "", "", "", "small-1x", "medium-2x")),
         problem=TOO_LARGE if random.random() < 0.03 else None,
         key=random_key(random) if random.random() < (0.25 if debounce is None else 0.6) else None,
         debounce=debounce,

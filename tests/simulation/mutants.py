@@ -346,7 +346,12 @@ MUTANTS = (
     ),
     Mutant(
         kept_slot_given_away,
-        {"slots_are_held_by_who_holds_them", "queues_keep_their_limits", "the_project_keeps_its_limits"},
+        {
+            "the_host_is_not_promised_twice",
+            "slots_are_held_by_who_holds_them",
+            "queues_keep_their_limits",
+            "the_project_keeps_its_limits",
+        },
     ),
     Mutant(attempts_not_counted, {"attempts_are_counted"}),
     Mutant(starved_head, {"lanes_go_by_their_order"}),

@@ -223,7 +223,7 @@ OPTION_MUTANTS = (
     Mutant(ttl_armed_again_by_a_retry, {"runs_expire_in_their_queue", "timers_are_set", "the_book_agrees"}),
     Mutant(ttl_counted_from_the_trigger, {"timers_are_set", "the_book_agrees"}),
     Mutant(expiry_instead_of_a_retry, {"runs_expire_in_their_queue"}),
-    Mutant(priority_turned_round, {"queued_runs_say_why", "lanes_go_by_their_order"}),
+    Mutant(priority_turned_round, {"machines_go_by_their_turn", "queued_runs_say_why", "lanes_go_by_their_order"}),
     Mutant(
         order_by_the_machines_clock, {"machines_go_by_their_turn", "lanes_go_by_their_order", "queued_runs_say_why"}
     ),

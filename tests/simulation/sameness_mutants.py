@@ -218,5 +218,8 @@ SAMENESS_MUTANTS = (
     Mutant(
         queued_run_takes_pushes, {"pushes_go_to_the_delayed_run", "an_error_of_the_engine", "snapshots_lose_nothing"}
     ),
-    Mutant(earlier_run_takes_pushes, {"pushes_go_to_the_delayed_run", "an_error_of_the_engine"}),
+    Mutant(
+        earlier_run_takes_pushes,
+        {"a_debounce_key_has_one_delayed_run", "pushes_go_to_the_delayed_run", "an_error_of_the_engine"},
+    ),
 )

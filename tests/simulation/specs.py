@@ -16,7 +16,7 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
     name = task_id or random.choice(TASKS)
     code, options, captures = random.randrange(3), random.randrange(3), random.randrange(4)
     own = random.random() < 0.6
-    machine = random.choice(("", "", "", "micro", "small-2x", "medium-1x", "large-1x"))
+    machine = random.choice(("", "", "", "", "", "micro", "small-2x", "large-1x"))
     return TaskSpec(
         id=name,
         function=name if random.random() < 0.9 else f"{name}_too",

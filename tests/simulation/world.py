@@ -412,6 +412,6 @@ class World:
             attempts=pick((2, 3, 5, 8)),
             exclusive=pick((1, 2, 4)),
             shared_workers=pick((1, 1, 2)),
-            cpu=pick((1.0, 2.0, 4.0)),
+            cpu=pick((2.0, 4.0)),
             memory=pick((2, 3, 8)) * GIB,
         )
