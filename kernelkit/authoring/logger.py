@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kernelkit.authoring.context import scope
+from kernelkit.clock import MICROS
 
 _outside = logging.getLogger("kernelkit.task")
 
@@ -72,13 +73,15 @@ class Logger:
     def span(self, name: str, /, **fields: Any) -> Iterator[None]:
         """Say when a part of the work begins and ends, and how long it took."""
         self._write("info", f"{name}: began", fields)
-        began = time.perf_counter()
+        found = scope.get()
+        now = time.perf_counter if found is None else lambda: found.now() / MICROS
+        began = now()
         try:
             yield
         except BaseException as error:  # told, and passed on as it is
-            self._write("error", f"{name}: ended by {type(error).__name__} after {_seconds(began)}", fields)
+            self._write("error", f"{name}: ended by {type(error).__name__} after {now() - began:.3f} s", fields)
             raise
-        self._write("info", f"{name}: ended after {_seconds(began)}", fields)
+        self._write("info", f"{name}: ended after {now() - began:.3f} s", fields)
 
     def _write(self, level: str, message: object, fields: dict[str, Any]) -> None:
         found = scope.get()
@@ -95,10 +98,6 @@ class Logger:
 
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-
-
-def _seconds(began: float) -> str:
-    return f"{time.perf_counter() - began:.3f} s"
 
 
 logger = Logger()

@@ -145,6 +145,7 @@ class Registration:
             description=options.description,
             json_schema=self.signature.json_schema(),
             where=self.where,
+            file_path=self.file_path,
             explicit_id=options.explicit_id,
             ttl=options.ttl,
             max_duration=options.max_duration,
@@ -167,6 +168,15 @@ class Registration:
         if self.options.machine:
             return "process"
         return self.options.isolation or ("shared" if self.signature.is_async else "process")
+
+    @property
+    def file_path(self) -> str:
+        """The module's file or the notebook's; "" for what was typed into a console."""
+        code = getattr(self.function, "__code__", None)
+        if code is None:
+            return ""
+        file = notebook.session_name() if notebook.is_cell_file(code.co_filename) else code.co_filename
+        return file or ""
 
     @property
     def where(self) -> str:

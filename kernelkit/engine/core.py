@@ -350,7 +350,7 @@ class Core:
                 machine=None if worker is None else worker.machine,
                 log_level=spec.log_level,
                 run_started_at=run.started_at,
-                file_path="" if spec.owner.kind == "kernel" else spec.owner.name,
+                file_path=spec.file_path,
                 environment=self.environment,
                 project=self.project,
                 key=run.key,

@@ -52,6 +52,7 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     description: str = ""
     json_schema: str = ""  # JSON Schema of the payload, as text
     where: str = ""  # "cell [8] of thumbs.ipynb" or "jobs.py line 12", for screens
+    file_path: str = ""  # of the module or notebook that defines it
     explicit_id: bool = False
     ttl: float = 0.0  # seconds a run may wait for its first start; 0 = for ever
     max_duration: float = 0.0  # seconds an attempt may take; 0 = any
