@@ -229,7 +229,10 @@ OPTION_MUTANTS = (
     ),
     Mutant(copies_share_one_limit, {"no_run_that_could_start_is_left_standing", "queued_runs_say_why"}),
     Mutant(copies_have_no_limit, {"no_run_that_could_start_is_left_standing", "queues_keep_their_limits"}),
-    Mutant(limit_at_trigger_forgotten, {"queues_keep_their_limits", "no_run_that_could_start_is_left_standing"}),
+    Mutant(
+        limit_at_trigger_forgotten,
+        {"machines_go_by_their_turn", "queues_keep_their_limits", "no_run_that_could_start_is_left_standing"},
+    ),
     Mutant(timed_out_run_retried, {"a_timed_out_run_is_never_retried", "moves_follow_the_lifecycle"}),
     Mutant(timed_out_run_succeeds, {"moves_follow_the_lifecycle"}),
     Mutant(timeout_frees_slot_at_once, {"the_project_keeps_its_limits", "slots_are_held_by_who_holds_them"}),

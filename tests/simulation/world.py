@@ -30,7 +30,7 @@ from tests.simulation.worker import Body, SimWorker
 
 START = 1_800_000_000_000_000
 SECOND = 1_000_000
-ACTS = 400
+ACTS = 440
 QUIET_TURNS = 4_000
 
 
