@@ -196,3 +196,60 @@ def test_a_payload_that_does_not_fit_is_refused_where_it_is_triggered(stage: Sta
 
     with pytest.raises(kk.PayloadValidationError, match=words):
         strict.trigger(**payload)
+
+
+def test_rapid_triggers_become_one_run_with_the_latest_payload() -> None:
+    with engine() as eng:
+
+        @kk.task
+        async def my_task(user_id: str, n: int) -> int:
+            return n
+
+        runs = []
+        for n in range(5):
+            often = my_task.options(debounce=kk.Debounce(key="user-123-update", delay="5s", mode="trailing"))
+            runs.append(often.trigger(user_id="123", n=n))
+            eng.advance(seconds=3)
+        assert {run.id for run in runs} == {runs[0].id}
+        assert runs[0].status == "DELAYED"
+        eng.advance(seconds=3)
+        assert runs[0].result(timeout=10).output == 4
+        assert len(runs[0].refresh().attempts) == 1
+
+
+def test_an_idempotency_key_keeps_a_retried_parent_from_charging_twice(stage: Stage) -> None:
+    @kk.task
+    async def charge_customer(order_id: str) -> str:
+        return f"charged {order_id}"
+
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=0.05, randomize=False))
+    async def process_payment(order_id: str, ctx: kk.Context) -> str:
+        key = kk.idempotency_keys.create(f"payment-{order_id}")
+        charged = charge_customer.options(idempotency_key=key, idempotency_key_ttl="24h").trigger(order_id=order_id)
+        if ctx.attempt.number == 1:
+            raise ConnectionError("after the charge")
+        return charged.id
+
+    first, second = process_payment.trigger(order_id="A1"), process_payment.trigger(order_id="A1")
+    stage.finish()
+
+    charged = [kk.runs.retrieve(run.result(timeout=30).unwrap()).id for run in (first, second)]
+    assert [len(run.refresh().attempts) for run in (first, second)] == [2, 2]
+    found = kk.runs.list(task="charge-customer", parent=[first, second])
+    assert sorted(run.id for run in found) == sorted(charged), "one charge for each of the two runs"
+    assert {run.output for run in found} == {"charged A1"}
+
+
+def test_a_machine_is_told_at_definition_or_at_the_trigger(stage: Stage) -> None:
+    @kk.task(machine="small-2x", max_duration=1800)
+    async def heavy_computation() -> tuple[str, float]:
+        machine = kk.ctx.machine
+        assert machine is not None
+        return machine.name, machine.memory
+
+    run, larger = heavy_computation.trigger(), heavy_computation.options(machine="medium-1x").trigger()
+    stage.finish()
+
+    assert run.result(timeout=60).output == ("small-2x", 1.0)
+    assert larger.result(timeout=60).unwrap()[0] == "medium-1x"
+    assert (run.refresh().machine, run.refresh().max_duration) == ("small-2x", 1800)
