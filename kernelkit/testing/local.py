@@ -181,8 +181,9 @@ class LocalFleet:
             scope.settle(number)
 
     def _emit(self, attempt: m.StartAttempt, level: str, text: str) -> None:
-        line = LogLine(at=to_datetime(self._clock.now()), level=level, text=text, attempt=attempt.attempt)
-        logs = m.WorkerLogs(attempt.run_id, attempt.attempt, (line,))
+        at = to_datetime(self._clock.now())
+        lines = [LogLine(at, level, line, attempt.attempt) for line in text.splitlines() or [text]]
+        logs = m.WorkerLogs(attempt.run_id, attempt.attempt, tuple(lines))
         self._loop.call_soon_threadsafe(lambda: self._core.add_lines(self._logbook.take(logs)))
 
     async def _aside(self, work: Coroutine[Any, Any, Any]) -> Any:
