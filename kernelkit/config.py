@@ -65,6 +65,11 @@ class Home:
         """`<run id>/`: files that runs left, of mode 0600, removed with their run or when there is too much."""
         return self.path / "artifacts"
 
+    @property
+    def archive(self) -> Path:
+        """Removed runs as Parquet files, where the settings ask for it; exports on their way are below it."""
+        return self.path / "archive"
+
     def create(self) -> Home:
         """Make the folders, closed to other users, and a `.gitignore` that keeps them out of git."""
         for folder in (self.path, self.bundles, self.environments, self.orphans, self.artifacts):
@@ -113,6 +118,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     keep_logs_bytes: Whole = 1_000_000_000
     keep_artifacts_days: Amount = 30.0
     keep_artifacts_bytes: Whole = 5_000_000_000
+    archive_runs: bool = False  # write finished runs to the home's archive folder, as Parquet, before they are removed
     min_free_bytes: Whole = 64 * 1024 * 1024  # below this nothing new is taken
     snapshot_every: int = 20_000  # events between snapshots: folding as many takes a new engine about half a second
     cancel_grace: Amount = 5.0  # between cancellation or interrupt and the kill

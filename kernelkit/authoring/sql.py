@@ -15,8 +15,8 @@ TIMEOUT_S = 30.0
 def sql(query: str, *, timeout: Duration = TIMEOUT_S, caller: Caller | None = None) -> Table:
     """The answer of one SELECT over the views `runs`, `attempts`, `events`, `logs` and `queues`, at most 100,000 rows.
 
-    Live runs are in them as they are now; columns are named as the fields of `kk.Run`, moments are in UTC. Raises
-    `SqlError` for what is wrong with the query, or when it takes longer than `timeout`.
+    Live runs are in them as they are now; columns are named as the fields of `kk.Run`, moments are in UTC, `duration`
+    is in seconds. Raises `SqlError` for what is wrong with the query, or when it takes longer than `timeout`.
 
         slow = kk.sql("select task_id, quantile_cont(duration, 0.95) as p95 from runs group by all order by p95 desc")
         slow.df()

@@ -25,6 +25,7 @@ COMMANDS = {
     "tasks": ("tasks", "List the tasks of this project and their versions."),
     "runs": ("runs", "List runs, newest first, or show one."),
     "sql": ("sql", "Ask the project's history one SELECT."),
+    "export": ("export", "Write runs to a Parquet, CSV or JSON file."),
     "trigger": ("tasks", "Trigger a run of a task by its id."),
     "cancel": ("runs", "Cancel runs."),
     "notebook": ("notebook", "Run a notebook as a job, with parameters."),

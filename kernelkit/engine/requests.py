@@ -18,7 +18,7 @@ from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.relations import with_relations
 from kernelkit.engine.sameness import triggered
-from kernelkit.engine.sql import answer_sql
+from kernelkit.engine.sql import answer_sql, export
 from kernelkit.engine.status import engine_status
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
 from kernelkit.models import event as ev
@@ -171,6 +171,8 @@ class Requests:
             case m.UnsubscribeRuns():
                 self._notices.subscriptions.end(peer, body.key)
                 reply(m.Done())
+            case m.Export():
+                export(self._core, body, lambda read, then: self._off_loop(self._core.query, read, then, refuse), reply)
             case m.Sql():
                 answer_sql(
                     self._core, body, lambda read, then: self._off_loop(self._core.query, read, then, refuse), reply

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kernelkit.engine.core import Core
@@ -16,7 +17,7 @@ from kernelkit.models.run import RunStatus
 from kernelkit.store.history import to_row
 from kernelkit.store.query import Answer
 from kernelkit.store.rows import HistoryRow
-from kernelkit.wire.messages import Sql, TableReply
+from kernelkit.wire.messages import Export, Exported, Sql, TableReply
 
 AT_ONCE = 250  # live runs a turn of the loop: two or three milliseconds
 
@@ -46,6 +47,19 @@ def answer_sql(core: Core, asked: Sql, run: Run, reply: Callable[[TableReply], N
         reply(TableReply(answer.columns, answer.types, answer.rows, answer.has_more))
 
     run(lambda: core.store.used_views(asked.text), parsed)
+
+
+def export(core: Core, asked: Export, run: Run, reply: Callable[[Exported], None]) -> None:
+    """Have `reply` called once the file is written."""
+    where = asked.where.frozen(core.clock.now())
+
+    def go(rows: Rows) -> None:
+        run(lambda: core.store.export(where, {"live": rows}, asked.name, asked.kind), written)
+
+    def written(made: tuple[Path, int]) -> None:
+        reply(Exported(str(made[0]), made[1]))
+
+    core.flush_history(lambda: _gather(core, go))
 
 
 def _gather(core: Core, then: Callable[[Rows], None]) -> None:

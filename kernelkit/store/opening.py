@@ -89,7 +89,7 @@ def _connect(path: str, home: Home | None) -> duckdb.DuckDBPyConnection:
     connection.execute("SET GLOBAL TimeZone = 'UTC'")  # now() in people's queries, beside our moments
     # In this order: folders can only be allowed while access is on, and nothing can be changed after the last line.
     if home is not None:
-        archive = str(home.path / "archive").replace("'", "''")
+        archive = str(home.archive).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{archive}/']")
     connection.execute("SET allowed_configs = ['memory_limit']")  # for `give_back`
     connection.execute("SET enable_external_access = false")

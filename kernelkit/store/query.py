@@ -30,6 +30,7 @@ _AT_ONCE = 5_000
 _NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _FUNCTIONS = frozenset({"range", "generate_series", "unnest", "repeat", "json_each", "json_tree", "read_parquet"})
 _KIND = re.compile(r"^\w+ Error: ")
+_TOLD = 400  # characters of DuckDB's own words
 _INT64 = 2**63
 
 
@@ -77,6 +78,16 @@ def used_views(cursor: duckdb.DuckDBPyConnection, text: str) -> frozenset[str]:
     return _checked(tree["statements"])
 
 
+def prepare(cursor: duckdb.DuckDBPyConnection, live: Mapping[str, Sequence[tuple[Any, ...]]]) -> None:
+    """Make the views on this cursor, over these rows of live tables; doing it again replaces them."""
+    for name, statement in views().items():
+        cursor.execute(statement)
+        if rows := live.get(name):
+            appender = cursor.appender(name)
+            appender.append_rows(list(rows))
+            appender.flush()
+
+
 def ask(
     cursor: duckdb.DuckDBPyConnection,
     text: str,
@@ -90,12 +101,7 @@ def ask(
     Raises `SqlError` for what is wrong with the statement, or when it takes longer than `timeout_s`; any other error of
     DuckDB as it is.
     """
-    for name, statement in views().items():
-        cursor.execute(statement)
-        if rows := live.get(name):
-            appender = cursor.appender(name)
-            appender.append_rows(list(rows))
-            appender.flush()
+    prepare(cursor, live)
     timer = threading.Timer(timeout_s, cursor.interrupt)
     timer.daemon = True
     cursor.execute("BEGIN TRANSACTION READ ONLY")
@@ -224,4 +230,5 @@ def _told(cause: duckdb.Error) -> str:
     """DuckDB's words, with its candidates and without the statement it repeats."""
     text = " ".join(str(cause).partition("\nLINE ")[0].split())
     text = _KIND.sub("", text)
-    return text if text.endswith(("?", "!", ".")) else text + "."
+    text = text if len(text) <= _TOLD else text[:_TOLD] + " …"
+    return text if text.endswith(("?", "!", ".", "…")) else text + "."

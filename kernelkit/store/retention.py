@@ -9,6 +9,7 @@ import duckdb
 
 from kernelkit.clock import MICROS
 from kernelkit.config import EngineSettings
+from kernelkit.store.archive import Archive
 from kernelkit.store.statements import statements
 
 HEAD_BYTES = 1_000_000  # of a run's lines the first megabyte …
@@ -17,16 +18,30 @@ _DAY = 86_400 * MICROS
 _RUNS_AT_ONCE = 10_000  # a transaction of bounded size, so that commits beside it are not held up
 
 
-def retain(cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSettings) -> dict[str, int]:
-    """Remove what the settings say, and return how many rows of each kind went."""
+def retain(
+    cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSettings, archive: Archive | None = None
+) -> dict[str, int]:
+    """Remove what the settings say, and return how many rows of each kind went.
+
+    With an archive, runs are written there before they go.
+    """
     removed = {"runs": 0, "events": 0, "values": 0, "lines": 0}
-    while _remove_runs(cursor, now, settings, removed) == _RUNS_AT_ONCE:
+    if archive is not None:
+        archive.settle(cursor)
+    keep = archive if settings.archive_runs else None
+    while _remove_runs(cursor, now, settings, removed, keep) == _RUNS_AT_ONCE:
         pass
     _remove_lines(cursor, now, settings, removed)
     return removed
 
 
-def _remove_runs(cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSettings, removed: dict[str, int]) -> int:
+def _remove_runs(
+    cursor: duckdb.DuckDBPyConnection,
+    now: int,
+    settings: EngineSettings,
+    removed: dict[str, int],
+    archive: Archive | None,
+) -> int:
     sql = statements()
     covered = cursor.execute(sql["covered_seq"]).fetchall()[0][0]
     found = cursor.execute(
@@ -42,8 +57,11 @@ def _remove_runs(cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSe
         return 0
     ids = [row[0] for row in found]
     refs = [ref for row in found for ref in row[1:] if ref]
+    archived = archive.write(cursor, ids) if archive is not None else ""
     cursor.execute("BEGIN")
     try:
+        if archive is not None:
+            archive.note(cursor, archived, len(ids), now)
         removed["lines"] += _count(cursor, sql["remove_lines"], {"ids": ids})
         removed["events"] += _count(cursor, sql["remove_events"], {"ids": ids})
         if refs:
@@ -59,6 +77,8 @@ def _remove_runs(cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSe
     except duckdb.Error:
         _rollback(cursor)
         raise
+    if archive is not None:
+        archive.keep(archived)
     return len(ids)
 
 

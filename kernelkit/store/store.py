@@ -25,6 +25,7 @@ from kernelkit.models.batch import BatchRecord
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run, RunRef, RunStatus
 from kernelkit.store import opening, quarantine, query, retention
+from kernelkit.store.archive import Archive, Format
 from kernelkit.store.batches import batch_key, to_batch
 from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
 from kernelkit.store.rows import Batch, LogRow
@@ -60,6 +61,7 @@ class Store:
     def __init__(self, home: Home | None) -> None:
         """Use `Store.open`."""
         self._home = home
+        self._archive = None if home is None else Archive(home.archive)
         self._sql = statements()
         self._writing = threading.RLock()  # taken in this order where more than one is
         self._tending = threading.RLock()
@@ -223,7 +225,7 @@ class Store:
         with self._tending:
             cursor = self._open_connection().cursor()
             try:
-                return retention.retain(cursor, now, settings)
+                return retention.retain(cursor, now, settings, self._archive)
             except duckdb.Error as cause:
                 raise self._explain(cause) from cause
             finally:
@@ -349,6 +351,15 @@ class Store:
         """The answer of a person's query, one at a time; raises `SqlError` for what is wrong with it."""
         with self._cursor() as cursor:
             return query.ask(cursor, text, live, timeout_s=timeout_s, limit=limit)
+
+    def export(
+        self, asked: RunFilter, live: Mapping[str, Sequence[tuple[Any, ...]]], name: str, kind: Format
+    ) -> tuple[Path, int]:
+        """Write the runs that match the frozen filter to a file in the home; its path, and how many they are."""
+        if self._archive is None:
+            raise StoreError("Nothing can be exported of a project that is in memory alone.")
+        with self._cursor() as cursor:
+            return self._archive.export(cursor, asked, live, name, kind)
 
     def interrupt(self) -> None:
         """End a person's query that is under way."""

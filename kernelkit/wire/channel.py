@@ -370,7 +370,8 @@ def _lane(message: m.AnyMessage) -> str:
         case m.Request(body=m.BatchPart(batch_id=batch_id) | m.BatchSeal(batch_id=batch_id)) if batch_id:
             return batch_id
         case m.Request(
-            body=m.Retrieve() | m.ListRuns() | m.GetLogs() | m.ListTasks() | m.GetStatus() | m.Sql(), id=number
+            body=m.Retrieve() | m.ListRuns() | m.GetLogs() | m.ListTasks() | m.GetStatus() | m.Sql() | m.Export(),
+            id=number,
         ):
             return f"read {number}"
         case m.Request():

@@ -336,6 +336,19 @@ class Sql(Message, frozen=True):
     limit: int = 100_000
 
 
+class Export(Message, frozen=True):
+    """→ `Exported`: write the runs that match to a file; whoever asked moves it away."""
+
+    where: RunFilter
+    name: str
+    kind: Literal["parquet", "csv", "json"] = "parquet"
+
+
+class Exported(Message, frozen=True):
+    path: str
+    runs: int
+
+
 class TableReply(Message, frozen=True):
     """Rows as MessagePack carries them; `types` are DuckDB's names, by which some values are read from text."""
 
@@ -366,9 +379,20 @@ RequestBody = (
     | SubscribeRuns
     | UnsubscribeRuns
     | Sql
+    | Export
 )
 ReplyBody = (
-    Defined | Triggered | BatchReply | RunReply | RunPage | LogsReply | TaskList | EngineStatus | TableReply | Done
+    Defined
+    | Triggered
+    | BatchReply
+    | RunReply
+    | RunPage
+    | LogsReply
+    | TaskList
+    | EngineStatus
+    | TableReply
+    | Exported
+    | Done
 )
 
 

@@ -44,7 +44,7 @@ def measure(runs: int = 1_000_000, repeats: int = 5) -> dict[str, Any]:
         noop.trigger(**payload(0)).result(timeout=60)
         ours.down()
         began = time.perf_counter()
-        _fill(ours.home, runs, behind=min(BEHIND, runs // 2))
+        fill(ours.home, runs, behind=min(BEHIND, runs // 2))
         filled = time.perf_counter() - began
         size = ours.home.database.stat().st_size
         killed = [_start(ours, runs, kill=True) for _ in range(repeats)]
@@ -107,7 +107,7 @@ def _kill_all(ours: Project) -> None:
 # ---- a million runs ------------------------------------------------------------------------------------------------
 
 
-def _fill(home: Home, runs: int, *, behind: int) -> None:
+def fill(home: Home, runs: int, *, behind: int) -> None:
     store = Store.open(home, EngineSettings())
     try:
         recovered = store.recover()

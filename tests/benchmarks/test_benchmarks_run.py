@@ -86,6 +86,13 @@ def test_notebook_job_is_timed_beside_plain_nbclient() -> None:
     assert (found["plain_s"]["n"], found["cold_s"]["n"], found["warm_s"]["n"]) == (2, 1, 1)
 
 
+def test_looking_asks_pages_and_queries() -> None:
+    found = run("looking", "--runs", "3000", "--repeats", "2")
+
+    assert len(found["pages_s"]) == 14
+    assert found["queries_meanwhile"] >= 0
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_has_a_limit(name: str) -> None:
     module = __import__(f"tests.benchmarks.{name}", fromlist=["NAME", "measure"])

@@ -116,3 +116,18 @@ def test_history_is_asked_in_sql(kernelkit: KernelKit) -> None:
     assert "(1 row)" in kernelkit("sql", asked)
     assert "Did you mean 'runs'" in kernelkit("sql", "from rnus", wanted=1)
     assert "statements" in kernelkit("sql", "select 1; select 2", wanted=1)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_runs_are_written_to_files(kernelkit: KernelKit, tmp_path: Path) -> None:
+    kernelkit("trigger", "add", "a=2", "b=3", "--wait")
+    file = tmp_path / "out.csv"
+
+    told = json.loads(kernelkit("export", str(file), "--status", "completed", "--json"))
+    assert (told["runs"], told["file"]) == (1, str(file))
+    head, row = file.read_text().splitlines()
+    assert head.startswith("id,task_id,status") and ",add,COMPLETED," in row
+    assert "--force" in kernelkit("export", str(file), wanted=2)
+    assert "out.csv: 0 runs" in kernelkit("export", str(file), "--task", "divide", "--force")
+    assert "ends in none of" in kernelkit("export", str(tmp_path / "out.xlsx"), wanted=2)
+    assert "does not exist" in kernelkit("export", str(tmp_path / "no" / "out.csv"), wanted=2)

@@ -194,6 +194,25 @@ WHERE seq <= $covered
 ORDER BY id
 LIMIT $limit;
 
+-- What is written to a file: ids are chosen first, then their rows copied.
+-- name: chosen
+CREATE OR REPLACE TEMP TABLE chosen (id VARCHAR);
+
+-- name: choose_ids
+INSERT INTO chosen SELECT unnest($ids::VARCHAR[]);
+
+-- name: choose_runs
+INSERT INTO chosen SELECT id FROM every_run WHERE {filters};
+
+-- name: chosen_runs
+SELECT runs.* FROM runs SEMI JOIN chosen USING (id) ORDER BY id
+
+-- name: archives
+SELECT name FROM archives;
+
+-- name: note_archive
+INSERT INTO archives VALUES ($name, $runs, $now);
+
 -- name: remove_runs
 DELETE FROM history WHERE id IN (SELECT unnest($ids::VARCHAR[]));
 

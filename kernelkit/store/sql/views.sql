@@ -3,10 +3,10 @@
 -- Columns are named as the fields of kernelkit.Run, Attempt and LogLine; moments are TIMESTAMP in UTC.
 
 -- name: live
-CREATE TEMP TABLE live AS FROM history LIMIT 0;
+CREATE OR REPLACE TEMP TABLE live AS FROM history LIMIT 0;
 
 -- name: live_queues
-CREATE TEMP TABLE live_queues (
+CREATE OR REPLACE TEMP TABLE live_queues (
     name VARCHAR,
     concurrency_limit BIGINT,
     executing BIGINT,
@@ -16,14 +16,14 @@ CREATE TEMP TABLE live_queues (
 
 -- A run that has ended while the live ones were gathered is in both: what was gathered counts.
 -- name: every_run
-CREATE TEMP VIEW every_run AS
+CREATE OR REPLACE TEMP VIEW every_run AS
 FROM history ANTI JOIN live USING (id)
 UNION ALL
 FROM live;
 
 -- Every column of history but those that only the engine needs, so that a new field of a run is here as well.
 -- name: runs
-CREATE TEMP VIEW runs AS
+CREATE OR REPLACE TEMP VIEW runs AS
 SELECT
     * EXCLUDE (payload_ref, output_ref, seq, sort_key)
     REPLACE (
@@ -38,11 +38,11 @@ SELECT
         make_timestamp(retry_at) AS retry_at,
         make_timestamp(delay_until) AS delay_until
     ),
-    make_timestamp(finished_at) - make_timestamp(started_at) AS duration
+    (finished_at - started_at) / 1e6 AS duration  -- seconds, since no percentile can be taken of an INTERVAL
 FROM every_run;
 
 -- name: attempts
-CREATE TEMP VIEW attempts AS
+CREATE OR REPLACE TEMP VIEW attempts AS
 SELECT
     run_id,
     task_id,
@@ -67,12 +67,12 @@ FROM (
 );
 
 -- name: events
-CREATE TEMP VIEW events AS
+CREATE OR REPLACE TEMP VIEW events AS
 SELECT seq, make_timestamp(ts) AS created_at, kind, nullif(run_id, '') AS run_id, body FROM log;
 
 -- name: logs
-CREATE TEMP VIEW logs AS
+CREATE OR REPLACE TEMP VIEW logs AS
 SELECT run_id, attempt, n AS line, make_timestamp(ts) AS created_at, level, text FROM lines;
 
 -- name: queues
-CREATE TEMP VIEW queues AS FROM live_queues;
+CREATE OR REPLACE TEMP VIEW queues AS FROM live_queues;

@@ -50,6 +50,13 @@ CREATE TABLE batches (
     sort_key BIGINT
 );
 
+-- Files of removed runs, each noted in the transaction that removed them.
+CREATE TABLE archives (
+    name VARCHAR,
+    runs BIGINT,
+    written_at BIGINT
+);
+
 -- Finished runs, one row each, in the order of the columns of `store/history.py`.
 CREATE TABLE history (
     id VARCHAR,
