@@ -276,7 +276,7 @@ def check_max_duration(given: Any) -> float | None:
     """Seconds an attempt may take, 0 for any, None where nothing was given; raises `InvalidDurationError`."""
     if given is None:
         return None
-    if given is NO_TIMEOUT:
+    if given is NO_TIMEOUT or given == "none":  # the word is for flags and files
         return 0.0
     seconds = to_seconds(given, field="max_duration")
     if seconds > 0:

@@ -10,6 +10,8 @@ import click
 import msgspec
 
 from kernelkit import jsonvalues
+from kernelkit.authoring.run_options import run_options
+from kernelkit.authoring.triggering import Order
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
 from kernelkit.cli.output import plain, print_json, table
@@ -27,7 +29,6 @@ from kernelkit.wire.messages import (
     TaskList,
     Trigger,
     Triggered,
-    TriggerItem,
 )
 
 
@@ -82,6 +83,16 @@ def _task_json(task: TaskInfo) -> dict[str, Any]:  # any JSON object
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag the run; may be given again.")
 @click.option("--max-attempts", type=click.IntRange(1, 250), help="Instead of the task's own number.")
 @click.option("--metadata", default="{}", metavar="JSON", help="An object kept with the run.")
+@click.option("--queue", metavar="NAME", help="Instead of the task's own queue.")
+@click.option("--concurrency-key", metavar="KEY", help="A copy of the queue, with a limit of its own.")
+@click.option("--priority", type=float, metavar="SECONDS", help="Go ahead of runs triggered so many seconds before.")
+@click.option("--delay", metavar="DURATION|MOMENT", help="Start later: 10m, or 2027-01-01T00:00:00Z.")
+@click.option("--ttl", metavar="DURATION", help="Expire unless started by then; 0 for never.")
+@click.option("--max-duration", metavar="DURATION", help="How long an attempt may take; `none` for any.")
+@click.option("--machine", metavar="PRESET", help="Memory cap and vCPUs, such as small-1x or large-1x.")
+@click.option("--test", is_flag=True, default=None, help="Mark the run as a test.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key again gives the same run.")
+@click.option("--idempotency-key-ttl", metavar="DURATION", help="For how long; 30 days unless said.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 unless the run completed.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: how long at most.")
 @home_option
@@ -96,6 +107,7 @@ def trigger(
     timeout: float | None,
     home: Home,
     as_json: bool,
+    **options: Any,  # as `run_options` takes them
 ) -> None:
     """Trigger a run of the task TASK_ID.
 
@@ -112,14 +124,13 @@ def trigger(
     meta = _json(metadata, "--metadata")
     if not isinstance(meta, dict):
         raise InvalidOptionError(f"--metadata={metadata} is not a JSON object, which begins with a brace.")
-    item = TriggerItem(
-        run_id=make_id("run"),
-        task_id=task_id,
-        payload=Value(text=text, size=len(text.encode())),
-        tags=tags,
+    checked = run_options(
+        tags=tags or None,
         max_attempts=max_attempts,
-        metadata=jsonvalues.encode(meta, what="the metadata"),
+        metadata=meta or None,
+        **{k: v for k, v in options.items() if v is not None},
     )
+    item = Order(task_id, Value(text=text, size=len(text.encode())), checked, None).item(make_id("run"))
     with Link(home) as link:
         (run_id,) = link.ask(Trigger((item,)), Triggered).run_ids
         if not wait:
