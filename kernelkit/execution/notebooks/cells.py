@@ -13,7 +13,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from kernelkit.execution.notebooks.kernel import Kernel, quiet
+from kernelkit.execution.notebooks.kernel import Kernel
+from kernelkit.execution.notebooks.libraries import quiet
 
 Output = dict[str, Any]  # one output of a cell, as a notebook keeps it
 

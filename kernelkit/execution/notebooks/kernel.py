@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import subprocess
@@ -23,17 +22,13 @@ from jupyter_client.manager import AsyncKernelManager
 
 from kernelkit.authoring.kernelspecs import KernelChoice, is_own_python
 from kernelkit.errors import NotebookKernelError
+from kernelkit.execution.notebooks.libraries import quiet
 from kernelkit.execution.processes import kill_group, kill_tree
 
 READY_S = 60.0
 GOODBYE_S = 5.0  # for a kernel's own atexit functions
 _TAIL_BYTES = 2_000
 _LONGEST_PATH = 90  # a socket's path has at most 107 bytes
-
-quiet = logging.getLogger("kernelkit.notebooks.libraries")
-"""What nbclient and jupyter_client have to say; it would stand in the run's log otherwise."""
-quiet.propagate = False
-quiet.addHandler(logging.NullHandler())
 
 
 class Kernel:

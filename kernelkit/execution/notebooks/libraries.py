@@ -1,4 +1,4 @@
-"""nbformat, loaded without what it does not use.
+"""The libraries of notebooks, kept quiet; and nbformat, loaded without what it does not use.
 
 It imports jsonschema, and that, where JupyterLab is installed, rfc3987_syntax, which builds a grammar as it is
 imported: well over a second, to check a format that notebooks do not have. Here it waits for whoever asks for it.
@@ -7,10 +7,16 @@ imported: well over a second, to check a format that notebooks do not have. Here
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 import types
 
 _PUT_OFF = "rfc3987_syntax"
+
+quiet = logging.getLogger("kernelkit.notebooks.libraries")
+"""What nbclient, nbconvert and jupyter_client have to say; it would stand in the run's log otherwise."""
+quiet.propagate = False
+quiet.addHandler(logging.NullHandler())
 
 
 def load_nbformat() -> None:

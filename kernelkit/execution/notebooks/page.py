@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from kernelkit.execution.notebooks.libraries import quiet
+
 _STYLE = """
 :root { color-scheme: light }
 body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1f2328; background: #fff;
@@ -40,7 +42,7 @@ def page_of(notebook: Any, title: str) -> str:
     from nbconvert.exporters import HTMLExporter
     from pygments.formatters import HtmlFormatter
 
-    exporter = HTMLExporter(template_name="basic", embed_images=False)
+    exporter = HTMLExporter(template_name="basic", log=quiet)
     body, _ = exporter.from_notebook_node(notebook)
     colours = HtmlFormatter(style="default").get_style_defs(".highlight")
     return (
