@@ -22,6 +22,7 @@ from kernelkit.store.statements import migrations, statements
 
 SCHEMA = max(migrations())
 MEMORY_BYTES = 384 * 1024**2  # for blocks kept at hand and for queries
+LARGEST_PAGE = 2_000  # rows that are found by their order first and only then read whole: half of the work among a million
 RESTING_BYTES = 8 * 1024**2  # of them stay when the engine comes to rest, as it is most of its life
 _WAL_HEAD = b"\x64\x00\x62"  # how each log of DuckDB begins: field 100, entry type "version"
 _FULL = ("no space left", "could not write", "disk quota", "file too large")
@@ -86,6 +87,7 @@ def _connect(path: str, home: Home | None) -> duckdb.DuckDBPyConnection:
     )
     # Closing must not write: a damaged file would take its log along. `Store.close` checkpoints by itself.
     connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    connection.execute(f"SET GLOBAL late_materialization_max_rows = {LARGEST_PAGE}")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")  # now() in people's queries, beside our moments
     # In this order: folders can only be allowed while access is on, and nothing can be changed after the last line.
     if home is not None:
