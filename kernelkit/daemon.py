@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -159,7 +160,8 @@ class Daemon:
             self._loop.add_signal_handler(number, self._stop_now)
         logger.info("engine up: pid %d, home %s, version %s", os.getpid(), self._home.path, __version__)
         try:
-            capacity, self._core.capacity = self._core.capacity, c.Capacity(0, 0, 1)
+            capacity = self._core.capacity
+            self._core.capacity = replace(capacity, attempts=0)
             self._fleet.tend()  # workers that ended with the former engine go before a run can be placed on them
             self._core.capacity = capacity
             self._core.take(c.Tick())  # what fell due, and who may start, while no engine ran
@@ -280,7 +282,7 @@ class Daemon:
         if asked.mark:
             mark_down(self._home)
         self._leave = asked.leave
-        self._core.capacity = c.Capacity(0, 0, 1)  # nothing new starts
+        self._core.capacity = replace(self._core.capacity, attempts=0)  # nothing new starts
         if asked.leave:
             self._stopped.set()
         else:

@@ -130,6 +130,6 @@ def _in_words(error: BaseException) -> str | None:
                 "the task cancelled itself: an asyncio.CancelledError left its body, and nobody asked the run to stop"
             )
         case MemoryError() if not str(error):
-            return "the task needed more memory than there is"
+            return "the task asked for more memory than it can get"
         case _:
             return None
