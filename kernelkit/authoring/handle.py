@@ -21,8 +21,10 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.asked import Asked
+from kernelkit.authoring.bulk import start_bulk
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import scope
+from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
@@ -31,6 +33,7 @@ from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import KernelKitError
 from kernelkit.models.batch import BatchError
 from kernelkit.models.error import Error
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Logs, Run, RunStatus
 from kernelkit.wire.messages import (
     BatchReply,
@@ -228,6 +231,19 @@ class RunHandle(display.Shown, Generic[T]):
         """Cancel the run and the runs below it; returns it as it is then. A run that has ended stays as it is."""
         return self._keep(cancel_run(self._caller_now(), self.id, reason))
 
+    def replay(self, payload: Any = SAME, **options: Any) -> RunHandle[T]:
+        """Make a new run with this one's payload, tags, first metadata, concurrency key, machine, queue and test flag.
+
+        Another `payload` and any option of a trigger take their place; attempts, delay, time to live and keys are not
+        copied. It runs the task's latest code. Raises `PayloadValidationError` and its like, and `UnknownTaskError`.
+
+            run.replay()
+            run.replay({"url": "b.png"}, tags=["again"])
+        """
+        caller = self._caller_now()
+        run = replay_run(caller, self.id, payload, options, self.task_id, self._signature)
+        return RunHandle(run.id, run.task_id, caller=caller, signature=self._signature)
+
     def reschedule(self, *, delay: Duration | datetime) -> Run:
         """Have a delayed run start after another delay, counted from now, or at a moment; returns it as it is then.
 
@@ -340,10 +356,9 @@ class BatchHandle(display.Shown, Generic[T]):
         return "PROCESSING" if any(run.attempt_number or run.is_completed for run in runs) else "PENDING"
 
     def cancel(self, reason: str = "Canceled by user") -> None:
-        """Cancel every run of the batch that has not ended."""
-        for run in self.runs:
-            if run._run is None:
-                run.cancel(reason)
+        """Cancel every run of the batch that has not ended; returns when that is done."""
+        if self._waiting():
+            start_bulk(self._caller_now(), "CANCEL", RunFilter(batch=(self.id,)), reason).result()
 
     def _caller_now(self) -> Caller:
         if self._caller is None:

@@ -14,13 +14,13 @@ from kernelkit.authoring import here
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.options import check_id
+from kernelkit.authoring.payloads import encode_payload
 from kernelkit.authoring.registration import tell_all
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
 from kernelkit.authoring.triggering import (
     LATEST,
     Order,
     Pinned,
-    encode_payload,
     items_of,
     numbered,
     send_batch,

@@ -46,6 +46,7 @@ RUN_OPTIONS = (
     "idempotency_key",
     "idempotency_key_ttl",
     "debounce",
+    "allow_undefined",
 )
 MAX_PRIORITY_S = 2_147_483.647  # Trigger.dev's, which counts milliseconds in 32 bits
 
@@ -66,6 +67,7 @@ class RunOptions:
     ttl: float | None = None
     max_duration: float | None = None
     is_test: bool = False
+    allow_undefined: bool = False
     given: frozenset[str] = field(default=frozenset(), compare=False)
     """The fields that were named, whatever was said of them."""
     machine: str = ""
@@ -142,6 +144,7 @@ def run_options(**given: Any) -> RunOptions:
         ttl=None if given.get("ttl") is None else to_seconds(given["ttl"], field="ttl"),
         max_duration=check_max_duration(given.get("max_duration")),
         is_test=_flag(given, "test"),
+        allow_undefined=_flag(given, "allow_undefined"),
         given=frozenset(
             name for option, value in given.items() if value is not None for name in _FIELDS.get(option, (option,))
         ),

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.artifacts import Artifacts, artifacts_of
+from kernelkit.authoring.bulk import BulkHandle, retrieve_bulk, start_bulk
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import PAGE, cancel_run, reschedule_run, retrieve_run
+from kernelkit.authoring.handle import PAGE, RunHandle, cancel_run, reschedule_run, retrieve_run
+from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.subscription import Subscription, of_filter, of_run
 from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
@@ -231,12 +233,48 @@ class Runs:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""
         return cancel_run(self._current(), name_of(run_id, "run_id"), reason)
 
+    def replay(self, run_id: str, payload: Any = SAME, **options: Any) -> RunHandle[Any]:
+        """Make a new run with what an earlier one was triggered with, live or over; see `RunHandle.replay`.
+
+        kk.runs.replay(run_id, tags=["again"])
+
+        Raises `UnknownRunError`, `UnknownTaskError` and, for another payload, `PayloadError`.
+        """
+        caller = self._current()
+        run = replay_run(caller, name_of(run_id, "run_id"), payload, options)
+        return RunHandle(run.id, run.task_id, caller=caller)
+
+    def cancel_all(self, *, reason: str = "Canceled by user", **filters: Any) -> BulkHandle:
+        """Cancel every run that matches all filters, those of `kk.runs.list`, and the runs below it.
+
+        Returns at once: the engine goes through the runs, newest first, in chunks of 100. A run that has ended already
+        counts as a failure. Raises `InvalidOptionError` when there is no filter, or one that is wrong.
+
+            kk.runs.cancel_all(task="resize", status=["queued", "delayed"]).result(timeout="1m")
+        """
+        asked = read_filter(filters, "kk.runs.cancel_all", others=("reason",))
+        return start_bulk(self._current(), "CANCEL", asked, reason)
+
+    def replay_all(self, **filters: Any) -> BulkHandle:
+        """Replay every run that matches all filters, as `kk.runs.replay` does; at most three at a time may go on.
+
+        kk.runs.replay_all(task="resize", status="failed", period="1d")
+        """
+        return start_bulk(self._current(), "REPLAY", read_filter(filters, "kk.runs.replay_all"))
+
+    def bulk(self, bulk_id: str) -> BulkHandle:
+        """A bulk action that was begun before, by whoever; the last hundred that have ended are kept."""
+        return retrieve_bulk(self._current(), name_of(bulk_id, "bulk_id"))
+
     def reschedule(self, run_id: str, *, delay: Duration | datetime) -> Run:
         """Have a delayed run start after another delay; raises `InvalidOptionError` when it is not delayed."""
         return reschedule_run(self._current(), name_of(run_id, "run_id"), delay)
 
     def __repr__(self) -> str:
-        return "<kk.runs: list(…), retrieve(id), subscribe(run), cancel(id), reschedule(id, delay=…)>"
+        return (
+            "<kk.runs: list(…), retrieve(id), subscribe(run), cancel(id), replay(id), reschedule(id, delay=…), "
+            "cancel_all(…), replay_all(…)>"
+        )
 
 
 def _tags(given: str | Iterable[str]) -> tuple[str, ...]:

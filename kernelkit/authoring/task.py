@@ -19,6 +19,7 @@ from kernelkit.authoring.defaults import with_defaults
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, HookSet, Kind, taken_from
 from kernelkit.authoring.options import NoTimeout, Queue, Retry, task_options
+from kernelkit.authoring.payloads import encode_payload
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import Registration, tell_all
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
@@ -27,7 +28,6 @@ from kernelkit.authoring.triggering import (
     LATEST,
     Order,
     Pinned,
-    encode_payload,
     items_of,
     numbered,
     send_batch,

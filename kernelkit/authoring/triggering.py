@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from kernelkit import ids, jsonvalues
+from kernelkit import ids
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, ids_in_order
 from kernelkit.authoring.run_options import NO_OPTIONS, Item, RunOptions
 from kernelkit.authoring.signature import Signature
 from kernelkit.errors import InvalidOptionError, PayloadError, PayloadTooLargeError, to_wire
-from kernelkit.models.value import MAX_PAYLOAD_BYTES, NULL, Value
+from kernelkit.models.value import Value
 from kernelkit.wire.messages import BatchPart, BatchSeal, Trigger, Triggered, TriggerItem
 
 MAX_ITEMS = 1_000
@@ -69,34 +69,12 @@ class Order:
             ttl=options.ttl,
             max_duration=options.max_duration,
             is_test=options.is_test,
+            allow_undefined=options.allow_undefined,
             problem=self.problem,
             machine=options.machine,
             key=None if options.idempotency_key is None else options.idempotency_key.use(options.idempotency_key_ttl),
             debounce=options.debounce,
         )
-
-
-def encode_payload(task_id: str, payload: Any, signature: Signature | None) -> Value:
-    """The payload as it is sent, checked against the task's parameters where they are known.
-
-    Raises `PayloadNotSerializableError`, `PayloadTooLargeError` and `PayloadValidationError`.
-    """
-    if payload is None:
-        value = NULL
-    else:
-        text = jsonvalues.encode(payload, what=f"the payload of {task_id}")
-        size = len(text) if text.isascii() else len(text.encode())
-        if size > MAX_PAYLOAD_BYTES:
-            raise PayloadTooLargeError(
-                f"The payload of {task_id!r} has {size:,} bytes of JSON; the limit is {MAX_PAYLOAD_BYTES:,}. "
-                "Write the data to a file and pass its path.",
-                size=size,
-                limit=MAX_PAYLOAD_BYTES,
-            )
-        value = Value(text=text, size=size)
-    if signature is not None:
-        signature.check(value.text or "null")
-    return value
 
 
 def send_one(caller: Caller, order: Order) -> RunHandle[Any]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("export", "Write runs to a Parquet, CSV or JSON file."),
     "trigger": ("tasks", "Trigger a run of a task by its id."),
     "cancel": ("runs", "Cancel runs."),
+    "replay": ("replay", "Trigger runs again as they were, or with another payload."),
     "notebook": ("notebook", "Run a notebook as a job, with parameters."),
 }
 

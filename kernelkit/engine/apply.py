@@ -76,7 +76,7 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         created_at=event.at,
         queued_at=event.at,
         order=(0, 0),
-        status=RunStatus.DELAYED if event.delay_until else RunStatus.QUEUED,
+        status=RunStatus.DELAYED if event.delay_until else _first_status(event.awaited),
         payload=event.payload,
         bundle=event.bundle,
         env_id=event.env_id,
@@ -98,7 +98,10 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         key=event.key,
         debounce=event.debounce,
     )
+    run.awaited = event.awaited
     state.runs[run.id] = run
+    if run.awaited is not None:
+        state.undefined.setdefault(run.task_id, set()).add(run.id)
     if event.key is not None:
         hold_key(state, run, event.key)
     _use(state, run.bundle)
@@ -111,7 +114,24 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         state.set_timer(run)
         if run.debounce:
             take_pushes(state, run)
-    else:
+    elif run.awaited is None:
+        _enter_queue(state, run, event.at)
+    return run
+
+
+def _first_status(awaited: tuple[str, ...] | None) -> RunStatus:
+    """What a run is once its delay is over."""
+    return RunStatus.QUEUED if awaited is None else RunStatus.PENDING_VERSION
+
+
+def _version_found(state: State, event: ev.VersionFound) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.queue, run.isolation, run.tags = event.queue, event.isolation, event.tags
+    run.ttl, run.max_duration, run.machine = event.ttl, event.max_duration, event.machine
+    run.awaited = None
+    state.drop_undefined(run)
+    if run.status is RunStatus.PENDING_VERSION:
+        _move(run, RunStatus.QUEUED)
         _enter_queue(state, run, event.at)
     return run
 
@@ -171,12 +191,37 @@ def _run_debounced(state: State, event: ev.RunDebounced) -> LiveRun:
         run.metadata = run.metadata if event.metadata is None else event.metadata
         run.max_attempts = run.max_attempts if event.max_attempts is None else event.max_attempts
         run.max_duration = run.max_duration if event.max_duration is None else event.max_duration
+        if run.awaited is not None:
+            given = {"tags": event.tags, "max_duration": event.max_duration, "machine": event.machine or None}
+            run.awaited = tuple(name for name in run.awaited if given.get(name) is None)
     return run
 
 
 def _key_cleared(state: State, event: ev.KeyCleared) -> None:
     clear_key(state, event)
     remember(state, event.asked, Answer(""))
+
+
+def _bulk_began(state: State, event: ev.BulkBegan) -> None:
+    state.bulks[event.bulk.id] = event.bulk
+
+
+def _bulk_advanced(state: State, event: ev.BulkAdvanced) -> None:
+    bulk = state.bulks[event.bulk_id]
+    success, failure = bulk.success + event.success, bulk.failure + event.failure
+    state.bulks[bulk.id] = replace(bulk, cursor=event.cursor, success=success, failure=failure)
+
+
+_KEPT_BULKS = 100
+
+
+def _bulk_ended(state: State, event: ev.BulkEnded) -> None:
+    bulk = state.bulks[event.bulk_id]
+    total = bulk.success + bulk.failure if event.status == "COMPLETED" else bulk.total
+    state.bulks[bulk.id] = replace(bulk, status=event.status, completed=event.at, total=total)
+    ended = [other.id for other in state.bulks.values() if other.is_completed]
+    for bulk_id in ended[:-_KEPT_BULKS]:
+        del state.bulks[bulk_id]
 
 
 def _enter_queue(state: State, run: LiveRun, at: int) -> None:
@@ -200,8 +245,9 @@ def _run_rescheduled(state: State, event: ev.RunRescheduled) -> LiveRun:
 def _delay_over(state: State, event: ev.DelayOver) -> LiveRun:
     run = state.runs[event.run_id]
     take_no_pushes(state, run)
-    _move(run, RunStatus.QUEUED)
-    _enter_queue(state, run, event.at)
+    _move(run, _first_status(run.awaited))
+    if run.awaited is None:
+        _enter_queue(state, run, event.at)
     return run
 
 
@@ -363,6 +409,8 @@ def _tags_added(state: State, event: ev.TagsAdded) -> LiveRun:
 
 def _metadata_changed(state: State, event: ev.MetadataChanged) -> LiveRun:
     run = state.runs[event.run_id]
+    if run.seed is None:
+        run.seed = run.metadata
     run.metadata = event.metadata
     return run
 
@@ -409,11 +457,15 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.TaskDefined: _task_defined,
     ev.QueueLimited: _queue_limited,
     ev.RunTriggered: _run_triggered,
+    ev.VersionFound: _version_found,
     ev.RunRefused: _run_refused,
     ev.BatchMade: _batch_made,
     ev.TriggerAnswered: _trigger_answered,
     ev.RunDebounced: _run_debounced,
     ev.KeyCleared: _key_cleared,
+    ev.BulkBegan: _bulk_began,
+    ev.BulkAdvanced: _bulk_advanced,
+    ev.BulkEnded: _bulk_ended,
     ev.RunRescheduled: _run_rescheduled,
     ev.DelayOver: _delay_over,
     ev.OpDone: _op_done,

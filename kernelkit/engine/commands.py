@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from kernelkit.models.batch import BatchRecord
+from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
 from kernelkit.models.task import TaskSpec
 from kernelkit.wire.messages import ReportBody, TriggerItem
@@ -34,6 +35,23 @@ class TriggerRuns(msgspec.Struct, frozen=True, gc=False):
 class CancelRun(msgspec.Struct, frozen=True, gc=False):
     run_id: str
     reason: str
+
+
+class StartBulk(msgspec.Struct, frozen=True, gc=False):
+    bulk: Bulk  # its filter frozen, its runs counted
+
+
+class AdvanceBulk(msgspec.Struct, frozen=True, gc=False):
+    """The next runs of a bulk action, newest first; for a replay, what those that are kept were triggered with."""
+
+    bulk_id: str
+    run_ids: tuple[str, ...]
+    items: tuple[TriggerItem, ...] = ()
+    is_last: bool = False
+
+
+class AbortBulk(msgspec.Struct, frozen=True, gc=False):
+    bulk_id: str
 
 
 class RescheduleRun(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +119,9 @@ Command = (
     DefineTask
     | TriggerRuns
     | CancelRun
+    | StartBulk
+    | AdvanceBulk
+    | AbortBulk
     | RescheduleRun
     | ResetKey
     | TakeReport

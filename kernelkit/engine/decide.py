@@ -23,6 +23,7 @@ from kernelkit.engine.attempts import (
     decide_undelivered,
     run_of,
 )
+from kernelkit.engine.bulk import abort_bulk, advance_bulk, start_bulk
 from kernelkit.engine.machines import with_machines_checked
 from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.sameness import Finder, decide_reset, first_moment
@@ -40,7 +41,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchError, BatchRecord
 from kernelkit.models.error import Error
 from kernelkit.models.run import FINAL, RunStatus
-from kernelkit.models.task import MAX_ATTEMPTS, TaskSpec, TaskVersion
+from kernelkit.models.task import MAX_ATTEMPTS, Owner, TaskSpec, TaskVersion
 from kernelkit.models.value import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from kernelkit.rules.limits import check_tags
 from kernelkit.wire.messages import ChildTrigger, TriggerItem
@@ -83,6 +84,12 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
             return decide_report(state, command, now, roll)
         case c.CancelRun():
             return list(_cancel(state, command.run_id, command.reason, now))
+        case c.StartBulk():
+            return start_bulk(state, command, now)
+        case c.AdvanceBulk():
+            return advance_bulk(state, command, now, _cancel, _triggered_again)
+        case c.AbortBulk():
+            return abort_bulk(state, command, now)
         case c.RescheduleRun():
             return _reschedule(state, command, now)
         case c.ResetKey():
@@ -120,7 +127,26 @@ def _define(state: State, command: c.DefineTask, now: int) -> Sequence[ev.AnyEve
         return ()
     if known is not None and known.spec.fingerprint == spec.fingerprint:
         return (ev.TaskDefined(now, TaskVersion(known.number, spec, now)),)
-    return (ev.TaskDefined(now, TaskVersion(_next_number(state, spec.id, now), spec, now)),)
+    waiting = [state.runs[run_id] for run_id in sorted(state.undefined.get(spec.id, ()))]
+    return (
+        ev.TaskDefined(now, TaskVersion(_next_number(state, spec.id, now), spec, now)),
+        *[_version_found(run, spec, now) for run in waiting],
+    )
+
+
+def _version_found(run: LiveRun, spec: TaskSpec, now: int) -> ev.VersionFound:
+    awaited = run.awaited or ()
+    machine = spec.machine if "machine" in awaited else run.machine
+    return ev.VersionFound(
+        now,
+        run.id,
+        queue=spec.queue_name if "queue" in awaited else run.queue,
+        isolation="process" if machine else spec.isolation,
+        tags=spec.tags if "tags" in awaited else run.tags,
+        ttl=spec.ttl if "ttl" in awaited else run.ttl,
+        max_duration=spec.max_duration if "max_duration" in awaited else run.max_duration,
+        machine=machine,
+    )
 
 
 def _refuse_clash(known: TaskSpec, spec: TaskSpec, connected: frozenset[str]) -> None:
@@ -205,7 +231,7 @@ def _of_item(
     """A new run, with its end if its parent is over; else what says which earlier run the item means."""
     if item.key is not None or item.debounce is not None:
         _check(item)
-        answer = finder.find(item, _version(state, item).spec.isolation)
+        answer = finder.find(item, _spec(state, item).isolation)
         if answer is not None:
             return [answer]
     triggered = _triggered(state, item, now, batch_id=batch_id, parent=parent, made=queues)
@@ -334,7 +360,7 @@ def _triggered(
     parent: LiveRun | None = None,
     made: Mapping[str, int],
 ) -> ev.RunTriggered:
-    spec = _version(state, item).spec
+    spec = _spec(state, item)
     _check(item)
     return ev.RunTriggered(
         at=now,
@@ -362,14 +388,43 @@ def _triggered(
         machine=item.machine or spec.machine,
         key=item.key,
         debounce=item.debounce.key if item.debounce is not None else "",
+        awaited=None if spec.id else _left_open(item),
     )
 
 
-def _version(state: State, item: TriggerItem) -> TaskVersion:
+def _triggered_again(state: State, item: TriggerItem, now: int) -> ev.RunTriggered:
+    return _triggered(state, item, now, batch_id=None, made={})
+
+
+_UNDEFINED = TaskSpec("", "", Owner("kernel", ""), env_id="", bundle="", fingerprint="")
+"""Stands for a task that nobody has defined yet."""
+
+
+def _left_open(item: TriggerItem) -> tuple[str, ...]:
+    """The options of a trigger that it leaves to the task's definition."""
+    given = {
+        "queue": bool(item.queue),
+        "tags": bool(item.tags),
+        "ttl": item.ttl is not None,
+        "max_duration": item.max_duration is not None,
+        "machine": bool(item.machine),
+    }
+    return tuple(name for name, is_given in given.items() if not is_given)
+
+
+def known_queues(state: State) -> set[str]:
+    """The queues that somebody has made."""
+    return {version.spec.queue_name for version in state.tasks.values()} | state.limits.keys()
+
+
+def _spec(state: State, item: TriggerItem) -> TaskSpec:
+    """What is known of the item's task: nothing, where it may be defined later."""
     version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
-    if version is None:
-        raise _unknown_task(state, item)
-    return version
+    if version is not None:
+        return version.spec
+    if item.allow_undefined and not item.bundle:
+        return _UNDEFINED
+    raise _unknown_task(state, item)
 
 
 def _check(item: TriggerItem) -> None:
@@ -393,8 +448,8 @@ def _check(item: TriggerItem) -> None:
 def _queue(state: State, item: TriggerItem, spec: TaskSpec, made: Mapping[str, int]) -> str:
     """The queue of a new run; one that nobody has made, nor makes here, is refused, as an unknown task is."""
     if not item.queue or item.queue in made:
-        return item.queue or spec.queue_name
-    known = {version.spec.queue_name for version in state.tasks.values()} | state.limits.keys()
+        return item.queue or (spec.queue_name if spec.id else f"task/{item.task_id}")
+    known = known_queues(state)
     if item.queue in known:
         return item.queue
     near = difflib.get_close_matches(item.queue, known, n=1)

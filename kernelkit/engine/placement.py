@@ -116,6 +116,8 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity, *, count_ahead
 
     Counting the runs ahead walks the whole lane, so lists of runs do without.
     """
+    if run.status is RunStatus.PENDING_VERSION:
+        return f"no client has defined the task {run.task_id} yet"
     if run.status is not RunStatus.QUEUED:
         return None
     if run.retry_at:

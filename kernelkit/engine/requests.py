@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from kernelkit.config import Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.batches import OpenBatches
+from kernelkit.engine.bulkwork import BulkWork
 from kernelkit.engine.core import Core, ReadPort
 from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.relations import with_relations
+from kernelkit.engine.replaying import replayed_item
 from kernelkit.engine.sameness import triggered
 from kernelkit.engine.sql import answer_sql, export
 from kernelkit.engine.status import engine_status
@@ -34,6 +36,9 @@ _NEEDS_THE_STORE = (
     m.DefineTask
     | m.RetrieveBatch
     | m.Cancel
+    | m.Replay
+    | m.StartBulk
+    | m.AbortBulk
     | m.Reschedule
     | m.ResetKey
     | m.Retrieve
@@ -71,6 +76,7 @@ class Requests:
         self._silent_for = silent_for
         self._stop = stop
         self._batches = OpenBatches()
+        self._bulks = BulkWork(core, monotonic)
         # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
         self._owners: dict[Peer, set[str]] = {}
         self._parents: dict[Peer, m.LiveAttempt] = {}  # attempts that started a client's process
@@ -89,6 +95,7 @@ class Requests:
     def tend(self) -> None:
         """Called about once a second."""
         self._batches.touch(self._time())
+        self._bulks.tend()
 
     def take(self, peer: Peer, message: m.AnyMessage) -> None:
         """Answer what a client says."""
@@ -131,6 +138,14 @@ class Requests:
                 self._define(peer, body, reply)
             case m.Cancel():
                 self._cancel(body, reply, refuse)
+            case m.Replay():
+                self._replay(body, request.again, reply, refuse)
+            case m.StartBulk():
+                self._bulks.start(body, lambda bulk: reply(m.BulkReply(bulk)), refuse)
+            case m.GetBulk():
+                self._bulks.retrieve(body.bulk_id, body.wait_s, lambda bulk: reply(m.BulkReply(bulk)))
+            case m.AbortBulk():
+                self._bulks.abort(body.bulk_id, lambda bulk: reply(m.BulkReply(bulk)))
             case m.Reschedule():
                 self._reschedule(body, reply, refuse)
             case m.ResetKey():
@@ -237,6 +252,36 @@ class Requests:
             self._read(lambda: self._core.store.batch(batch_id), batch_read, refuse)
         else:
             self._read(lambda: frozenset(self._core.store.runs_of(ids - here)), taken, refuse)
+
+    def _replay(self, body: m.Replay, again: bool, reply: Answer, refuse: Refuse) -> None:
+        """Make a new run of what an earlier one was triggered with; that one may be live, or over for long."""
+        self._core.refuse_if_full()
+        new_id = body.item.run_id
+
+        def read() -> tuple[Run, bool]:
+            return source(), again and self._core.store.run(new_id) is not None
+
+        def found(facts: tuple[Run, bool]) -> None:
+            run, was_made = facts
+            item = replayed_item(run, body.item, body.given, self._core.state)
+            known = frozenset({new_id} if was_made or self._core.view(new_id) is not None else ())
+            try:
+                self._core.take(c.TriggerRuns((item,), known=known))
+            except KernelKitError as refusal:
+                refuse(refusal)
+                return
+            (made,) = triggered(self._core.state, (item,), None).run_ids  # an earlier run's, if a key says so
+            self._core.after_commit(lambda: self._reply_with(made, reply, refuse))
+
+        source = self._core.read_run(body.run_id)
+        self._read(read, found, refuse)
+
+    def _reply_with(self, run_id: str, reply: Answer, refuse: Refuse) -> None:
+        view = self._core.view(run_id)
+        if view is not None:
+            reply(m.RunReply(view))
+        else:  # over for long, and asked for again
+            self._read_now(self._core.read_run(run_id), lambda run: reply(m.RunReply(run)), refuse)
 
     def _retrieve_batch(
         self, batch_id: str, then: Callable[[BatchRecord, tuple[Run, ...]], None], refuse: Refuse

@@ -10,6 +10,7 @@ import heapq
 
 import msgspec
 
+from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import AttemptStatus, RunStatus
@@ -53,6 +54,8 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     bundle: str = ""
     tags: tuple[str, ...] = ()
     metadata: str = "{}"
+    seed: str | None = None  # the metadata it was triggered with, once that has changed: a replay begins with it
+    awaited: tuple[str, ...] | None = None  # its task is not defined: the options its definition is to give
     max_attempts: int | None = None
     retry: RetryPolicy | None = None
     version: str = ""
@@ -151,6 +154,7 @@ class Snapshot(msgspec.Struct):
     keys: dict[bytes, HeldKey] = {}
     answers: dict[str, Answer] = {}
     sweep_keys_at: int = 1_000
+    bulks: list[Bulk] = []
 
 
 class State:
@@ -164,6 +168,7 @@ class State:
         self.bundles: dict[str, TaskVersion] = {}  # what each bundle that may still be asked for belongs to
         self.numbers: dict[str, list[str]] = {}  # version numbers of each task, oldest first
         self.workers: dict[str, Worker] = {}
+        self.bulks: dict[str, Bulk] = {}  # bulk actions: those under way, and the last that have ended
         self.limits: dict[str, int] = {}  # concurrency limit of each queue that has one
         self.keys: dict[bytes, HeldKey] = {}  # idempotency keys, by `digest_of` task and hash
         self.sweep_keys_at = 1_000  # so many of them: then those whose time is over are dropped
@@ -177,6 +182,7 @@ class State:
         self.by_worker: dict[str, set[str]] = {}
         self.by_parent: dict[str, set[str]] = {}
         self.by_env: dict[str, set[str]] = {}
+        self.undefined: dict[str, set[str]] = {}  # runs that wait for a task of that id to be defined
         self.lanes: dict[Lane, list[tuple[Order, str]]] = {}
         self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
         self.due: list[tuple[int, str]] = []
@@ -186,6 +192,8 @@ class State:
         for run in self.runs.values():
             if run.parent_id:
                 self.by_parent.setdefault(run.parent_id, set()).add(run.id)
+            if run.awaited is not None:
+                self.undefined.setdefault(run.task_id, set()).add(run.id)
             if run.holds_slot:
                 self.hold(run)
             if run.is_ready:
@@ -224,6 +232,11 @@ class State:
         del self.runs[run.id]
         if run.parent_id:
             _drop(self.by_parent, run.parent_id, run.id)
+        if run.awaited is not None:
+            self.drop_undefined(run)
+
+    def drop_undefined(self, run: LiveRun) -> None:
+        _drop(self.undefined, run.task_id, run.id)
 
     # ---- what limits are read off ------------------------------------------------------------------------------
 
@@ -268,6 +281,7 @@ class State:
                 keys=self.keys,
                 answers=self.answers,
                 sweep_keys_at=self.sweep_keys_at,
+                bulks=list(self.bulks.values()),
             )
         )
 
@@ -286,6 +300,7 @@ class State:
         state.keys = snapshot.keys
         state.answers = snapshot.answers
         state.sweep_keys_at = snapshot.sweep_keys_at
+        state.bulks = {bulk.id: bulk for bulk in snapshot.bulks}
         state.reindex()
         return state
 

@@ -51,6 +51,9 @@ class RecentValues:
             case c.TriggerRuns():
                 items, values = self._items_aside(command.items)
                 return replace(command, items=items), values
+            case c.AdvanceBulk():
+                items, values = self._items_aside(command.items)
+                return replace(command, items=items), values
             case c.TakeReport(body=m.ChildTrigger() as body):
                 items, values = self._items_aside(body.items)
                 return c.TakeReport(command.run_id, command.fence, replace(body, items=items)), values

@@ -39,6 +39,7 @@ def run_view(
         error=error or (last.error if last and run.retry_at else None),
         tags=tuple(sorted(run.tags)) if run.tags else (),
         metadata_json=run.metadata,
+        seed_json=run.seed,
         attempts=_attempts(run),
         attempt_number=run.attempt,
         max_attempts=run.max_attempts or _max_attempts(run, state),

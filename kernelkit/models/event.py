@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from kernelkit.models.batch import BatchRecord
+from kernelkit.models.bulk import Bulk, BulkStatus
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
@@ -35,7 +36,7 @@ class QueueLimited(Event, frozen=True):
 
 
 class RunTriggered(Event, frozen=True):
-    """A run exists: queued, or delayed until `delay_until`."""
+    """A run exists: queued, delayed until `delay_until`, or waiting for its task to be defined."""
 
     run_id: str
     task_id: str
@@ -61,6 +62,7 @@ class RunTriggered(Event, frozen=True):
     machine: str = ""  # preset
     key: KeyUse | None = None  # it holds this idempotency key from now on
     debounce: str = ""  # later triggers of the task with this debounce key push it, while it is delayed
+    awaited: tuple[str, ...] | None = None  # its task is not defined: the options its definition is to give
 
 
 class TriggerAnswered(Event, frozen=True):
@@ -101,6 +103,18 @@ class KeyCleared(Event, frozen=True):
     asked: str
 
 
+class VersionFound(Event, frozen=True):
+    """The task that a run waited for is defined: these are what its definition says of the run."""
+
+    run_id: str
+    queue: str
+    isolation: Isolation
+    tags: tuple[str, ...] = ()
+    ttl: float = 0.0
+    max_duration: float = 0.0
+    machine: str = ""
+
+
 class RunRefused(Event, frozen=True):
     """An item of a batch that could not be triggered: a run that was over before it began."""
 
@@ -121,6 +135,28 @@ class BatchMade(Event, frozen=True):
     """All items of a batch have been looked at; their runs are made."""
 
     batch: BatchRecord
+
+
+class BulkBegan(Event, frozen=True):
+    """The same is to be done to many runs, chunk by chunk."""
+
+    bulk: Bulk
+
+
+class BulkAdvanced(Event, frozen=True):
+    """A chunk is done: of each of its runs an event stands before this one, unless it is a failure."""
+
+    bulk_id: str
+    cursor: str
+    success: int
+    failure: int
+
+
+class BulkEnded(Event, frozen=True):
+    """No further chunk is done."""
+
+    bulk_id: str
+    status: BulkStatus
 
 
 class RunRescheduled(Event, frozen=True):
@@ -276,11 +312,15 @@ AnyEvent = (
     TaskDefined
     | QueueLimited
     | RunTriggered
+    | VersionFound
     | RunRefused
     | BatchMade
     | TriggerAnswered
     | RunDebounced
     | KeyCleared
+    | BulkBegan
+    | BulkAdvanced
+    | BulkEnded
     | RunRescheduled
     | DelayOver
     | OpDone

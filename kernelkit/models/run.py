@@ -106,6 +106,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     error: Error | None = None
     tags: tuple[str, ...] = ()
     metadata_json: str = "{}"
+    seed_json: str | None = None  # the metadata it was triggered with, where that has changed since
     attempts: tuple[Attempt, ...] = ()
     attempt_number: int = 0  # 0 = not started
     max_attempts: int = 1
@@ -132,7 +133,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     is_replay: bool = False
     idempotency_key_scope: KeyScope | None = None
     debounce_key: str | None = None
-    queued_reason: str | None = None  # why it is not running, while QUEUED
+    queued_reason: str | None = None  # why it is not running, while QUEUED or PENDING_VERSION
     waiting_for: str | None = None  # what a WAITING run waits for, in words
     canceled_reason: str | None = None
     notice: str | None = None  # something a person should know of a run that is executing, in words

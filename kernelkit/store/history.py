@@ -39,6 +39,7 @@ class Columns(NamedTuple):
     error: str | None
     tags: list[str] | tuple[str, ...]
     metadata: str
+    seed_metadata: str | None
     attempts: str
     attempt_number: int
     max_attempts: int
@@ -100,6 +101,7 @@ def to_row(row: HistoryRow) -> tuple[Any, ...]:  # SQL values, in the order of `
         None if run.error is None else _encode(run.error).decode(),
         run.tags,
         run.metadata_json,
+        run.seed_json,
         _encode(run.attempts).decode(),
         run.attempt_number,
         run.max_attempts,
@@ -151,6 +153,7 @@ def to_run(row: Columns, *, values: dict[str, str] | None = None) -> Run:
         error=None if row.error is None else _decode_error(row.error),
         tags=tuple(row.tags),
         metadata_json=row.metadata,
+        seed_json=row.seed_metadata,
         attempts=_decode_attempts(row.attempts),
         attempt_number=row.attempt_number,
         max_attempts=row.max_attempts,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from kernelkit.models.batch import BatchError, BatchRecord
+from kernelkit.models.bulk import Bulk, BulkKind
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
@@ -104,6 +105,7 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     machine: str = ""  # preset; "" = the task's
     is_test: bool = False
     is_replay: bool = False
+    allow_undefined: bool = False  # a task that nobody has defined is waited for instead of being an error
     problem: dict[str, Any] | None = None  # `errors.to_wire(…)` of what is wrong with it already: an item of a batch
     key: KeyUse | None = None
     debounce: DebounceUse | None = None
@@ -175,6 +177,43 @@ class Cancel(Message, frozen=True):
 
     run_id: str
     reason: str = "Canceled by user"
+
+
+class Replay(Message, frozen=True):
+    """→ `RunReply`: a new run as the run `run_id` was triggered, with what of `item` is named in `given` in its place.
+
+    `item.task_id` is not looked at; `given` has names of fields of `item`, `payload` among them.
+    """
+
+    run_id: str
+    item: TriggerItem
+    given: tuple[str, ...] = ()
+
+
+class StartBulk(Message, frozen=True):
+    """→ `BulkReply`, once the action is on disk; the engine then carries it out by itself."""
+
+    bulk_id: str
+    kind: BulkKind
+    asked: RunFilter
+    reason: str = ""
+
+
+class GetBulk(Message, frozen=True):
+    """→ `BulkReply`, when the action is over or after `wait_s` seconds."""
+
+    bulk_id: str
+    wait_s: float = 0.0
+
+
+class AbortBulk(Message, frozen=True):
+    """→ `BulkReply`: no further chunk is done."""
+
+    bulk_id: str
+
+
+class BulkReply(Message, frozen=True):
+    bulk: Bulk
 
 
 class Reschedule(Message, frozen=True):
@@ -365,6 +404,10 @@ RequestBody = (
     | BatchSeal
     | RetrieveBatch
     | Cancel
+    | Replay
+    | StartBulk
+    | GetBulk
+    | AbortBulk
     | Reschedule
     | ResetKey
     | Retrieve
@@ -385,6 +428,7 @@ ReplyBody = (
     Defined
     | Triggered
     | BatchReply
+    | BulkReply
     | RunReply
     | RunPage
     | LogsReply

@@ -31,7 +31,8 @@ def must_be_refused(world: World, item: m.TriggerItem) -> bool:
     queues = {version.spec.queue_name for version in state.tasks.values()} | state.limits.keys()
     queues |= {other.queue for other in items_of(world.host.command) if other.queue_limit is not None}
     version = state.bundles.get(item.bundle) if item.bundle else state.tasks.get(item.task_id)
-    return item.problem is not None or version is None or bool(item.queue and item.queue not in queues)
+    nameless = version is None and (bool(item.bundle) or not item.allow_undefined)
+    return item.problem is not None or nameless or bool(item.queue and item.queue not in queues)
 
 
 def only_bad_items_fail(world: World, event: ev.RunRefused) -> None:

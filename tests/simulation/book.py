@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchRecord
+from kernelkit.models.bulk import Bulk
 from kernelkit.models.machine import PRESETS, Machine
 from kernelkit.models.run import FINAL, RunStatus
 from tests.simulation.samebook import SameBook
@@ -64,6 +67,8 @@ class Entry:
     batch: str | None = None
     machine: str = ""
     larger: str = ""  # the machine after running out of memory, frozen at its first dispatch
+    awaits: bool = False  # its task is not defined
+    pushed: bool = False  # with other data than that of its trigger
     children: set[str] = field(default_factory=set)
 
     @property
@@ -122,6 +127,7 @@ class Book:
         self.fences: set[str] = set()
         self.batches: dict[str, BatchRecord] = {}
         self.same = SameBook()
+        self.bulks: dict[str, Bulk] = {}
 
     def holders(self) -> list[Entry]:
         return [entry for entry in self.live.values() if entry.holds]
@@ -174,9 +180,12 @@ class Book:
                     machine=event.machine,
                     metadata=event.metadata,
                     batch=event.batch_id,
+                    awaits=event.awaited is not None,
                 )
                 if event.delay_until:
                     entry.status = RunStatus.DELAYED
+                elif entry.awaits:
+                    entry.status = RunStatus.PENDING_VERSION
                 else:
                     self._stand_in_line(entry, event.at)
                 self.runs[entry.id] = self.live[entry.id] = entry
@@ -189,6 +198,13 @@ class Book:
                 if event.parent_id in self.runs:
                     self.runs[event.parent_id].children.add(refused.id)
                 self._end(refused)
+            case ev.BulkBegan():
+                self.bulks[event.bulk.id] = event.bulk
+            case ev.BulkAdvanced():
+                bulk = self.bulks[event.bulk_id]
+                self.bulks[bulk.id] = replace(bulk, cursor=event.cursor)
+            case ev.BulkEnded():
+                self.bulks[event.bulk_id] = replace(self.bulks[event.bulk_id], status=event.status)
             case ev.BatchMade():
                 self.batches[event.batch.id] = event.batch
             case ev.WorkerPlanned():
@@ -211,14 +227,24 @@ class Book:
             case ev.RunDebounced():
                 entry.delay_until = event.delay_until
                 if event.trailing:
+                    entry.pushed = True
                     entry.machine = event.machine or entry.machine
                     entry.isolation, entry.bundle = "process" if entry.machine else event.isolation, event.bundle
                     entry.tags = entry.tags if event.tags is None else event.tags
                     if event.max_duration is not None:
                         entry.max_duration = event.max_duration
+            case ev.DelayOver() if entry.awaits:
+                entry.status = RunStatus.PENDING_VERSION
             case ev.DelayOver():
                 entry.status = RunStatus.QUEUED
                 self._stand_in_line(entry, event.at)
+            case ev.VersionFound():
+                entry.awaits, entry.queue, entry.isolation = False, event.queue, event.isolation
+                entry.machine = event.machine
+                entry.ttl, entry.max_duration, entry.tags = event.ttl, event.max_duration, event.tags
+                if entry.status is RunStatus.PENDING_VERSION:
+                    entry.status = RunStatus.QUEUED
+                    self._stand_in_line(entry, event.at)
             case ev.RunDispatched():
                 entry.status, entry.fence, entry.worker = RunStatus.DEQUEUED, event.fence, event.worker_id
                 entry.locked = (event.version, event.bundle, event.env_id)

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from kernelkit.engine import commands as c
 from kernelkit.engine.sameness import triggered
 from kernelkit.errors import PayloadTooLargeError, to_wire
+from kernelkit.models.bulk import Bulk, BulkKind
+from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import DebounceUse, KeyUse
 from kernelkit.models.value import NULL
@@ -117,6 +119,27 @@ class Client:
         task_id, key = random_key_of(self.world)
         self._send(c.ResetKey(task_id, key, asked=self.world.new_id("ask")))
 
+    def start_bulk(self) -> None:
+        """Cancel or replay all runs of a status, a task or a tag; the engine's own hand does it, see `World`."""
+        random = self._random
+        asked = random.choice(
+            (
+                RunFilter(status=("QUEUED",)),
+                RunFilter(status=("QUEUED", "EXECUTING")),
+                RunFilter(task=(random.choice(TASKS),)),
+                RunFilter(tag=("red",)),
+                RunFilter(created_to=self.world.now + 1),
+            )
+        )
+        kind: BulkKind = "CANCEL" if random.random() < 0.7 else "REPLAY"
+        bulk = Bulk(self.world.new_id("bulk"), kind, asked, self.world.now, reason="Canceled by user")
+        self.world.host.try_take(c.StartBulk(bulk))
+
+    def abort_bulk(self) -> None:
+        bulks = self.world.book.bulks
+        if bulks:
+            self.world.host.take(c.AbortBulk(self._random.choice(sorted(bulks))))
+
     def cancel(self) -> None:
         host, random = self.world.host, self._random
         parents = [run_id for run_id in host.state.by_parent if run_id in host.state.runs]
@@ -141,7 +164,7 @@ def random_item(world: World) -> TriggerItem:
     """A trigger of one of the tasks, by id or pinned to a bundle, now and then of one that does not exist."""
     random = world.random
     known = world.host.state.tasks
-    task_id = random.choice(sorted(known)) if known and random.random() < 0.97 else random.choice((*TASKS, "nothing"))
+    task_id = random.choice(sorted(known)) if known and random.random() < 0.92 else random.choice((*TASKS, "nothing"))
     debounce = random_debounce(random) if random.random() < 0.25 else None
     waiting = sorted(world.book.same.waiting(world.book))
     if debounce is not None and waiting and random.random() < 0.6:  # a run that takes pushes gets one
@@ -167,7 +190,8 @@ def random_item(world: World) -> TriggerItem:
         max_duration=random.choice((None, None, None, 0.0, 2.0, 15.0)),
         is_test=random.random() < 0.1,
         machine=random.choice(("", "", "", "", "", "", "", "small-1x", "medium-2x")),
-        problem=TOO_LARGE if random.random() < 0.03 else None,
+        allow_undefined=random.random() < 0.5,
+        problem=TOO_LARGE if random.random() < 0.06 else None,
         key=random_key(random) if random.random() < (0.25 if debounce is None else 0.6) else None,
         debounce=debounce,
     )

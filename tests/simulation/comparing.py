@@ -21,6 +21,7 @@ def fields_of(state: State) -> dict[str, object]:
         "keys": state.keys,
         "answers": state.answers,
         "sweep_keys_at": state.sweep_keys_at,
+        "bulks": state.bulks,
     }
 
 
@@ -42,6 +43,7 @@ def indexes_of(state: State) -> dict[str, object]:
         "by_worker": state.by_worker,
         "by_parent": state.by_parent,
         "by_env": state.by_env,
+        "undefined": state.undefined,
         "lanes": lanes,
         "kept": set(state.kept),
         "debounced": state.debounced,

@@ -20,6 +20,7 @@ from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
 from tests.simulation.batch_laws import batches_are_refused_whole
 from tests.simulation.laws import BrokenLaw
+from tests.simulation.pending_laws import no_run_waits_for_a_task_that_is_there
 from tests.simulation.standing_laws import STEP_LAWS, cancels_reach_the_children
 from tests.simulation.worker import Pipe, SimWorker
 
@@ -65,11 +66,12 @@ class Host:
         except KernelKitError:
             batches_are_refused_whole(world, command)
             raise
+        world.step_events.clear()
         for change in changes:
             world.told(change)
             self._follow(change)
         cancels_reach_the_children(world)
-        for law in STEP_LAWS:
+        for law in (*STEP_LAWS, no_run_waits_for_a_task_that_is_there):
             law(world, self.state)
         if then is not None:
             self.after.append(then)

@@ -65,6 +65,8 @@ def moves_follow_the_lifecycle(world: World, event: Any) -> None:
             after = RunStatus.TIMED_OUT
         case ev.AttemptFailed(keeps_slot=True):
             after = RunStatus.EXECUTING
+        case ev.DelayOver() if _entry(world, event).awaits:
+            after = RunStatus.PENDING_VERSION
         case ev.RunRescheduled():
             after = RunStatus.DELAYED
         case _:
@@ -91,6 +93,8 @@ def a_run_id_is_used_once(world: World, event: ev.RunTriggered) -> None:
 def runs_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
     """A run has the options of its trigger, else those of its task; a test's children are tests."""
     asked, state = world.asked[event.run_id], world.host.state
+    if event.awaited is not None:
+        return  # its task is to come: see `pending_laws.py`
     spec = (state.bundles[asked.bundle] if asked.bundle else state.tasks[asked.task_id]).spec
     parent = world.book.runs.get(event.parent_id or "")
     delay_s = asked.delay_s or (asked.debounce.delay_s if asked.debounce is not None else 0.0)

@@ -3,14 +3,24 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.batch_mutants import BATCH_MUTANTS
+from tests.simulation.bulk_mutants import BULK_MUTANTS
 from tests.simulation.histories import first_broken_law, run_histories
 from tests.simulation.machine_mutants import MACHINE_MUTANTS
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.option_mutants import OPTION_MUTANTS
+from tests.simulation.pending_mutants import PENDING_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 
 SEEDS = range(40)
-ALL = (*MUTANTS, *OPTION_MUTANTS, *MACHINE_MUTANTS, *BATCH_MUTANTS, *SAMENESS_MUTANTS)
+ALL = (
+    *MUTANTS,
+    *OPTION_MUTANTS,
+    *MACHINE_MUTANTS,
+    *BATCH_MUTANTS,
+    *PENDING_MUTANTS,
+    *BULK_MUTANTS,
+    *SAMENESS_MUTANTS,
+)
 
 
 def test_the_engine_as_it_is_keeps_every_law_in_the_histories_of_the_mutants() -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Literal
 
+from msgspec.structs import replace
+
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import Change, next_due
 from kernelkit.engine.state import State
@@ -21,13 +23,17 @@ from kernelkit.wire import messages as m
 from tests.simulation import laws, sameness_laws, standing_laws
 from tests.simulation.batch_laws import BATCH_LAWS
 from tests.simulation.book import Book
+from tests.simulation.bulk_laws import BULK_LAWS
 from tests.simulation.chance import Dice
 from tests.simulation.client import Client, random_item, random_key_of
 from tests.simulation.disk import Disk
 from tests.simulation.facts import Facts, worth_noting
 from tests.simulation.host import Host
+from tests.simulation.pending_laws import PENDING_LAWS
+from tests.simulation.specs import random_spec
 from tests.simulation.worker import Body, SimWorker
 
+EVENT_LAWS = (laws.EVENT_LAWS, BATCH_LAWS, PENDING_LAWS, BULK_LAWS, sameness_laws.EVENT_LAWS)
 START = 1_800_000_000_000_000
 SECOND = 1_000_000
 ACTS = 440
@@ -54,6 +60,7 @@ class World:
         self.must_be_canceled: set[str] = set()
         self.acknowledged: set[str] = set()
         self.asked: dict[str, m.TriggerItem] = {}  # by run: what its trigger said
+        self.step_events: list[ev.AnyEvent] = []  # of the command being carried out, judged so far
         self.quiet = False
         self._ids = 0
         self._started: set[str] = set()
@@ -84,6 +91,9 @@ class World:
             (lambda: self._client().cancel(), 2.5),
             (lambda: self._client().reschedule(), 2.0),
             (lambda: self._client().reset_key(), 1.0),
+            (lambda: self._client().start_bulk(), 0.8),
+            (lambda: self._client().abort_bulk(), 0.3),
+            (self._bulk_advances, 4.0),
             (self._keeper_acts, 14.0),
             (self._worker_dials, 10.0),
             (self._deliver_some, 40.0),
@@ -121,6 +131,10 @@ class World:
             while client.unanswered:
                 client.resend()
                 self.host.commit()
+        for task_id in sorted(self.host.state.undefined):
+            self.host.take(c.DefineTask(random_spec(self.random, task_id)))
+        while any(not bulk.is_completed for bulk in self.host.state.bulks.values()):
+            self._bulk_advances()
         while self.orders:
             self._spawn(self.orders.popleft(), fails=False)
         for worker in list(self.processes.values()):
@@ -153,13 +167,9 @@ class World:
     def told(self, change: Change) -> None:
         """One more event: judged, then written in the book and on the disk."""
         event = change.event
-        kind = type(event)
-        for law in (
-            *laws.EVENT_LAWS.get(kind, ()),
-            *BATCH_LAWS.get(kind, ()),
-            *sameness_laws.EVENT_LAWS.get(kind, ()),
-        ):
+        for law in [law for table in EVENT_LAWS for law in table.get(type(event), ())]:
             law(self, event)
+        self.step_events.append(event)
         if isinstance(event, ev.RunCanceled):
             self.must_be_canceled |= self.book.runs[event.run_id].children
         for what in worth_noting(event, self.book, self.outcomes):
@@ -377,6 +387,24 @@ class World:
         self.host.commit()
         self._judge(standing_laws.NOW_AND_THEN)
         self.disk.keep_snapshot(self.host.state)
+
+    def _bulk_advances(self) -> None:
+        """The engine's own work at a bulk action: its next few runs, some of which may have moved on since."""
+        bulks = [bulk for bulk in self.host.state.bulks.values() if not bulk.is_completed]
+        if not bulks:
+            return
+        bulk = self.random.choice(bulks)
+        older = [run_id for run_id in self.book.runs if not bulk.cursor or run_id < bulk.cursor]
+        meant = [run_id for run_id in older if self.book.runs[run_id].ended or self.random.random() < 0.8]
+        chunk = tuple(sorted(meant, reverse=True)[:4])
+        items = tuple(self._replay() for _ in (chunk if bulk.kind == "REPLAY" and not self.quiet else ()))
+        self.host.take(c.AdvanceBulk(bulk.id, chunk, items, is_last=len(meant) <= 4 or self.random.random() < 0.2))
+
+    def _replay(self) -> m.TriggerItem:
+        """Some run's trigger, as the engine makes it again."""
+        item = replace(random_item(self), key=None, debounce=None, is_replay=True)
+        self.asked[item.run_id] = item
+        return item
 
     def _engine_crashes(self) -> None:
         """What was not committed is gone, and so are messages under way; workers and keepers go on."""

@@ -71,6 +71,7 @@ CREATE TABLE history (
     error VARCHAR,                  -- JSON of models.error.Error
     tags VARCHAR[],
     metadata VARCHAR,
+    seed_metadata VARCHAR,          -- what the run was triggered with, NULL where metadata never changed
     attempts VARCHAR,               -- JSON list of models.run.Attempt
     attempt_number INTEGER,
     max_attempts INTEGER,
