@@ -12,7 +12,17 @@ from pathlib import Path
 
 from tests.benchmarks import machine
 
-BENCHMARKS = ("throughput", "latency", "load_ext", "idle", "import_cost", "history_start", "notebook_job", "looking")
+BENCHMARKS = (
+    "throughput",
+    "batch",
+    "latency",
+    "load_ext",
+    "idle",
+    "import_cost",
+    "history_start",
+    "notebook_job",
+    "looking",
+)
 
 
 def main() -> int:

@@ -46,6 +46,13 @@ def test_throughput_proves_what_it_measures(strace: str) -> None:
     assert found["peer_runs_per_s"].keys() == {"default polls", "short polls"}
 
 
+def test_batch_reads_every_result_back_after_a_kill() -> None:
+    found = run("batch", "--items", "20", "--rounds", "2", "--warmups", "1")
+
+    assert found["proofs"]["batches_read_back_after_kill_9"] == found["known_ms"]["n"] == 2
+    assert found["cpu_us_per_run"].keys() == {"client", "engine", "workers"}
+
+
 def test_latency_says_what_made_the_slowest_slow() -> None:
     found = run("latency", "--runs", "10", "--warmups", "2")
 
