@@ -16,6 +16,7 @@ from kernelkit.version import __version__
 if TYPE_CHECKING:
     from kernelkit.authoring.artifacts import Artifact, Artifacts
     from kernelkit.authoring.batch import batch
+    from kernelkit.authoring.bulk import BulkHandle
     from kernelkit.authoring.context import CancelSignal, Context, ctx
     from kernelkit.authoring.debounce import Debounce
     from kernelkit.authoring.defaults import configure
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
         WorkerLostError,
     )
     from kernelkit.execution.notebooks.define import notebook
+    from kernelkit.models.batch import BatchError
+    from kernelkit.models.bulk import Bulk
     from kernelkit.models.error import Error
     from kernelkit.models.run import Attempt, Related, Run, RunRef, RunStatus, Usage
 
@@ -89,7 +92,10 @@ _ROOMS: dict[str, str] = {
     "Artifacts": "authoring.artifacts",
     "AsyncClient": "client.aio",
     "Attempt": "models.run",
+    "BatchError": "models.batch",
     "BatchHandle": "authoring.handle",
+    "Bulk": "models.bulk",
+    "BulkHandle": "authoring.bulk",
     "CancelSignal": "authoring.context",
     "Client": "client.client",
     "Context": "authoring.context",
@@ -144,7 +150,10 @@ __all__ = [
     "Artifacts",
     "AsyncClient",
     "Attempt",
+    "BatchError",
     "BatchHandle",
+    "Bulk",
+    "BulkHandle",
     "CancelSignal",
     "Client",
     "CompleteTaskWithOutput",

@@ -27,7 +27,7 @@ def test_a_public_name_exists_and_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Task", "RunHandle", "BatchHandle", "Result", "Client", "AsyncClient", "Run", "Retry"]
+    "name", ["Task", "RunHandle", "BatchHandle", "BulkHandle", "Result", "Client", "AsyncClient", "Run", "Retry"]
 )
 def test_public_methods_are_documented_and_typed(name: str) -> None:
     cls = getattr(kk, name)
