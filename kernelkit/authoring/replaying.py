@@ -45,7 +45,14 @@ def replay_run(
     value = NULL if isinstance(payload, Same) else encode_payload(task_id or run_id, payload, signature)
     sent: dict[str, Any] = {name: getattr(checked, name) for name in _SENT}  # of any type
     given = {name for name in checked.given if name in _SENT} | (set() if payload is SAME else {"payload"})
-    item = TriggerItem(run_id=ids.make_id("run"), task_id=task_id, payload=value, **sent)
+    key = checked.idempotency_key
+    item = TriggerItem(
+        run_id=ids.make_id("run"),
+        task_id=task_id,
+        payload=value,
+        key=None if key is None else key.use(checked.idempotency_key_ttl),
+        **sent,
+    )
     made = caller.call(Replay(run_id, item, tuple(sorted(given))))
     assert isinstance(made, RunReply)
     return made.run
