@@ -11,6 +11,7 @@ from kernelkit.clock import to_datetime
 from kernelkit.config import Home
 from kernelkit.errors import UnknownRunError, UnknownTaskError
 from kernelkit.models.batch import BatchRecord
+from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import FINAL, LogLine, Logs, Run, RunStatus
@@ -19,6 +20,7 @@ from kernelkit.wire.messages import (
     BatchPart,
     BatchReply,
     BatchSeal,
+    BulkReply,
     Cancel,
     Defined,
     DefineTask,
@@ -34,6 +36,7 @@ from kernelkit.wire.messages import (
     RunChanged,
     RunPage,
     RunReply,
+    StartBulk,
     TaskInfo,
     TaskList,
     Trigger,
@@ -95,6 +98,11 @@ class FakeCaller:
                 return LogsReply(Logs((LogLine(to_datetime(0), "info", "hello"),)))
             case ListTasks():
                 return TaskList(tuple(TaskInfo(one.spec, "20270101.1", ("20270101.1",)) for one in self.tasks.values()))
+            case StartBulk(bulk_id=bulk_id, kind="CANCEL", asked=asked, reason=reason):
+                live = [i for i, run in self.runs.items() if run.batch_id in asked.batch and run.status not in FINAL]
+                for run_id in live:
+                    self.finish(run_id, status=RunStatus.CANCELED, reason=reason)
+                return BulkReply(Bulk(bulk_id, "CANCEL", asked, 0, len(live), "COMPLETED", len(live)))
             case RetrieveBatch(batch_id=batch_id):
                 runs = tuple(run for run in self.runs.values() if run.batch_id == batch_id)
                 if not runs:
