@@ -117,6 +117,8 @@ def runs_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
 def machines_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
     """A run has the machine of its trigger, else of its task, and with one a process of its own."""
     asked, state = world.asked[event.run_id], world.host.state
+    if event.awaited is not None:
+        return  # its task is to come: see `pending_laws.py`
     spec = (state.bundles[asked.bundle] if asked.bundle else state.tasks[asked.task_id]).spec
     machine = asked.machine or spec.machine
     if (event.machine, event.isolation) != (machine, "process" if machine else spec.isolation):

@@ -40,9 +40,10 @@ def a_definition_gives_what_was_left_open(world: World, event: ev.VersionFound) 
         spec.ttl if asked.ttl is None else asked.ttl,
         spec.max_duration if asked.max_duration is None else asked.max_duration,
         asked.tags or spec.tags,
+        asked.machine or spec.machine,
     )
-    got = (event.queue, event.ttl, event.max_duration, event.tags)
-    if (got[:2] != expected[:2]) if entry.pushed else (got != expected):  # a push gives other tags and durations
+    got = (event.queue, event.ttl, event.max_duration, event.tags, event.machine)
+    if (got[:2] != expected[:2]) if entry.pushed else (got != expected):  # a push gives other tags, say
         broken(a_definition_gives_what_was_left_open, f"{event} for {asked} of {spec}")
 
 
