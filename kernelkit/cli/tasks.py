@@ -91,6 +91,7 @@ def _task_json(task: TaskInfo) -> dict[str, Any]:  # any JSON object
 @click.option("--max-duration", metavar="DURATION", help="How long an attempt may take; `none` for any.")
 @click.option("--machine", metavar="PRESET", help="Memory cap and vCPUs, such as small-1x or large-1x.")
 @click.option("--test", is_flag=True, default=None, help="Mark the run as a test.")
+@click.option("--allow-undefined", is_flag=True, default=None, help="Wait for a task that is not defined yet.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key again gives the same run.")
 @click.option("--idempotency-key-ttl", metavar="DURATION", help="For how long; 30 days unless said.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 unless the run completed.")

@@ -45,6 +45,7 @@ OF_A_TRIGGER: dict[str, tuple[str, Any]] = {
     "max_duration": ("none", "none"),
     "machine": ("large-1x", "large-1x"),
     "test": ("", True),
+    "allow_undefined": ("", True),
     "idempotency_key": ("payment-1", "payment-1"),
     "idempotency_key_ttl": ("24h", 86_400),
 }

@@ -11,7 +11,7 @@ from tests.simulation.option_mutants import OPTION_MUTANTS
 from tests.simulation.pending_mutants import PENDING_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 
-SEEDS = range(40)
+SEEDS = range(80)
 ALL = (
     *MUTANTS,
     *OPTION_MUTANTS,
