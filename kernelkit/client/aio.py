@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
 from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.idempotency import IdempotencyKey
 from kernelkit.authoring.runs import Page
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
@@ -48,6 +49,10 @@ class AsyncClient:
     async def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run; one that has ended stays as it is."""
         return await self._do(self.client.runs.cancel, run_id, reason)
+
+    async def reset_key(self, task: Task[..., Any] | str, key: str | IdempotencyKey, **where: Any) -> None:
+        """Take an idempotency key back; `where` is that of `kk.idempotency_keys.reset`. Raises `UnknownKeyError`."""
+        await self._do(self.client.idempotency_keys.reset, task, key, **where)
 
     async def list_runs(self, **filters: Any) -> Page:
         """A page of runs; the filters are those of `kk.runs.list`."""

@@ -31,7 +31,7 @@ class DebounceUse(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     max_delay_s: float | None = None  # no push beyond this, counted from the run's creation
 
 
-class HeldKey(msgspec.Struct, omit_defaults=True, gc=False):
+class HeldKey(msgspec.Struct, omit_defaults=True, array_like=True, gc=False):
     """The run that an idempotency key stands for."""
 
     run_id: str

@@ -190,7 +190,7 @@ def _reason(run: Run, status: str, now: datetime, zone: tzinfo) -> tuple[Bit, ..
         case "QUEUED":
             return _queued(run)
         case "DELAYED":
-            return (Bit("Not due yet."),)
+            return _delayed(run, now, zone)
         case "PENDING_VERSION":
             return (
                 Bit(f"No task {_name(run.task_id)} is defined yet.", "strong"),
@@ -224,6 +224,16 @@ def _queued(run: Run) -> tuple[Bit, ...]:
         return (Bit(f"Waiting in queue {_name(run.queue)}."),)
     head, colon, rest = told.partition(": ")
     return (Bit(head + ":", "strong"), Bit(" " + rest)) if colon and len(head) < 80 else (Bit(told),)
+
+
+def _delayed(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
+    if run.delay_until is None:
+        return (Bit("Not due yet."),)
+    at = Bit(words.moment(run.delay_until, now, zone), "countdown", run.delay_until)
+    bits = [Bit("Due", "strong"), Bit(" "), at, Bit(".")]
+    if run.debounce_key:
+        bits += [Bit(" Triggers with the debounce key "), Bit(_name(run.debounce_key), "mono"), Bit(" push it back.")]
+    return tuple(bits)
 
 
 def _executing(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:

@@ -147,6 +147,8 @@ def test_async_code_awaits_the_verbs(home: Home) -> None:
                 await client.trigger("nothing", {"a": 1})
             with pytest.raises(kk.UnknownRunError):
                 await client.retrieve("run_x")
+            with pytest.raises(kk.UnknownKeyError):
+                await client.reset_key("nothing", "order-1")
             assert (await client.list_runs(limit=1)).total == 0
             assert (await client.status()).pid != os.getpid()
 

@@ -54,6 +54,14 @@ def test_a_queued_run_says_the_engines_reason_with_its_numbers() -> None:
     assert card(samples.queued()).attempt == "not started"
 
 
+def test_a_delayed_run_says_until_when_and_what_pushes_it() -> None:
+    delayed = samples.run(status=RunStatus.DELAYED, delay_until=samples.at("14:33:26"))
+    pushed = msgspec.structs.replace(delayed, debounce_key="user-1")
+
+    assert reason(card(delayed)) == "Due in 0:05."
+    assert reason(card(pushed)) == "Due in 0:05. Triggers with the debounce key user-1 push it back."
+
+
 def test_a_retrying_run_says_when_and_what_went_wrong() -> None:
     shown = card(samples.retrying())
     assert shown.word == "Retrying"
