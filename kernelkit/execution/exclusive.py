@@ -151,7 +151,8 @@ class ExclusiveWorker:
             self._capture.end()
         if isinstance(outcome, Stopped):
             return outcome
-        return msgspec.structs.replace(outcome, peak_memory=_peak_bytes())
+        peak = scope.peak_memory or _peak_bytes  # a notebook's counts its kernel
+        return msgspec.structs.replace(outcome, peak_memory=peak())
 
     def _run_async(self, live: _Live, loaded: LoadedTask) -> Outcome:
         if self._main_loop is None:

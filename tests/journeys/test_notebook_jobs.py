@@ -265,6 +265,18 @@ def test_a_cell_may_say_that_there_is_no_point_in_trying_again(folder: Path) -> 
     assert run.refresh().attempt_number == 1
 
 
+def test_memory_is_the_kernels_and_a_machine_caps_it(folder: Path) -> None:
+    path = make_notebook(folder / "large.ipynb", ("mb = 300", "parameters"), "held = bytearray(mb * 2**20)\nlen(held)")
+
+    fits = kk.notebook(path, id="large", retries=1).trigger()
+    capped = kk.notebook(path, id="capped", retries=1, machine="small-1x").trigger(mb=700)
+
+    assert fits.result(timeout=WITHIN_S).ok and (fits.refresh().peak_memory or 0) > 300 * 2**20
+    error = capped.result(timeout=WITHIN_S).error
+    assert capped.status == "CRASHED" and error is not None
+    assert (error.name, "MemoryError" in error.message) == ("OutOfMemoryError", True)
+
+
 # ---- no kernel is left -----------------------------------------------------------------------------------------------
 
 SLEEPS = "import subprocess, time\nchild = subprocess.Popen(['sleep', '300'])\nprint('begun')\ntime.sleep(300)"

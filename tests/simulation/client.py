@@ -63,6 +63,8 @@ class Client:
             parent = self._random.choice(executing)
             stale = self._random.random() < 0.1
             request = replace(request, parent_id=parent.id, parent_fence="stale" if stale else parent.fence)
+            told = (request.parent_id, request.parent_fence)
+            self.world.process_of |= {item.run_id: told for item in request.items}
         if count > 1:
             self.world.facts.note("batch")
         self._send(request)

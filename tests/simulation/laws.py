@@ -114,6 +114,17 @@ def runs_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
         broken(runs_are_what_was_asked_for, f"{event} for {asked}")
 
 
+def a_process_triggers_for_the_attempt_that_started_it(world: World, event: ev.RunTriggered) -> None:
+    """What a process triggers is a child of the run whose attempt started it, and only while that is current."""
+    told = world.process_of.get(event.run_id)
+    if told is None:
+        return
+    run_id, fence = told
+    parent = world.host.state.runs.get(run_id)
+    if event.parent_id != run_id or parent is None or parent.fence != fence:
+        broken(a_process_triggers_for_the_attempt_that_started_it, f"{event} by {told}")
+
+
 def machines_are_what_was_asked_for(world: World, event: ev.RunTriggered) -> None:
     """A run has the machine of its trigger, else of its task, and with one a process of its own."""
     asked, state = world.asked[event.run_id], world.host.state
@@ -351,6 +362,7 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
     ev.RunTriggered: (
         a_run_id_is_used_once,
         machines_are_what_was_asked_for,
+        a_process_triggers_for_the_attempt_that_started_it,
         runs_are_what_was_asked_for,
         a_stopping_run_has_no_new_children,
     ),

@@ -214,7 +214,23 @@ def duration_counted_over_all_attempts(patch: Patch) -> None:
     handle(patch, ev.AttemptStarted, started)
 
 
+def processes_trigger_for_attempts_that_are_over(patch: Patch) -> None:
+    """A process that outlived its attempt goes on triggering children of its run."""
+
+    def parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
+        return state.runs.get(command.parent_id)
+
+    patch.setattr(decide, "_parent", parent)
+
+
+def processes_of_attempts_forgotten(patch: Patch) -> None:
+    """What a process of an attempt triggers is nobody's child."""
+    patch.setattr(decide, "_parent", lambda state, command: None)
+
+
 OPTION_MUTANTS = (
+    Mutant(processes_trigger_for_attempts_that_are_over, {"a_process_triggers_for_the_attempt_that_started_it"}),
+    Mutant(processes_of_attempts_forgotten, {"a_process_triggers_for_the_attempt_that_started_it"}),
     Mutant(delay_ignored, {"moves_follow_the_lifecycle", "timers_are_set", "the_book_agrees"}),
     Mutant(delay_holds_slot, {"slots_are_held_by_who_holds_them"}),
     Mutant(reschedule_forgets_timer, {"timers_are_set", "snapshots_lose_nothing"}),

@@ -61,6 +61,8 @@ class World:
         self.acknowledged: set[str] = set()
         self.asked: dict[str, m.TriggerItem] = {}  # by run: what its trigger said
         self.step_events: list[ev.AnyEvent] = []  # of the command being carried out, judged so far
+        # by run: the attempt (run, fence) that started the process which triggered it
+        self.process_of: dict[str, tuple[str, str]] = {}
         self.quiet = False
         self._ids = 0
         self._started: set[str] = set()

@@ -23,7 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from kernelkit.authoring.kernelspecs import KernelChoice, is_own_python
 from kernelkit.errors import NotebookKernelError
 from kernelkit.execution.notebooks.libraries import quiet
-from kernelkit.execution.processes import kill_group, kill_tree
+from kernelkit.execution.processes import kill_group, kill_tree, peak_memory
 
 READY_S = 60.0
 GOODBYE_S = 5.0  # for a kernel's own atexit functions
@@ -42,6 +42,7 @@ class Kernel:
         self._private = ""  # connection file, sockets and stderr
         self._starting: asyncio.Task[None] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._peak = 0
         self.manager: Any = None  # an AsyncKernelManager; jupyter_client's types say less than is there
         self.client: Any = None
 
@@ -113,10 +114,6 @@ class Kernel:
         return os.path.join(self._private, "stderr")
 
     @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
-    @property
     def exit_words(self) -> str:
         """How the process ended, in words."""
         code = None if self._process is None else self._process.poll()
@@ -131,12 +128,10 @@ class Kernel:
         return ""
 
     def peak_memory(self) -> int:
-        """The most memory the process has held so far, in bytes; 0 where that cannot be read."""
-        with contextlib.suppress(OSError, ValueError), open(f"/proc/{self.pid}/status") as file:
-            for line in file:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        return 0
+        """The most memory the process has held, in bytes, as far as could be seen before it ended."""
+        if self._process is not None and self._process.returncode is None:
+            self._peak = max(self._peak, peak_memory(self._process.pid) or 0)
+        return self._peak
 
     async def interrupt(self) -> None:
         """Have the running cell raise `KeyboardInterrupt`."""
@@ -145,6 +140,7 @@ class Kernel:
 
     def kill(self) -> None:
         """End the process and everything below it, now."""
+        self.peak_memory()
         process = self._process
         if process is None and self.manager is not None and self.manager.provisioner is not None:
             process = self.manager.provisioner.process  # started, and cancelled before that was noted
@@ -154,6 +150,7 @@ class Kernel:
 
     async def end(self, *, at_once: bool) -> None:
         """Let it end by itself (`at_once`: kill it), then kill what is left of it. May be called again."""
+        self.peak_memory()
         if self._starting is not None and not self._starting.done():
             await asyncio.wait([self._starting])  # some milliseconds: what it starts has to be known
         manager, client, private = self.manager, self.client, self._private

@@ -63,6 +63,7 @@ class Execution:
         raw = injected(raw, parameters, given)
         async with Kernel(job.kernel, folder=job.folder, variables=self._variables(), what=job.name) as kernel:
             await kernel.start()
+            self._count_memory_of(kernel)
             return await self._execute(kernel, raw)
 
     async def _execute(self, kernel: Any, raw: dict[str, Any]) -> dict[str, Any]:
@@ -169,6 +170,11 @@ class Execution:
         except Exception as problem:  # nbconvert meets a person's outputs, and the notebook itself is there
             self._progress.say(f"{name} could not be made: {type(problem).__name__}: {problem}")
             return None
+
+    def _count_memory_of(self, kernel: Any) -> None:
+        own = self._scope.peak_memory if self._scope is not None else None
+        if self._scope is not None and own is not None:
+            self._scope.peak_memory = lambda: max(own(), kernel.peak_memory())
 
     def _given(self) -> dict[str, Any]:
         """The values that the trigger named; the others are the notebook's own, which it has anyway."""
