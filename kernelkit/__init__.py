@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from kernelkit.authoring.retry import retry
     from kernelkit.authoring.run_options import Item
     from kernelkit.authoring.runs import Page, runs
+    from kernelkit.authoring.schedule import Schedule
+    from kernelkit.authoring.scheduled import ScheduledPayload
+    from kernelkit.authoring.schedules import schedules
     from kernelkit.authoring.sql import sql
     from kernelkit.authoring.subscription import Subscription
     from kernelkit.authoring.table import Table
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         DuplicateTaskError,
         EngineUnavailableError,
         HomeLockedError,
+        InvalidCronError,
         InvalidDurationError,
         InvalidOptionError,
         KernelKitError,
@@ -77,6 +81,7 @@ if TYPE_CHECKING:
         UnknownArtifactError,
         UnknownKeyError,
         UnknownRunError,
+        UnknownScheduleError,
         UnknownTaskError,
         VersionMismatchError,
         WorkerLostError,
@@ -131,6 +136,9 @@ _ROOMS: dict[str, str] = {
     "retry": "authoring.retry",
     "runs": "authoring.runs",
     "sql": "authoring.sql",
+    "Schedule": "authoring.schedule",
+    "ScheduledPayload": "authoring.scheduled",
+    "schedules": "authoring.schedules",
     "tags": "authoring.tags",
     "task": "authoring.task",
     "tasks": "authoring.tasks",
@@ -140,7 +148,8 @@ _ROOMS: dict[str, str] = {
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
 _NEED_A_CLIENT = frozenset(
-    {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "runs", "sql", "task", "tasks"}
+    {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "runs"}
+    | {"schedules", "sql", "task", "tasks"}
 )
 
 __all__ = [
@@ -164,6 +173,7 @@ __all__ = [
     "Error",
     "HomeLockedError",
     "IdempotencyKey",
+    "InvalidCronError",
     "InvalidDurationError",
     "InvalidOptionError",
     "Item",
@@ -194,6 +204,8 @@ __all__ = [
     "RunOverError",
     "RunRef",
     "RunStatus",
+    "Schedule",
+    "ScheduledPayload",
     "SqlError",
     "StoreError",
     "StoreFullError",
@@ -207,6 +219,7 @@ __all__ = [
     "UnknownArtifactError",
     "UnknownKeyError",
     "UnknownRunError",
+    "UnknownScheduleError",
     "UnknownTaskError",
     "Usage",
     "VersionMismatchError",
@@ -223,6 +236,7 @@ __all__ = [
     "notebook",
     "retry",
     "runs",
+    "schedules",
     "sql",
     "tags",
     "task",

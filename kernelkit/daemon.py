@@ -28,7 +28,7 @@ import msgspec
 
 from kernelkit.clock import WallClock
 from kernelkit.config import EngineSettings, Home
-from kernelkit.engine import artifacts, leftovers
+from kernelkit.engine import artifacts, leftovers, schedules
 from kernelkit.engine import commands as c
 from kernelkit.engine.core import Core
 from kernelkit.engine.decide import next_due, seconds_until
@@ -55,6 +55,7 @@ logger = logging.getLogger("kernelkit.engine")
 T = TypeVar("T")
 
 TEND_S = 1.0
+CLOCK_SET_BACK = 5_000_000  # microseconds: less is how clocks are kept right
 LONGEST_TIMER_S = 10.0  # a wall clock may jump, so no timer sleeps longer without another look
 QUIET_HISTORY_S = 0.5
 RETENTION_EVERY_S = 600.0
@@ -206,7 +207,11 @@ class Daemon:
             self._swept_at = now
             needed = leftovers.needed(self._core.state, self._fleet.keepers)
             self._read(lambda: leftovers.remove(self._home, needed, time.time()), _say_removed)
-        if self._server.clients or self._core.state.runs:
+        if WallClock().now() < self._core.state.clock - CLOCK_SET_BACK and not (
+            self._writer.problem or self._drain_until
+        ):
+            self._core.take(c.Tick())  # slots that were given up while the clock was ahead may lie before us again
+        if self._server.clients or self._core.state.runs or schedules.next_due(self._core.state) is not None:
             self._busy_at = now
         elif not self._keep and now - self._busy_at > self._settings.idle_stop:
             logger.info("idle for %.0f s; stopping", self._settings.idle_stop)

@@ -26,6 +26,8 @@
     ├─ TaskNotPicklableError       a captured global that cannot be shipped
     ├─ InvalidOptionError          an option's value is out of bounds
     ├─ InvalidDurationError
+    ├─ InvalidCronError            a cron expression that cannot be read, or never comes
+    ├─ UnknownScheduleError        no such schedule
     ├─ NotInTaskError              a call that needs a run around it
     ├─ SqlError                    a query of `kk.sql` that cannot be answered
     ├─ RunOverError                a change to a run that has ended
@@ -193,6 +195,18 @@ class SqlError(KernelKitError):
     """A query that cannot be answered as it is written, or took too long."""
 
     code = "sql"
+
+
+class InvalidCronError(InvalidOptionError):
+    """A cron expression that cannot be read, or means a date that never comes."""
+
+    code = "invalid_cron"
+
+
+class UnknownScheduleError(KernelKitError):
+    """No schedule with this id is in the home."""
+
+    code = "unknown_schedule"
 
 
 class NotInTaskError(KernelKitError):

@@ -28,6 +28,11 @@ OPTIONS: dict[str, Literal["text", "number", "list", "flag"]] = {
     "log-level": "text",
     "ttl": "text",
     "max-duration": "text",
+    "cron": "text",
+    "timezone": "text",
+    "catch-up": "text",
+    "max-catch-up": "number",
+    "overlap": "text",
     "replace": "flag",
 }
 _NAME = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*\(")
@@ -114,6 +119,10 @@ def _example(name: str) -> str:
         "description": '"Makes thumbnails"',
         "ttl": "1h",
         "max-duration": "30m",
+        "cron": '"0 9 * * 1-5"',
+        "timezone": "Europe/Berlin",
+        "catch-up": "skip",
+        "overlap": "skip",
     }
     return examples.get(name, "5" if OPTIONS[name] == "number" else "resize")
 

@@ -14,9 +14,11 @@ from typing import Any, Final, Never, cast, get_args
 
 from kernelkit.authoring.hooks import KINDS
 from kernelkit.authoring.tags import new_tags
+from kernelkit.authoring.timing import TIMING_OPTIONS, timing_of
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, TaskDefinitionError
 from kernelkit.models.machine import check_preset
+from kernelkit.models.schedule import Timing
 from kernelkit.models.task import MAX_ATTEMPTS, ONE_ATTEMPT, Isolation, LogLevel, RetryPolicy
 
 MAX_FACTOR = 10  # 10 ** 249 is still a float
@@ -34,6 +36,7 @@ TASK_OPTIONS = (
     "isolation",
     "machine",
     "log_level",
+    *TIMING_OPTIONS,
     "replace",
     "ttl",
     "max_duration",
@@ -165,6 +168,7 @@ class TaskOptions:
     max_duration: float
     machine: str = ""
     log_level: LogLevel = "info"
+    timing: Timing | None = None
 
 
 def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
@@ -210,6 +214,7 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
         max_duration=check_max_duration(given.get("max_duration")) or 0.0,
         machine=machine,
         log_level=check_log_level(given.get("log_level")),
+        timing=timing_of(given),
     )
 
 

@@ -150,6 +150,7 @@ class Registration:
             ttl=options.ttl,
             max_duration=options.max_duration,
             machine=options.machine,
+            timing=options.timing,
             log_level=options.log_level,
             takes_signal=self.signature.takes_signal or self._has_on_cancel(caller),
         )

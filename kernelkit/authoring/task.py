@@ -35,6 +35,7 @@ from kernelkit.authoring.triggering import (
 )
 from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
+from kernelkit.models.schedule import FIELDS, CatchUp, Overlap
 from kernelkit.models.task import Isolation, LogLevel, Owner, RetryPolicy
 from kernelkit.models.value import NULL
 
@@ -66,6 +67,8 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         others, hooks = taken_from(options or {})
         checked = task_options(function.__name__, with_defaults(others))
         self._registration = Registration(function, checked, Signature.of(function), owner)
+        if checked.timing is not None:
+            _refuse_needy(self.id, self.signature)
         for hook in hooks:
             self._registration.hooks.add(hook)
         functools.update_wrapper(self, function, updated=())
@@ -319,6 +322,11 @@ def task(
     tags: str | Iterable[str] = (),
     isolation: Isolation | None = None,
     machine: str | None = ...,
+    cron: str | None = None,
+    timezone: str | None = None,
+    catch_up: CatchUp | None = None,
+    max_catch_up: int | None = None,
+    overlap: Overlap | None = None,
     log_level: LogLevel | None = None,
     replace: bool = False,
     ttl: Duration | None = None,
@@ -353,7 +361,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     of `kk.logger` that is kept), `replace` (take the id over), `ttl` (how long a run may wait for its first start),
     `max_duration` (how long an attempt may take; `kk.NO_TIMEOUT`), and a function for each kind of hook (`on_start`,
     `catch_error`, …), as with the decorators of the task. What is left out comes from `kk.configure` and from
-    `[tool.kernelkit]` in pyproject.toml.
+    `[tool.kernelkit]` in pyproject.toml. `cron`, `timezone`, `catch_up`, `max_catch_up` and `overlap` start the task by
+    the clock: see `kk.schedules.task`.
     Raises `InvalidOptionError` for others, and `TaskDefinitionError` for a function that cannot be a task.
     """
     if function is not None:
@@ -367,6 +376,17 @@ def _define(function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..
     for told in _defined:
         told(made)
     return made
+
+
+def _refuse_needy(task_id: str, signature: Signature) -> None:
+    """A schedule gives the fields of `kk.ScheduledPayload`; a task that needs another would fail at every slot."""
+    needed = [name for name, field in signature.fields.items() if field.default is field.empty and name not in FIELDS]
+    if needed and not signature.whole:
+        raise TaskDefinitionError(
+            f"{task_id!r} cannot have cron=: it needs {', '.join(map(repr, needed))}, which a schedule does not give. "
+            "Give each a default, or take `payload: kk.ScheduledPayload`, or no payload at all.",
+            parameter=needed[0],
+        )
 
 
 def on_definition(told: Callable[[Task[..., Any]], None]) -> Callable[[], None]:

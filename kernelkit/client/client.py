@@ -20,6 +20,7 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring.batch import Batch
 from kernelkit.authoring.idempotency import IdempotencyKeys
 from kernelkit.authoring.runs import Runs
+from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.sql import TIMEOUT_S, sql
 from kernelkit.authoring.surroundings import detect_owner
 from kernelkit.authoring.table import Table
@@ -65,6 +66,7 @@ class Client:
         self._is_closed = False
         self.tasks = Tasks(self)
         self.runs = Runs(self)
+        self.schedules = Schedules(self)
         self.batch = Batch(self)
         self.idempotency_keys = IdempotencyKeys(self)
         self.engine = EngineControl(self)

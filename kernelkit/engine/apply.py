@@ -18,6 +18,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import AttemptStatus, RunStatus
 from kernelkit.models.sameness import Answer
+from kernelkit.models.schedule import KEPT_MISSED, Missed
 from kernelkit.models.task import TaskVersion
 from kernelkit.rules.lifecycle import allows
 
@@ -67,6 +68,65 @@ def _queue_limited(state: State, event: ev.QueueLimited) -> None:
         state.limits[event.queue] = event.limit
 
 
+def _schedule_saved(state: State, event: ev.ScheduleSaved) -> None:
+    known = state.schedules.get(event.schedule.id)
+    if known is not None and known.deduplication_key != event.schedule.deduplication_key:
+        state.schedule_keys.pop(known.deduplication_key, None)
+    state.schedules[event.schedule.id] = event.schedule
+    state.index_schedule(event.schedule)
+
+
+def _schedule_deleted(state: State, event: ev.ScheduleDeleted) -> None:
+    schedule = state.schedules.pop(event.schedule_id)
+    state.schedule_keys.pop(schedule.deduplication_key, None)
+    if schedule.kind == "DECLARATIVE":
+        del state.own_schedules[schedule.task_id]
+
+
+def _slots_passed(state: State, event: ev.SlotsPassed) -> None:
+    schedule = state.schedules[event.schedule_id]
+    missed, count = schedule.missed, schedule.missed_count
+    dealt_with = event.fired + (event.missed.count if event.missed else 0)
+    if event.passed <= schedule.passed:  # given up once and reopened: what comes behind is still given up
+        count -= dealt_with
+        missed = tuple([left for one in missed if (left := _behind(one, event, dealt_with)) is not None])
+    if event.missed is not None:
+        missed, count = (*missed, event.missed)[-KEPT_MISSED:], count + event.missed.count
+    schedule = state.schedules[schedule.id] = replace(
+        schedule,
+        next_at=event.next_at,
+        passed=max(schedule.passed, event.passed),
+        last_slot=event.slot or schedule.last_slot,
+        last_run_id=event.run_id or schedule.last_run_id,
+        last_status="" if event.run_id else schedule.last_status,
+        fired=schedule.fired + event.fired,
+        missed_count=count,
+        missed=missed,
+    )
+    state.set_slot(schedule)
+
+
+def _behind(missed: Missed, event: ev.SlotsPassed, dealt_with: int) -> Missed | None:
+    if not missed.first <= event.passed <= missed.last:
+        return missed
+    if not event.next_at or event.next_at > missed.last:
+        return None
+    return replace(missed, first=event.next_at, count=max(1, missed.count - dealt_with))
+
+
+def _tell_schedule(state: State, run: LiveRun) -> None:
+    """How the last run of a schedule ended is remembered with it."""
+    schedule = state.schedules.get(run.schedule_id) if run.schedule_id else None
+    if schedule is not None and schedule.last_run_id == run.id:
+        state.schedules[schedule.id] = replace(schedule, last_status=run.status.value)
+
+
+def _slots_reopened(state: State, event: ev.SlotsReopened) -> None:
+    schedule = state.schedules[event.schedule_id]
+    schedule = state.schedules[schedule.id] = replace(schedule, next_at=event.next_at)
+    state.set_slot(schedule)
+
+
 def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
     run = LiveRun(
         id=event.run_id,
@@ -97,6 +157,7 @@ def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
         machine=event.machine,
         key=event.key,
         debounce=event.debounce,
+        schedule_id=event.schedule_id,
     )
     run.awaited = event.awaited
     state.runs[run.id] = run
@@ -363,6 +424,7 @@ def _run_finished(state: State, event: ev.RunFinished) -> LiveRun:
     state.release(run)
     _move(run, event.status)
     free_key(state, run, event.status)
+    _tell_schedule(state, run)
     if run.fence:
         _end_attempt(
             run, _ATTEMPT[event.status], event.at, event.started_at, event.error, event.peak_memory, event.compute
@@ -375,6 +437,7 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
     run = state.runs[event.run_id]
     take_no_pushes(state, run)
     _move(run, RunStatus.CANCELED)
+    _tell_schedule(state, run)
     run.canceled_reason = event.reason
     run.stopped_at = event.at
     run.retry_at = 0
@@ -389,6 +452,7 @@ def _run_timed_out(state: State, event: ev.RunTimedOut) -> LiveRun:
     run = state.runs[event.run_id]
     _move(run, RunStatus.TIMED_OUT)
     free_key(state, run, RunStatus.TIMED_OUT)
+    _tell_schedule(state, run)
     run.stopped_at = event.at
     return run
 
@@ -456,6 +520,10 @@ _ATTEMPT: dict[RunStatus, AttemptStatus] = {
 _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.TaskDefined: _task_defined,
     ev.QueueLimited: _queue_limited,
+    ev.ScheduleSaved: _schedule_saved,
+    ev.ScheduleDeleted: _schedule_deleted,
+    ev.SlotsPassed: _slots_passed,
+    ev.SlotsReopened: _slots_reopened,
     ev.RunTriggered: _run_triggered,
     ev.VersionFound: _version_found,
     ev.RunRefused: _run_refused,

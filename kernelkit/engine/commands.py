@@ -13,6 +13,7 @@ import msgspec
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
+from kernelkit.models.schedule import Timing
 from kernelkit.models.task import TaskSpec
 from kernelkit.wire.messages import ReportBody, TriggerItem
 
@@ -66,6 +67,30 @@ class ResetKey(msgspec.Struct, frozen=True, gc=False):
     hash: str
     text: str = ""
     asked: str = ""
+
+
+class SaveSchedule(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    task_id: str
+    timing: Timing
+    external_id: str = ""
+    deduplication_key: str = ""
+    change: bool = False
+
+
+class SwitchSchedule(msgspec.Struct, frozen=True, gc=False):
+    schedule_id: str
+    active: bool
+
+
+class DeleteSchedule(msgspec.Struct, frozen=True, gc=False):
+    schedule_id: str
+
+
+class RunSchedule(msgspec.Struct, frozen=True, gc=False):
+    schedule_id: str
+    run_id: str
+    known: bool = False  # history already has that run: a resend
 
 
 class TakeReport(msgspec.Struct, frozen=True, gc=False):
@@ -124,6 +149,10 @@ Command = (
     | AbortBulk
     | RescheduleRun
     | ResetKey
+    | SaveSchedule
+    | SwitchSchedule
+    | DeleteSchedule
+    | RunSchedule
     | TakeReport
     | WorkerAppeared
     | WorkerEnded

@@ -15,6 +15,7 @@ import msgspec
 
 from kernelkit.clock import MICROS, to_datetime
 from kernelkit.engine import commands as c
+from kernelkit.engine import schedules
 from kernelkit.engine.apply import apply
 from kernelkit.engine.attempts import (
     decide_ended_worker,
@@ -63,6 +64,8 @@ def step(state: State, command: c.Command, capacity: c.Capacity, now: int, roll:
     """Carry out `command` on `state`: the changes made, in order. A refusal raises and changes nothing."""
     command = with_machines_checked(command, capacity)
     changes = [_change(state, event) for event in decide(state, command, now, roll)]
+    if isinstance(command, c.Tick):  # after the runs' own timers: one that has just ended is in no schedule's way
+        changes += [_change(state, event) for event in list(_slots_due(state, now))]
     while events := next_dispatch(state, capacity, now, roll):
         changes.extend(_change(state, event) for event in events)
     return changes
@@ -95,7 +98,15 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
         case c.ResetKey():
             return decide_reset(state, command, now)
         case c.DefineTask():
-            return _define(state, command, now)
+            return [*_define(state, command, now), *schedules.own(state, command.spec, now)]
+        case c.SaveSchedule():
+            return schedules.save(state, command, now)
+        case c.SwitchSchedule():
+            return schedules.switch(state, command, now)
+        case c.DeleteSchedule():
+            return schedules.delete(state, command, now)
+        case c.RunSchedule():
+            return [_fired(state, fire, now) for fire in schedules.run_now(state, command, now)]
         case c.WorkerAppeared():
             if command.worker_id not in state.workers:
                 return ()
@@ -359,6 +370,8 @@ def _triggered(
     batch_id: str | None,
     parent: LiveRun | None = None,
     made: Mapping[str, int],
+    schedule_id: str | None = None,
+    slot: int = 0,
 ) -> ev.RunTriggered:
     spec = _spec(state, item)
     _check(item)
@@ -389,6 +402,8 @@ def _triggered(
         key=item.key,
         debounce=item.debounce.key if item.debounce is not None else "",
         awaited=None if spec.id else _left_open(item),
+        schedule_id=schedule_id,
+        slot=slot,
     )
 
 
@@ -443,6 +458,11 @@ def _check(item: TriggerItem) -> None:
         raise InvalidOptionError(f"metadata is over {MAX_METADATA_BYTES:,} bytes of JSON.")
     if item.max_attempts is not None and not 1 <= item.max_attempts <= MAX_ATTEMPTS:
         raise InvalidOptionError(f"max_attempts={item.max_attempts} is not between 1 and {MAX_ATTEMPTS}.")
+
+
+def _fired(state: State, fire: schedules.Fire, now: int) -> ev.RunTriggered:
+    """The run of a schedule's slot."""
+    return _triggered(state, fire.item, now, batch_id=None, made={}, schedule_id=fire.schedule_id, slot=fire.slot)
 
 
 def _queue(state: State, item: TriggerItem, spec: TaskSpec, made: Mapping[str, int]) -> str:
@@ -502,13 +522,14 @@ def _with_parent(run_id: str, how: str = "was canceled") -> str:
 
 def next_due(state: State) -> int | None:
     """The next moment at which `Tick` has something to do; drops timers that no longer matter."""
+    slot = schedules.next_due(state)
     while state.due:
         at, run_id = state.due[0]
         run = state.runs.get(run_id)
         if run is not None and run.timer == at:
-            return at
+            return at if slot is None else min(at, slot)
         heapq.heappop(state.due)
-    return None
+    return slot
 
 
 def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:
@@ -518,6 +539,11 @@ def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:
         if run is not None and run.timer == at and run_id not in seen:
             seen.add(run_id)
             yield _rung(run, now)
+
+
+def _slots_due(state: State, now: int) -> Iterator[ev.AnyEvent]:
+    for what in schedules.due(state, now):
+        yield _fired(state, what, now) if isinstance(what, schedules.Fire) else what
 
 
 def _over(timers: list[tuple[int, str]], now: int) -> Iterator[tuple[int, str]]:

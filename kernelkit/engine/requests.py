@@ -20,6 +20,7 @@ from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.relations import with_relations
 from kernelkit.engine.replaying import replayed_item
 from kernelkit.engine.sameness import triggered
+from kernelkit.engine.scheduledesk import ScheduleDesk
 from kernelkit.engine.sql import answer_sql, export
 from kernelkit.engine.status import engine_status
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
@@ -77,6 +78,7 @@ class Requests:
         self._stop = stop
         self._batches = OpenBatches()
         self._bulks = BulkWork(core, monotonic)
+        self._schedules = ScheduleDesk(core)
         # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
         self._owners: dict[Peer, set[str]] = {}
         self._parents: dict[Peer, m.LiveAttempt] = {}  # attempts that started a client's process
@@ -171,6 +173,12 @@ class Requests:
             case m.ListTasks():
                 tasks = self._tasks()
                 self._core.after_commit(lambda: reply(tasks))
+            case m.SaveSchedule() | m.SwitchSchedule() | m.DeleteSchedule() | m.GetSchedule() | m.ListSchedules():
+                self._core.refuse_if_full()
+                self._schedules.answer(body, reply)
+            case m.RunSchedule():
+                self._core.refuse_if_full()
+                self._run_schedule(body, request.again, reply, refuse)
             case m.GetStatus() if self._core.writer.problem:  # what is wrong must not wait until it is right again
                 self._read_now(self._status(), reply, refuse)
             case m.GetStatus():
@@ -346,6 +354,18 @@ class Requests:
             self._read_now(self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
 
         self._core.take(c.RescheduleRun(body.run_id, body.delay_s, body.delay_until, body.asked), rescheduled)
+
+    def _run_schedule(self, body: m.RunSchedule, again: bool, reply: Answer, refuse: Refuse) -> None:
+        def take(known: bool) -> None:
+            try:
+                self._core.take(c.RunSchedule(body.id, body.run_id, known), lambda: reply(m.Triggered((body.run_id,))))
+            except KernelKitError as refusal:
+                refuse(refusal)
+
+        if again and self._core.view(body.run_id) is None:
+            self._read(lambda: self._core.store.run(body.run_id) is not None, take, refuse)
+        else:
+            take(again)
 
     def _cancel(self, body: m.Cancel, reply: Answer, refuse: Refuse) -> None:
         if body.run_id not in self._core.state.runs:

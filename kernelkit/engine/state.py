@@ -15,6 +15,7 @@ from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import AttemptStatus, RunStatus
 from kernelkit.models.sameness import Answer, HeldKey, KeyUse
+from kernelkit.models.schedule import Schedule
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 
@@ -155,6 +156,7 @@ class Snapshot(msgspec.Struct):
     answers: dict[str, Answer] = {}
     sweep_keys_at: int = 1_000
     bulks: list[Bulk] = []
+    schedules: list[Schedule] = []
 
 
 class State:
@@ -173,6 +175,7 @@ class State:
         self.keys: dict[bytes, HeldKey] = {}  # idempotency keys, by `digest_of` task and hash
         self.sweep_keys_at = 1_000  # so many of them: then those whose time is over are dropped
         self.answers: dict[str, Answer] = {}  # to the latest requests that made no run of their own, by their names
+        self.schedules: dict[str, Schedule] = {}
         self.reindex()
 
     def reindex(self) -> None:
@@ -187,6 +190,11 @@ class State:
         self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
         self.due: list[tuple[int, str]] = []
         self.debounced: dict[tuple[str, str], str] = {}  # by task and debounce key: the delayed run that takes pushes
+        self.slots: list[tuple[int, str]] = []  # what active schedules wait for
+        self.schedule_keys: dict[str, str] = {}  # deduplication key → id
+        self.own_schedules: dict[str, str] = {}  # task id → id of the schedule that its definition asks for
+        for schedule in self.schedules.values():
+            self.index_schedule(schedule)
         for worker in self.workers.values():
             self.by_env.setdefault(worker.env_id, set()).add(worker.id)
         for run in self.runs.values():
@@ -215,6 +223,20 @@ class State:
         if len(self.due) > 2 * len(self.runs) + 1_000:  # mostly timers of runs that ended long before their moment
             self.due = [(live.timer, live.id) for live in self.runs.values() if live.timer]
             heapq.heapify(self.due)
+
+    def index_schedule(self, schedule: Schedule) -> None:
+        if schedule.kind == "DECLARATIVE":
+            self.own_schedules[schedule.task_id] = schedule.id
+        if schedule.deduplication_key:
+            self.schedule_keys[schedule.deduplication_key] = schedule.id
+        self.set_slot(schedule)
+
+    def set_slot(self, schedule: Schedule) -> None:
+        if schedule.next_at:
+            heapq.heappush(self.slots, (schedule.next_at, schedule.id))
+        if len(self.slots) > 2 * len(self.schedules) + 1_000:
+            self.slots = [(one.next_at, one.id) for one in self.schedules.values() if one.next_at]
+            heapq.heapify(self.slots)
 
     def hold(self, run: LiveRun) -> None:
         self.holders.add(run.id)
@@ -282,6 +304,7 @@ class State:
                 answers=self.answers,
                 sweep_keys_at=self.sweep_keys_at,
                 bulks=list(self.bulks.values()),
+                schedules=list(self.schedules.values()),
             )
         )
 
@@ -301,6 +324,7 @@ class State:
         state.answers = snapshot.answers
         state.sweep_keys_at = snapshot.sweep_keys_at
         state.bulks = {bulk.id: bulk for bulk in snapshot.bulks}
+        state.schedules = {schedule.id: schedule for schedule in snapshot.schedules}
         state.reindex()
         return state
 

@@ -14,6 +14,7 @@ import kernelkit
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import notebook
 from kernelkit.authoring.cells import task_from_cell
+from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.task import Task, on_definition
 from kernelkit.client.client import Client
 from kernelkit.client.default import engine as default_engine
@@ -140,6 +141,13 @@ class KernelKitMagics(Magics):
         """Show a run and all that came of it: %run_tree RUN_ID, or the name of a handle"""
         with in_words():
             publish_object(runs.tree(line, self.shell.user_ns))
+
+    @no_var_expand
+    @line_magic
+    def schedules(self, line: str) -> None:
+        """Show the project's schedules: %schedules, or %schedules TASK for those of one task"""
+        with in_words():
+            publish(display.schedules_bundle(Schedules().list(task=line.strip() or None)))
 
     @no_var_expand
     @line_magic

@@ -14,6 +14,7 @@ from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import KeyUse
+from kernelkit.models.schedule import Missed, Schedule
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 
@@ -63,6 +64,8 @@ class RunTriggered(Event, frozen=True):
     key: KeyUse | None = None  # it holds this idempotency key from now on
     debounce: str = ""  # later triggers of the task with this debounce key push it, while it is delayed
     awaited: tuple[str, ...] | None = None  # its task is not defined: the options its definition is to give
+    schedule_id: str | None = None
+    slot: int = 0  # of the schedule; 0: started by hand
 
 
 class TriggerAnswered(Event, frozen=True):
@@ -157,6 +160,35 @@ class BulkEnded(Event, frozen=True):
 
     bulk_id: str
     status: BulkStatus
+
+
+class ScheduleSaved(Event, frozen=True):
+    """A schedule was made or changed: it is like this now."""
+
+    schedule: Schedule
+
+
+class ScheduleDeleted(Event, frozen=True):
+    schedule_id: str
+
+
+class SlotsPassed(Event, frozen=True):
+    """The moment of one or more slots has come. Their runs are made by the events beside this one, in one commit."""
+
+    schedule_id: str
+    passed: int  # the latest of them
+    next_at: int
+    slot: int = 0  # the latest for which a run was made
+    run_id: str = ""  # that run
+    fired: int = 0
+    missed: Missed | None = None
+
+
+class SlotsReopened(Event, frozen=True):
+    """The clock was set back: slots that were given up while it was ahead are still to come."""
+
+    schedule_id: str
+    next_at: int
 
 
 class RunRescheduled(Event, frozen=True):
@@ -311,6 +343,10 @@ class MetadataChanged(Event, frozen=True):
 AnyEvent = (
     TaskDefined
     | QueueLimited
+    | ScheduleSaved
+    | ScheduleDeleted
+    | SlotsPassed
+    | SlotsReopened
     | RunTriggered
     | VersionFound
     | RunRefused

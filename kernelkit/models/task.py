@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from kernelkit.models.schedule import Timing
+
 Isolation = Literal["shared", "process"]
 LogLevel = Literal["none", "error", "warn", "info", "debug"]
 
@@ -58,6 +60,7 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     max_duration: float = 0.0  # seconds an attempt may take; 0 = any
     machine: str = ""  # preset of its runs; "" = no cap
     log_level: LogLevel = "info"  # calls of kk.logger below it are left out
+    timing: Timing | None = None  # `cron=` of the definition: the task's own schedule
     takes_signal: bool = False  # the body asks for the cancel signal, and gets 30 s to heed it
 
     @property

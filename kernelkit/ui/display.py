@@ -19,6 +19,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
+from kernelkit.authoring.schedule import Schedule, ScheduleTable
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.tree import RunTree
@@ -26,7 +27,7 @@ from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
-from kernelkit.ui import batch, engine_panel, hosts, html, sql_table, table, task_line, text, words
+from kernelkit.ui import batch, engine_panel, hosts, html, schedules, sql_table, table, task_line, text, words
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.tree_faces import tree_html, tree_text
@@ -46,6 +47,8 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Result, result_bundle)
     display.register(BatchHandle, batch_bundle)
     display.register(Page, page_bundle)
+    display.register(ScheduleTable, schedules_bundle)
+    display.register(Schedule, schedule_bundle)
     display.register(Table, table_bundle)
     display.register(RunTree, tree_bundle, show=show_tree)
     display.register(Task, task_bundle)
@@ -200,6 +203,19 @@ def page_bundle(page: Page) -> Bundle:
     told += [f"id before {page.asked.after}"] if page.asked.after else []
     told += [f"id after {page.asked.before}"] if page.asked.before else []
     return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(filter(None, told)))
+
+
+def schedules_bundle(shown: ScheduleTable) -> Bundle:
+    """The project's schedules."""
+    view = schedules.schedules_table(
+        [one.known for one in shown], now=datetime.now(UTC), zone=words.local_zone(), note=""
+    )
+    return {"text/plain": schedules.schedules_text(view, **_terminal()), "text/html": schedules.schedules_html(view)}
+
+
+def schedule_bundle(shown: Schedule) -> Bundle:
+    """One schedule, as a table of one."""
+    return schedules_bundle(ScheduleTable([shown]))
 
 
 def table_bundle(shown: Table) -> Bundle:

@@ -22,6 +22,7 @@ from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.sameness import DebounceUse, KeyUse, Match
+from kernelkit.models.schedule import Schedule, Timing
 from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
 
@@ -297,6 +298,59 @@ class TaskList(Message, frozen=True):
     tasks: tuple[TaskInfo, ...]
 
 
+class SaveSchedule(Message, frozen=True):
+    """→ `ScheduleReply`. Makes a schedule with the caller's `id`, or changes the one that has its deduplication key;
+    with `change` it replaces what the schedule `id` says."""
+
+    id: str
+    task_id: str
+    timing: Timing
+    external_id: str = ""
+    deduplication_key: str = ""
+    change: bool = False
+
+
+class SwitchSchedule(Message, frozen=True):
+    """→ `ScheduleReply`. Turns a schedule on or off."""
+
+    id: str
+    active: bool
+
+
+class DeleteSchedule(Message, frozen=True):
+    """→ `Done`."""
+
+    id: str
+
+
+class RunSchedule(Message, frozen=True):
+    """→ `Triggered`: a run of the schedule's task now, besides its slots."""
+
+    id: str
+    run_id: str
+
+
+class GetSchedule(Message, frozen=True):
+    """→ `ScheduleReply`."""
+
+    id: str
+
+
+class ScheduleReply(Message, frozen=True):
+    schedule: Schedule
+
+
+class ListSchedules(Message, frozen=True):
+    """→ `ScheduleList`, by task and age."""
+
+    task: str = ""
+    external_id: str = ""
+
+
+class ScheduleList(Message, frozen=True):
+    schedules: tuple[Schedule, ...]
+
+
 class GetStatus(Message, frozen=True):
     """→ `EngineStatus`."""
 
@@ -414,6 +468,12 @@ RequestBody = (
     | ListRuns
     | GetLogs
     | ListTasks
+    | SaveSchedule
+    | SwitchSchedule
+    | DeleteSchedule
+    | RunSchedule
+    | GetSchedule
+    | ListSchedules
     | GetStatus
     | StopEngine
     | Follow
@@ -433,6 +493,8 @@ ReplyBody = (
     | RunPage
     | LogsReply
     | TaskList
+    | ScheduleReply
+    | ScheduleList
     | EngineStatus
     | TableReply
     | Exported

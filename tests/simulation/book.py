@@ -16,6 +16,7 @@ from kernelkit.models.bulk import Bulk
 from kernelkit.models.machine import PRESETS, Machine
 from kernelkit.models.run import FINAL, RunStatus
 from tests.simulation.samebook import SameBook
+from tests.simulation.schedules import ScheduleBook
 
 
 def share(machine: str, cpu: float, memory: int) -> tuple[float, int]:
@@ -128,6 +129,7 @@ class Book:
         self.batches: dict[str, BatchRecord] = {}
         self.same = SameBook()
         self.bulks: dict[str, Bulk] = {}
+        self.schedules = ScheduleBook()
 
     def holders(self) -> list[Entry]:
         return [entry for entry in self.live.values() if entry.holds]
@@ -182,6 +184,7 @@ class Book:
                     batch=event.batch_id,
                     awaits=event.awaited is not None,
                 )
+                self.schedules.fire(event)
                 if event.delay_until:
                     entry.status = RunStatus.DELAYED
                 elif entry.awaits:
@@ -207,6 +210,8 @@ class Book:
                 self.bulks[event.bulk_id] = replace(self.bulks[event.bulk_id], status=event.status)
             case ev.BatchMade():
                 self.batches[event.batch.id] = event.batch
+            case ev.ScheduleSaved() | ev.ScheduleDeleted() | ev.SlotsPassed() | ev.SlotsReopened():
+                self.schedules.write(event)
             case ev.WorkerPlanned():
                 self.workers[event.worker_id] = WorkerEntry(event.env_id, event.isolation, event.machine)
             case ev.WorkerRetired():

@@ -22,6 +22,7 @@ def fields_of(state: State) -> dict[str, object]:
         "answers": state.answers,
         "sweep_keys_at": state.sweep_keys_at,
         "bulks": state.bulks,
+        "schedules": state.schedules,
     }
 
 
@@ -47,6 +48,9 @@ def indexes_of(state: State) -> dict[str, object]:
         "lanes": lanes,
         "kept": set(state.kept),
         "debounced": state.debounced,
+        "schedule_keys": state.schedule_keys,
+        "own_schedules": state.own_schedules,
+        "slots": {(at, i) for at, i in state.slots if i in state.schedules and state.schedules[i].next_at == at},
         "due": {(at, i) for at, i in state.due if i in state.runs and state.runs[i].timer == at},
     }
 

@@ -18,6 +18,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.task import Isolation
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
+from tests.simulation import schedules
 from tests.simulation.batch_laws import batches_are_refused_whole
 from tests.simulation.laws import BrokenLaw
 from tests.simulation.pending_laws import no_run_waits_for_a_task_that_is_there
@@ -71,7 +72,7 @@ class Host:
             world.told(change)
             self._follow(change)
         cancels_reach_the_children(world)
-        for law in (*STEP_LAWS, no_run_waits_for_a_task_that_is_there):
+        for law in (*STEP_LAWS, no_run_waits_for_a_task_that_is_there, *schedules.STEP_LAWS):
             law(world, self.state)
         if then is not None:
             self.after.append(then)

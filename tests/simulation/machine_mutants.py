@@ -88,7 +88,10 @@ MACHINE_MUTANTS = (
     Mutant(memory_promised_twice, {"the_host_is_not_promised_twice"}),
     Mutant(small_machines_pass_large_ones, {"machines_go_by_their_turn"}),
     Mutant(any_worker_for_a_machine, {"workers_are_what_attempts_need"}),
-    Mutant(larger_machine_forgotten, {"workers_are_what_attempts_need", "machines_agree", "queued_runs_say_why"}),
+    Mutant(
+        larger_machine_forgotten,
+        {"the_project_keeps_its_limits", "workers_are_what_attempts_need", "machines_agree", "queued_runs_say_why"},
+    ),
     Mutant(
         out_of_memory_retried_like_any_error,
         {"out_of_memory_changes_the_machine", "runs_fail_when_their_attempts_are_spent"},

@@ -354,7 +354,7 @@ MUTANTS = (
         },
     ),
     Mutant(attempts_not_counted, {"attempts_are_counted"}),
-    Mutant(starved_head, {"lanes_go_by_their_order"}),
+    Mutant(starved_head, {"lanes_go_by_their_order", "machines_go_by_their_turn"}),
     Mutant(forgetful_snapshot, {"snapshots_lose_nothing"}),
     Mutant(lost_worker_forgotten, {"the_quiet_world_is_empty"}),
     Mutant(undone_dispatch_counted, {"attempts_are_counted"}),

@@ -251,7 +251,13 @@ OPTION_MUTANTS = (
     ),
     Mutant(timed_out_run_retried, {"a_timed_out_run_is_never_retried", "moves_follow_the_lifecycle"}),
     Mutant(timed_out_run_succeeds, {"moves_follow_the_lifecycle"}),
-    Mutant(timeout_frees_slot_at_once, {"the_project_keeps_its_limits", "slots_are_held_by_who_holds_them"}),
     Mutant(duration_not_timed, {"timers_are_set", "snapshots_lose_nothing"}),
-    Mutant(duration_counted_over_all_attempts, {"timers_are_set", "the_book_agrees"}),
+    Mutant(
+        timeout_frees_slot_at_once,
+        {"the_project_keeps_its_limits", "queues_keep_their_limits", "slots_are_held_by_who_holds_them"},
+    ),
+    Mutant(
+        duration_counted_over_all_attempts,
+        {"timers_are_set", "the_book_agrees", "attempts_time_out_at_their_moment"},
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from kernelkit.models.schedule import Timing
 from kernelkit.models.task import Owner, RetryPolicy, TaskSpec
 
 TASKS = ("resize", "mail", "sum", "train")
@@ -37,6 +38,7 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
         ),
         ttl=random.choice((0.0, 0.0, 0.0, 20.0)),
         max_duration=random.choice((0.0, 0.0, 0.0, 10.0)),
+        timing=random.choice((None, None, None, Timing("* * * * *"), Timing("0 * * * *", catch_up="skip"))),
         tags=("own",) if random.random() < 0.3 else (),
     )
 

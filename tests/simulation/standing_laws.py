@@ -16,6 +16,7 @@ from kernelkit.models.run import FINAL, RunStatus
 from tests.simulation.book import share
 from tests.simulation.comparing import difference, fields_of, indexes_of
 from tests.simulation.laws import broken
+from tests.simulation.schedules import the_book_agrees_on_schedules
 
 if TYPE_CHECKING:
     from tests.simulation.book import Entry
@@ -60,14 +61,15 @@ def no_run_that_could_start_is_left_standing(world: World, state: State) -> None
 def timers_are_set(world: World, state: State) -> None:
     """The next timer is the earliest of all: ends of delays and of times to live, retries, and longest durations."""
     moments = [moment for entry in world.book.live.values() if (moment := entry.moment)]
+    moments += [entry.waits_for for entry in world.book.schedules.live.values() if entry.waits_for]
     if next_due(state) != (min(moments) if moments else None):
         broken(timers_are_set, f"{next_due(state)} of {sorted(moments)}")
 
 
 def a_tick_leaves_nothing_overdue(world: World, state: State) -> None:
     """When time was told to have passed, everything that was due has happened."""
-    due = next_due(state)
-    if isinstance(world.host.command, c.Tick) and due is not None and due <= world.now:
+    due = [moment for entry in world.book.live.values() if 0 < (moment := entry.moment) <= world.now]
+    if isinstance(world.host.command, c.Tick) and due:
         broken(a_tick_leaves_nothing_overdue, f"{due} is due at {world.now}")
 
 
@@ -147,6 +149,7 @@ NOW_AND_THEN: tuple[Callable[[World, State], None], ...] = (
     queued_runs_say_why,
     the_book_agrees,
     machines_agree,
+    the_book_agrees_on_schedules,
 )
 
 

@@ -10,6 +10,7 @@ from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.option_mutants import OPTION_MUTANTS
 from tests.simulation.pending_mutants import PENDING_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
+from tests.simulation.schedule_mutants import SCHEDULE_MUTANTS
 
 SEEDS = range(80)
 ALL = (
@@ -20,6 +21,7 @@ ALL = (
     *PENDING_MUTANTS,
     *BULK_MUTANTS,
     *SAMENESS_MUTANTS,
+    *SCHEDULE_MUTANTS,
 )
 
 

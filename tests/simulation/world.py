@@ -20,7 +20,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.machine import GIB
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
-from tests.simulation import laws, sameness_laws, standing_laws
+from tests.simulation import laws, sameness_laws, schedules, standing_laws
 from tests.simulation.batch_laws import BATCH_LAWS
 from tests.simulation.book import Book
 from tests.simulation.bulk_laws import BULK_LAWS
@@ -33,7 +33,7 @@ from tests.simulation.pending_laws import PENDING_LAWS
 from tests.simulation.specs import random_spec
 from tests.simulation.worker import Body, SimWorker
 
-EVENT_LAWS = (laws.EVENT_LAWS, BATCH_LAWS, PENDING_LAWS, BULK_LAWS, sameness_laws.EVENT_LAWS)
+EVENT_LAWS = (laws.EVENT_LAWS, BATCH_LAWS, PENDING_LAWS, BULK_LAWS, sameness_laws.EVENT_LAWS, schedules.EVENT_LAWS)
 START = 1_800_000_000_000_000
 SECOND = 1_000_000
 ACTS = 440
@@ -96,12 +96,17 @@ class World:
             (lambda: self._client().start_bulk(), 0.8),
             (lambda: self._client().abort_bulk(), 0.3),
             (self._bulk_advances, 4.0),
+            (lambda: schedules.save(self), 3.0),
+            (lambda: schedules.switch(self), 1.0),
+            (lambda: schedules.delete(self), 0.5),
+            (lambda: schedules.run_now(self), 0.7),
             (self._keeper_acts, 14.0),
             (self._worker_dials, 10.0),
             (self._deliver_some, 40.0),
             (self._body_acts, 45.0),
             (self._time_passes, 12.0),
-            (self._clock_jumps, 0.6),
+            (self._clock_jumps, 0.7),
+            (self._clock_is_wrong_for_a_while, 0.5),
             (self._report_comes_twice, 2.0),
             (self._connection_breaks, 1.5),
             (self._worker_dies, 1.5),
@@ -121,6 +126,7 @@ class World:
 
     def _quieten(self) -> None:
         self.quiet = True
+        schedules.turn_all_off(self)
         for _ in range(QUIET_TURNS):
             if not self._quiet_turn():
                 break
@@ -169,12 +175,14 @@ class World:
     def told(self, change: Change) -> None:
         """One more event: judged, then written in the book and on the disk."""
         event = change.event
+        if isinstance(event, ev.RunTriggered) and event.schedule_id:  # asks for nothing but the task
+            self.asked[event.run_id] = m.TriggerItem(event.run_id, event.task_id, event.payload)
         for law in [law for table in EVENT_LAWS for law in table.get(type(event), ())]:
             law(self, event)
         self.step_events.append(event)
         if isinstance(event, ev.RunCanceled):
             self.must_be_canceled |= self.book.runs[event.run_id].children
-        for what in worth_noting(event, self.book, self.outcomes):
+        for what in (*worth_noting(event, self.book, self.outcomes), *schedules.worth_noting(event, self.book)):
             self.facts.note(what)
         self.book.write(event)
         self.disk.write(event)
@@ -380,10 +388,20 @@ class World:
         self.host.tick()
 
     def _clock_jumps(self) -> None:
-        hours = self.random.choice((-26, -1, 1, 26))
+        hours = self.random.choice((-26, -1, -0.02, 0.05, 1, 26))
         self.facts.note("clock forward" if hours > 0 else "clock back")
-        self.now += hours * 3_600 * SECOND
+        self.now += round(hours * 3_600) * SECOND
         self.host.take(c.Tick())
+
+    def _clock_is_wrong_for_a_while(self) -> None:
+        """It shows another hour until somebody sets it right; slots of schedules come in both times."""
+        hours = self.random.choice((-1, 1))
+        for jump in (hours, -hours):
+            self.now += jump * 3_600 * SECOND
+            self.host.take(c.Tick())
+            for _ in range(self.random.randint(0, 3)):
+                self.now += 25 * SECOND
+                self.host.tick()
 
     def _snapshot(self) -> None:
         self.host.commit()

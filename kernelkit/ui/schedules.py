@@ -1,0 +1,139 @@
+"""Schedules as a table: which task starts when, next and last, what was missed. Text and static HTML of one view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from kernelkit.clock import to_datetime
+from kernelkit.models.schedule import Schedule
+from kernelkit.rules import firing
+from kernelkit.rules.cron_words import in_words
+from kernelkit.ui import html, words
+from kernelkit.ui.text import WIDTH, to_ascii
+
+EMPTY = "No schedules in this project. @kk.task(cron=…) or kk.schedules.create(…) makes one."
+_TITLES = ("", "TASK", "WHEN", "NEXT", "LAST", "MISSED", "SCHEDULE")
+
+
+class ScheduleRow(msgspec.Struct, frozen=True):
+    on: bool
+    task: str
+    when: str
+    cron: str
+    next: str
+    last: str
+    missed: str
+    id: str
+    next_full: str
+    last_full: str
+
+
+class SchedulesTable(msgspec.Struct, frozen=True):
+    rows: tuple[ScheduleRow, ...]
+    zone: str
+    note: str = ""
+
+
+def schedules_table(schedules: Sequence[Schedule], *, now: datetime, zone: tzinfo, note: str = "") -> SchedulesTable:
+    """The view; `note` is a sentence on whether anything fires at all."""
+    rows = tuple(_row(schedule, now, zone) for schedule in schedules)
+    return SchedulesTable(rows, words.zone_name(zone, now), note)
+
+
+def _row(schedule: Schedule, now: datetime, zone: tzinfo) -> ScheduleRow:
+    timing = schedule.timing
+    when = in_words(timing.cron) + ("" if timing.timezone == "UTC" else f" in {timing.timezone}")
+    if schedule.external_id:
+        when += f", for {words.cut(words.clean(schedule.external_id), 40)}"
+    return ScheduleRow(
+        on=schedule.active,
+        task=words.cut(words.clean(schedule.task_id), 200),
+        when=when,
+        cron=timing.cron,
+        next=_next(schedule, now, zone),
+        last=_last(schedule, now, zone),
+        missed=words.number(schedule.missed_count) if schedule.missed_count else words.NONE,
+        id=schedule.id,
+        next_full=_full(schedule.next_at, zone),
+        last_full=f"{_full(schedule.last_slot, zone)} {_word(schedule)}".rstrip(),
+    )
+
+
+def _next(schedule: Schedule, now: datetime, zone: tzinfo) -> str:
+    """In the reader's zone, then in the schedule's own; of one that is off, what it would be."""
+    timing = schedule.timing
+    slot = schedule.next_at
+    if not schedule.active:
+        slot = firing.next_slot(timing.cron, timing.timezone, round(now.timestamp() * 1_000_000)) or 0
+    if not slot:
+        return "never again"
+    moment = to_datetime(slot)
+    told = words.moment(moment, now, zone)
+    own = moment.astimezone(ZoneInfo(timing.timezone))
+    if own.utcoffset() != moment.astimezone(zone).utcoffset():
+        told += f" ({own:%H:%M} there)"
+    return told if schedule.active else f"off; would be {told}"
+
+
+def _last(schedule: Schedule, now: datetime, zone: tzinfo) -> str:
+    if not schedule.last_slot:
+        return words.NONE
+    return f"{words.moment(to_datetime(schedule.last_slot), now, zone)} {_word(schedule)}".rstrip()
+
+
+def _word(schedule: Schedule) -> str:
+    status = schedule.last_status
+    return words.STATUSES[status].word if status in words.STATUSES else status.lower()
+
+
+def _full(slot: int, zone: tzinfo) -> str:
+    """For what is kept: true tomorrow as well."""
+    return words.full_moment(to_datetime(slot), zone) if slot else words.NONE
+
+
+def schedules_text(table: SchedulesTable, *, width: int = WIDTH, ascii: bool = False) -> str:
+    """Upper-case heads, two blanks between columns; the id last, for copying."""
+    if not table.rows:
+        lines = [EMPTY]
+    else:
+        cells = [
+            ("on" if row.on else "off", row.task, row.when, row.next, row.last, row.missed, row.id)
+            for row in table.rows
+        ]
+        widths = [max(words.cells(line[column]) for line in [_TITLES, *cells]) for column in range(len(_TITLES))]
+        left = max(80, width) - sum(widths) - 2 * (len(widths) - 1)
+        widths[2] = max(16, widths[2] + min(0, left))
+        lines = []
+        for line in [_TITLES, *cells]:
+            shown = [words.cut(cell, size) for cell, size in zip(line, widths, strict=True)]
+            padded = [cell + " " * (size - words.cells(cell)) for cell, size in zip(shown, widths, strict=True)]
+            lines.append("  ".join(padded).rstrip())
+        lines.append(f"{len(table.rows)} schedule{'s' if len(table.rows) > 1 else ''}, times in {table.zone}")
+    if table.note:
+        lines.append(table.note)
+    return "\n".join(to_ascii(line) if ascii else line for line in lines)
+
+
+def schedules_html(table: SchedulesTable) -> str:
+    """A bare table, and the note below it."""
+    note = f"\n<p>{html.esc(table.note)}</p>" if table.note else ""
+    if not table.rows:
+        return f"<p>{html.esc(EMPTY)}</p>{note}"
+    rows = [
+        (
+            "on" if row.on else "off",
+            html.esc(row.task),
+            f"{html.esc(row.when)} {html.code(row.cron)}",
+            html.esc(row.next_full),
+            html.esc(row.last_full),
+            html.esc(row.missed),
+            html.code(row.id),
+        )
+        for row in table.rows
+    ]
+    titles = ("On", "Task", "When", f"Next ({table.zone})", "Last", "Missed", "Schedule")
+    return html.table([(title, "right" if title == "Missed" else "left") for title in titles], rows) + note
