@@ -1,4 +1,4 @@
-"""`kernelkit schedules`, `service` and `serve` as a program."""
+"""`kernelkit schedules` and `service` as a program."""
 
 from __future__ import annotations
 

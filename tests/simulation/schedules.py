@@ -278,8 +278,10 @@ def run_now(world: World) -> None:
 
 
 def turn_all_off(world: World) -> None:
-    for schedule_id in list(world.host.state.schedules):
-        world.host.take(c.SwitchSchedule(schedule_id, False))
+    """Those as well that a task brings which somebody defines late."""
+    for schedule in list(world.host.state.schedules.values()):
+        if schedule.active:
+            world.host.take(c.SwitchSchedule(schedule.id, False))
 
 
 def worth_noting(event: ev.AnyEvent, book: Book) -> list[str]:

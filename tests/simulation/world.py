@@ -126,7 +126,6 @@ class World:
 
     def _quieten(self) -> None:
         self.quiet = True
-        schedules.turn_all_off(self)
         for _ in range(QUIET_TURNS):
             if not self._quiet_turn():
                 break
@@ -134,6 +133,7 @@ class World:
 
     def _quiet_turn(self) -> bool:
         """Let everything that is under way arrive; False when nothing is left to do."""
+        schedules.turn_all_off(self)
         self.host.commit()
         for client in self.clients:
             while client.unanswered:
