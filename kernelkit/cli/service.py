@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from kernelkit.cli.options import home_option, json_option
 from kernelkit.cli.output import print_json
@@ -61,9 +62,16 @@ def is_installed(home: Home) -> bool:
     return unit_path(home).is_file()
 
 
-@click.group()
-def service() -> None:
-    """Start the engine with the machine, so that schedules fire after a reboot."""
+@click.group(invoke_without_command=True)
+@home_option
+@json_option
+@click.pass_context
+def service(ctx: click.Context, home: Home, as_json: bool) -> None:
+    """Start the engine with the machine, so that schedules fire after a reboot; alone, say whether it does."""
+    if ctx.invoked_subcommand is None:
+        _show(home, as_json)
+    elif ctx.get_parameter_source("home") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"Write --home behind the word {ctx.invoked_subcommand}.")
 
 
 @service.command()
@@ -115,6 +123,10 @@ def uninstall(home: Home) -> None:
 @json_option
 def status(home: Home, as_json: bool) -> None:
     """Whether the engine starts with the machine, and what systemd says of it."""
+    _show(home, as_json)
+
+
+def _show(home: Home, as_json: bool) -> None:
     path = unit_path(home)
     command = shutil.which("systemctl")
     state = ""

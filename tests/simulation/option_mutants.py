@@ -243,7 +243,10 @@ OPTION_MUTANTS = (
     Mutant(
         order_by_the_machines_clock, {"machines_go_by_their_turn", "lanes_go_by_their_order", "queued_runs_say_why"}
     ),
-    Mutant(copies_share_one_limit, {"no_run_that_could_start_is_left_standing", "queued_runs_say_why"}),
+    Mutant(
+        copies_share_one_limit,
+        {"machines_go_by_their_turn", "no_run_that_could_start_is_left_standing", "queued_runs_say_why"},
+    ),
     Mutant(copies_have_no_limit, {"no_run_that_could_start_is_left_standing", "queues_keep_their_limits"}),
     Mutant(
         limit_at_trigger_forgotten,

@@ -12,7 +12,7 @@ from tests.simulation.pending_mutants import PENDING_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 from tests.simulation.schedule_mutants import SCHEDULE_MUTANTS
 
-SEEDS = range(80)
+SEEDS = range(160)
 ALL = (
     *MUTANTS,
     *OPTION_MUTANTS,
