@@ -35,14 +35,17 @@ if TYPE_CHECKING:
     from kernelkit.authoring.scheduled import ScheduledPayload
     from kernelkit.authoring.schedules import schedules
     from kernelkit.authoring.sql import sql
+    from kernelkit.authoring.steps import step
     from kernelkit.authoring.subscription import Subscription
     from kernelkit.authoring.table import Table
     from kernelkit.authoring.tags import tags
     from kernelkit.authoring.task import Task, task
     from kernelkit.authoring.tasks import tasks
+    from kernelkit.authoring.tokens import Token, tokens
     from kernelkit.authoring.track import track
     from kernelkit.authoring.until_done import wait_until_done
     from kernelkit.authoring.usage import usage
+    from kernelkit.authoring.waits import wait
     from kernelkit.client.aio import AsyncClient
     from kernelkit.client.client import Client
     from kernelkit.client.default import engine
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
         InvalidDurationError,
         InvalidOptionError,
         KernelKitError,
+        NeverAwaitedError,
         NotebookCellError,
         NotebookError,
         NotebookKernelError,
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
         PayloadNotSerializableError,
         PayloadTooLargeError,
         PayloadValidationError,
+        ReplayDivergedError,
         RunCanceledError,
         RunOverError,
         SqlError,
@@ -83,7 +88,9 @@ if TYPE_CHECKING:
         UnknownRunError,
         UnknownScheduleError,
         UnknownTaskError,
+        UnknownTokenError,
         VersionMismatchError,
+        WaitTimeoutError,
         WorkerLostError,
     )
     from kernelkit.execution.notebooks.define import notebook
@@ -123,6 +130,7 @@ _ROOMS: dict[str, str] = {
     "RunStatus": "models.run",
     "Table": "authoring.table",
     "Task": "authoring.task",
+    "Token": "authoring.tokens",
     "Usage": "models.run",
     "batch": "authoring.batch",
     "configure": "authoring.defaults",
@@ -139,17 +147,20 @@ _ROOMS: dict[str, str] = {
     "Schedule": "authoring.schedule",
     "ScheduledPayload": "authoring.scheduled",
     "schedules": "authoring.schedules",
+    "step": "authoring.steps",
     "tags": "authoring.tags",
     "task": "authoring.task",
     "tasks": "authoring.tasks",
+    "tokens": "authoring.tokens",
     "track": "authoring.track",
     "usage": "authoring.usage",
+    "wait": "authoring.waits",
     "wait_until_done": "authoring.until_done",
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
 _NEED_A_CLIENT = frozenset(
     {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "runs"}
-    | {"schedules", "sql", "task", "tasks"}
+    | {"schedules", "sql", "task", "tasks", "tokens"}
 )
 
 __all__ = [
@@ -179,6 +190,7 @@ __all__ = [
     "Item",
     "KernelKitError",
     "Local",
+    "NeverAwaitedError",
     "NotInTaskError",
     "NotebookCellError",
     "NotebookError",
@@ -196,6 +208,7 @@ __all__ = [
     "PayloadValidationError",
     "Queue",
     "Related",
+    "ReplayDivergedError",
     "Result",
     "Retry",
     "Run",
@@ -216,13 +229,16 @@ __all__ = [
     "TaskDefinitionError",
     "TaskNotPicklableError",
     "TaskTimeoutError",
+    "Token",
     "UnknownArtifactError",
     "UnknownKeyError",
     "UnknownRunError",
     "UnknownScheduleError",
     "UnknownTaskError",
+    "UnknownTokenError",
     "Usage",
     "VersionMismatchError",
+    "WaitTimeoutError",
     "WorkerLostError",
     "__version__",
     "batch",
@@ -238,11 +254,14 @@ __all__ = [
     "runs",
     "schedules",
     "sql",
+    "step",
     "tags",
     "task",
     "tasks",
+    "tokens",
     "track",
     "usage",
+    "wait",
     "wait_until_done",
 ]
 

@@ -111,6 +111,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     machine_memory_bytes: Whole = 0  # the same
     strict_machines: bool = False  # refuse a preset larger than the host, instead of clamping it to that
     environment: str = "dev"  # the name that `ctx.environment` tells
+    suspend_after: Amount = 5.0  # a wait for time up to this long is slept through, with its slot
+    hold_for: Amount = 60.0  # how long the process of a suspended `def` attempt is kept
+    held_workers: Whole = 2 * (os.cpu_count() or 1)  # how many such processes are kept
     idle_stop: Amount = 600.0
     keep_runs_days: Amount = 30.0
     keep_runs: Whole = 1_000_000

@@ -121,6 +121,7 @@ class Daemon:
         )
         self._core.environment = settings.environment
         self._core.project = home.path.parent.name
+        self._core.suspend_after, self._core.hold_for = settings.suspend_after, settings.hold_for
         self._core.read = self._read
         self._core.query = self._query
         self._core.on_timer = self._set_timer
@@ -296,7 +297,7 @@ class Daemon:
 
     def _drain(self) -> None:
         """Let executing attempts finish, for ten minutes at most; those left then belong to their keepers."""
-        self._leave = any(run.fence for run in self._core.state.runs.values())
+        self._leave = any(run.fence and not run.suspended_at for run in self._core.state.runs.values())
         if not self._leave or time.monotonic() > self._drain_until:
             self._stopped.set()
         else:

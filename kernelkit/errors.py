@@ -14,6 +14,7 @@
     │  ├─ NotebookCellError        a cell raised; keeps the notebook's traceback
     │  ├─ NotebookKernelError      the kernel did not start, or died
     │  └─ NotebookTimeoutError     a cell took longer than it may
+    ├─ UnknownTokenError           no such token
     ├─ DuplicateTaskError          the id belongs to another function or notebook
     ├─ TaskDefinitionError         a task that cannot be defined as it is written
     ├─ PayloadError
@@ -32,7 +33,10 @@
     ├─ SqlError                    a query of `kk.sql` that cannot be answered
     ├─ RunOverError                a change to a run that has ended
     ├─ RunCanceledError            what an on_cancel hook sees of a body that its cancel stopped
-    └─ SubtaskError                `Result.unwrap()` of a run that did not complete
+    ├─ SubtaskError                `Result.unwrap()` of a run that did not complete
+    ├─ WaitTimeoutError            a token was not completed in time
+    ├─ NeverAwaitedError           a call that waits was made, and its answer never asked for
+    └─ ReplayDivergedError         a resumed body did something else than the first time
 
 Errors raised *by* a task body to steer it (`AbortTaskRunError`, `CompleteTaskWithOutput`) and errors the engine gives
 to an attempt (`WorkerLostError`, `OutOfMemoryError`, `TaskTimeoutError`) hang under `KernelKitError` as well.
@@ -117,6 +121,12 @@ class UnknownKeyError(KernelKitError):
     """No run of the task holds this idempotency key."""
 
     code = "unknown_key"
+
+
+class UnknownTokenError(KernelKitError):
+    """No token of this id is kept."""
+
+    code = "unknown_token"
 
 
 class DuplicateTaskError(KernelKitError):
@@ -311,6 +321,24 @@ class SubtaskError(KernelKitError):
     """`Result.unwrap()` of a run that did not complete; `run_id`, `task_id` and `error` say which and why."""
 
     code = "subtask"
+
+
+class WaitTimeoutError(KernelKitError):
+    """Nobody completed the token in time, neither in its own nor in that of this wait."""
+
+    code = "wait_timeout"
+
+
+class NeverAwaitedError(KernelKitError):
+    """A task called something that waits, and never awaited what it got; nothing has happened then."""
+
+    code = "never_awaited"
+
+
+class ReplayDivergedError(KernelKitError):
+    """A resumed task is called again and did not make the same durable calls as the first time."""
+
+    code = "replay_diverged"
 
 
 def _tree(cls: type[KernelKitError]) -> dict[str, type[KernelKitError]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_batch
+from kernelkit.authoring.pending import Pending
 from kernelkit.authoring.reference import TaskReference
+from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import NO_OPTIONS, Item
 from kernelkit.authoring.task import Task
-from kernelkit.authoring.triggering import Order, Pinned, listed, numbered, send_batch
+from kernelkit.authoring.triggering import Order, Pinned, batch_and_awaited, listed, numbered, send_batch
 from kernelkit.errors import InvalidOptionError
 
 
@@ -34,15 +36,31 @@ class Batch:
         The payload may be a `kk.Item`. Each task's globals are captured once. Items that do not fit their task are
         refused here, all together; `batch.errors` tells of those that the engine refused.
         """
+        return self._sending(items)()
+
+    def trigger_and_wait(self, items: Iterable[tuple[Task[..., Any] | str, Any]]) -> Pending[list[Result[Any]]]:
+        """`trigger`, and the `Result` of each item, in their order, once all have ended.
+
+        `await` it, or call `.result()` in a plain task; nothing is triggered before.
+
+            results = await kk.batch.trigger_and_wait([(resize, {"url": "a.png"}), ("thumbnail", {"url": "b.png"})])
+        """
+        return batch_and_awaited("kk.batch.trigger_and_wait(…)", self._sending(items))
+
+    def _sending(self, items: Iterable[tuple[Task[..., Any] | str, Any]]) -> Callable[[], BatchHandle[Any]]:
         caller = self._current()
         pairs = [_pair(index, item) for index, item in enumerate(listed(items))]
         orders = numbered(pairs, _order, empty=_empty)
-        pinned: dict[int, Pinned] = {}
-        for (task, _), order in zip(pairs, orders, strict=True):
-            if id(task) not in pinned:
-                pinned[id(task)] = task.pin(caller)
-            order.pinned = pinned[id(task)]
-        return send_batch(caller, orders)
+
+        def send() -> BatchHandle[Any]:
+            pinned: dict[int, Pinned] = {}
+            for (task, _), order in zip(pairs, orders, strict=True):
+                if id(task) not in pinned:
+                    pinned[id(task)] = task.pin(caller)
+                order.pinned = pinned[id(task)]
+            return send_batch(caller, orders)
+
+        return send
 
     def retrieve(self, batch_id: str) -> BatchHandle[Any]:
         """The batch of that id; raises `UnknownRunError` when there is none."""

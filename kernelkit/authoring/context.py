@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import sys
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from kernelkit.errors import KernelKitError, NotInTaskError
 from kernelkit.models.machine import GIB
 
 if TYPE_CHECKING:
+    from kernelkit.authoring.durable import AroundWaits, Waits
     from kernelkit.authoring.metadata import MetadataState
+    from kernelkit.authoring.pending import Pending
     from kernelkit.authoring.until_done import Rest
     from kernelkit.models.sameness import KeyScope, Match
-    from kernelkit.wire.messages import ReportBody, StartAttempt
+    from kernelkit.wire.messages import ReportBody, StartAttempt, WaitResult
 
 _WALL = WallClock()
 
@@ -232,14 +235,21 @@ class Scope:
     __slots__ = (
         "_context",
         "_counts",
+        "_early",
         "_lock",
         "_open",
         "_settled",
         "_signal",
+        "_told",
+        "_waits",
+        "around_waits",
         "aside",
+        "blocked",
+        "calls",
         "canceled",
         "carried",
         "emit",
+        "idle",
         "in_body",
         "interrupted",
         "later",
@@ -258,6 +268,10 @@ class Scope:
         "stop_reason",
         "tags",
         "takes_signal",
+        "task",
+        "tasks",
+        "unawaited",
+        "woken",
     )
 
     def __init__(
@@ -290,6 +304,17 @@ class Scope:
         self.tags: list[str] | None = None  # see authoring/tags.py
         self.rest: Rest | None = None  # see authoring/until_done.py
         self.peak_memory: Callable[[], int] | None = None  # where the process is the attempt's own
+        self.idle = 0  # microseconds since `started_at` for which its code did not execute
+        self.calls = 0  # changes of metadata so far
+        self.task: asyncio.Task[Any] | None = None  # of an attempt on a loop
+        self.tasks: weakref.WeakSet[asyncio.Task[Any]] | None = None  # others that its code has started there
+        self.unawaited: list[Pending[Any]] = []  # see authoring/pending.py
+        self.around_waits: AroundWaits | None = None  # calls the hooks on_wait and on_resume
+        self.blocked: Callable[[], None] | None = None  # told when the attempt's thread stands still …
+        self.woken: Callable[[], None] | None = None  # … and before it goes on
+        self._waits: Waits | None = None
+        self._early: tuple[WaitResult, ...] = ()  # that came before the attempt began here
+        self._told: dict[int, Callable[[KernelKitError | None], None]] | None = None
         self._context: Context | None = None
         self._signal: CancelSignal | None = None
         self._counts: dict[tuple[str, str, str], int] | None = None
@@ -322,6 +347,8 @@ class Scope:
         The engine answers a key it knows with its first result, so a call sent twice acts once.
         """
         digest = hashlib.blake2b(args_text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        if inside := unrepeated.get():  # counted by itself: the body's own calls are, when it is called again
+            name = f"{name}@{inside}"
         key = (kind, name, digest)
         with self._lock:
             if self._counts is None:
@@ -337,12 +364,21 @@ class Scope:
         self.check()
         return self.post(body, call_site())
 
-    def post(self, body: ReportBody, site: Site | None) -> int | None:
-        """Report without raising what was refused before: for changes that were gathered and leave by themselves."""
+    def post(
+        self, body: ReportBody, site: Site | None, told: Callable[[KernelKitError | None], None] | None = None
+    ) -> int | None:
+        """Report without raising what was refused before: for changes that were gathered and leave by themselves.
+
+        Where the answer comes later, `told` is called with it, None or a refusal, on any thread; the refusal is then
+        raised by nobody else.
+        """
         with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
             number = self.report(body)
             if number is not None:
                 self._open[number] = site
+                if told is not None:
+                    self._told = self._told or {}
+                    self._told[number] = told
             return number
 
     def check(self) -> None:
@@ -359,23 +395,90 @@ class Scope:
         with self._lock:  # also to see that nothing is open: `post` may be about to enter this very number
             if not self._open:
                 return
-            for each in [each for each in self._open if each <= number]:
+            settled = [each for each in self._open if each <= number]
+            for each in settled:
                 del self._open[each]
+            told = [told for each in settled if (told := self._told.pop(each, None))] if self._told else ()
+        for tell in told:
+            tell(None)
         self._tell_if_settled()
 
     def refuse(self, number: int, error: KernelKitError) -> None:
         """The report `number` was refused; the first refusal is kept for the attempt's next call."""
         with self._lock:
             site = self._open.pop(number, None)
-            if self.refusal is None:
+            tell = self._told.pop(number, None) if self._told else None
+            if self.refusal is None and tell is None:
                 self.refusal = (error, site)
+        if tell is not None:
+            tell(error)
         self._tell_if_settled()
 
     def abandon(self) -> None:
         """Nobody will settle what is open: the engine has not been seen for long."""
         with self._lock:
             self._open.clear()
+            told, self._told = list((self._told or {}).values()), None
+        for tell in told:
+            tell(None)
         self._tell_if_settled()
+
+    # ---- durable waits ---------------------------------------------------------------------------------------------
+
+    @property
+    def waits(self) -> Waits:
+        """The durable waits of the attempt; raises `NotInTaskError` where there are none."""
+        if self._waits is None:
+            raise NotInTaskError("Nothing can be waited for durably here: no engine runs this task.")
+        return self._waits
+
+    def tell(self, results: tuple[WaitResult, ...]) -> None:
+        """The engine has spoken of open waits; on any thread."""
+        with self._lock:
+            if self._waits is None:
+                self._early += results
+                return
+        self._waits.results(results)
+
+    def stop_waiting(self) -> bool:
+        """The attempt is being stopped: whether its thread stood still in a wait, which is ended."""
+        return self._waits is not None and self._waits.stop()
+
+    def begin(self, waits: Callable[[Scope], Waits]) -> None:
+        """The attempt begins, on this thread, or goes on where its checkpoints say."""
+        made = waits(self)
+        with self._lock:
+            self._waits, early = made, self._early
+        if early:
+            made.results(early)
+        replay = self.start.replay
+        if replay is not None:
+            self.idle = self.now() - replay.started_at - replay.compute
+            self.started_at = replay.started_at
+
+    def compute(self, until: int) -> int:
+        """Microseconds for which the attempt's code has executed."""
+        return max(0, until - self.started_at - self.idle)
+
+    def is_repeated(self) -> bool:
+        """Whether a change of metadata, which is about to be made, was made before the attempt was resumed."""
+        if unrepeated.get():
+            return False
+        self.calls += 1
+        replay = self.start.replay
+        return replay is not None and self.calls <= replay.calls
+
+    def follow(self, task: asyncio.Task[Any]) -> None:
+        """The attempt's code has started another task."""
+        if self.tasks is None:
+            self.tasks = weakref.WeakSet()
+        self.tasks.add(task)
+
+    def expect(self, pending: Pending[Any]) -> None:
+        self.unawaited.append(pending)
+
+    def expected(self, pending: Pending[Any]) -> None:
+        self.unawaited = [each for each in self.unawaited if each is not pending]
 
     @property
     def has_open_reports(self) -> bool:
@@ -415,6 +518,12 @@ def call_site() -> Site | None:
         frame = frame.f_back
     return None
 
+
+no_waits: ContextVar[str] = ContextVar("kernelkit_no_waits", default="")
+"""Where this code is, if it may not wait durably there: "in a hook", for instance."""
+
+unrepeated: ContextVar[str] = ContextVar("kernelkit_unrepeated", default="")
+"""What this code belongs to, if it is not called again when the attempt is resumed: a step, say, or a hook."""
 
 scope: ContextVar[Scope | None] = ContextVar("kernelkit_scope", default=None)
 

@@ -24,13 +24,13 @@ from kernelkit.authoring.asked import Asked
 from kernelkit.authoring.bulk import start_bulk
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import scope
+from kernelkit.authoring.durable import DurableWait, ended_runs, runs_wait, waits_now
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
-from kernelkit.errors import KernelKitError
 from kernelkit.models.batch import BatchError
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
@@ -134,6 +134,9 @@ class RunHandle(display.Shown, Generic[T]):
 
     async def _wait(self) -> Result[T]:
         await self.stored()
+        if self._run is None and self._caller_now().inside_run:
+            asked = runs_wait((self.id,), "task", self._name, shown=self.task_id)
+            self._run = ended_runs(asked, await waits_now(asked.told).wait(asked))[0]
         if self._run is None:
             run = await asyncio.wrap_future(self._end())
             if _lacks_output(run):
@@ -146,8 +149,10 @@ class RunHandle(display.Shown, Generic[T]):
 
         Raises the built-in `TimeoutError` after `timeout`; that and an interrupt leave the run alone.
         """
+        if self._run is None and self._caller_now().inside_run:
+            asked = runs_wait((self.id,), "task", self._name, shown=self.task_id, timeout=timeout)
+            self._run = ended_runs(asked, waits_now(asked.told).wait_sync(asked))[0]
         if self._run is None:
-            refuse_blocking(self._caller_now())
             self._keep(_blocking(self._end(), timeout, f"Run {self.id} of {self.task_id}"))
         return self._result(self._final())
 
@@ -303,7 +308,10 @@ class BatchHandle(display.Shown, Generic[T]):
 
     async def _wait(self) -> list[Result[T]]:
         waiting = self._waiting()
-        if waiting:
+        if waiting and self._caller_now().inside_run:
+            asked = self._durably(waiting)
+            _keep_ended(waiting, ended_runs(asked, await waits_now(asked.told).wait(asked)))
+        elif waiting:
             _keep_all(waiting, await asyncio.wrap_future(self._ends(waiting)))
         return self._in_place([await run for run in self.runs])
 
@@ -313,8 +321,10 @@ class BatchHandle(display.Shown, Generic[T]):
         Raises the built-in `TimeoutError`, which leaves the runs alone.
         """
         waiting = self._waiting()
-        if waiting:
-            refuse_blocking(self._caller_now())
+        if waiting and self._caller_now().inside_run:
+            asked = self._durably(waiting, timeout)
+            _keep_ended(waiting, ended_runs(asked, waits_now(asked.told).wait_sync(asked)))
+        elif waiting:
             _keep_all(waiting, _blocking(self._ends(waiting), timeout, f"Batch {self.id}"))
         return self._in_place([run.result() for run in self.runs])
 
@@ -326,6 +336,10 @@ class BatchHandle(display.Shown, Generic[T]):
 
     def _without_run(self) -> list[BatchError]:
         return [problem for problem in self.errors if not problem.run_id]
+
+    def _durably(self, waiting: list[RunHandle[T]], timeout: Duration | None = None) -> DurableWait:
+        names = ",".join([run._name for run in waiting])
+        return runs_wait(tuple(run.id for run in waiting), "batch", names, batch_id=self.id, timeout=timeout)
 
     def _waiting(self) -> list[RunHandle[T]]:
         return [run for run in self.runs if run._run is None]
@@ -431,17 +445,6 @@ def ids_in_order(count: int) -> list[str]:
     return [ids.make_id("run", now_ms=now_ms, entropy=start + index) for index in range(count)]
 
 
-def refuse_blocking(caller: Caller) -> None:
-    """Raise where `.result()` would block the loop that brings the answer: in an async task's body."""
-    if not caller.inside_run:
-        return
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise KernelKitError("`.result()` would block this worker for good. In an async task write `await run` instead.")
-
-
 def _blocking(end: Future[Any], timeout: Duration | None, what: str) -> Any:
     seconds = None if timeout is None else to_seconds(timeout, field="timeout")
     try:
@@ -463,6 +466,11 @@ def _keep_all(handles: list[RunHandle[T]], runs: list[Run]) -> None:
     for handle, run in zip(handles, runs, strict=True):
         if not _lacks_output(run):
             handle._run = run
+
+
+def _keep_ended(handles: list[RunHandle[T]], runs: list[Run]) -> None:
+    for handle, run in zip(handles, runs, strict=True):
+        handle._run = run
 
 
 def _lacks_output(run: Run) -> bool:

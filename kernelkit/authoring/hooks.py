@@ -27,6 +27,8 @@ Kind = Literal[
     "on_success",
     "on_failure",
     "on_complete",
+    "on_wait",
+    "on_resume",
     "on_cancel",
     "catch_error",
     "cleanup",
@@ -43,6 +45,8 @@ WANTS: Mapping[Kind, tuple[str, ...]] = {
     "on_success": (*_COMMON, "output"),
     "on_failure": (*_COMMON, "error"),
     "on_complete": (*_COMMON, "result"),
+    "on_wait": (*_COMMON, "wait"),
+    "on_resume": (*_COMMON, "wait"),
     "on_cancel": (*_COMMON, "run"),
     "catch_error": (*_COMMON, "error", "retry", "retry_at", "retry_in"),
     "cleanup": _COMMON,
@@ -261,6 +265,17 @@ class Hooked:
     def on_complete(self) -> HookPoint:
         """Runs after `on_success` or `on_failure`. Adds `result`, a `kk.Result`. Errors as in `on_success`."""
         return self._point("on_complete")
+
+    @property
+    def on_wait(self) -> HookPoint:
+        """Runs before the body waits durably, for longer than 5 s, a token or other runs. Adds `wait`, with its `type`:
+        duration, token, task, batch or stream. An error is raised where the body waits."""
+        return self._point("on_wait")
+
+    @property
+    def on_resume(self) -> HookPoint:
+        """Runs when such a wait is over, before the body goes on. Adds `wait`. Errors as in `on_wait`."""
+        return self._point("on_resume")
 
     @property
     def on_cancel(self) -> HookPoint:

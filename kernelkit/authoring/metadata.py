@@ -42,6 +42,8 @@ class Outbox:
     def change(self, kind: Kind, key: str, value: Any = None) -> None:  # value: anything the JSON codec takes
         """Queue one operation for the engine; raises what was refused before."""
         self._scope.check()
+        if self._scope.is_repeated():
+            return
         op = MetadataOp(kind=kind, key=key, value=_text(kind, key, value))
         with self._lock:
             wakes = self._add(op)
@@ -55,7 +57,9 @@ class Outbox:
                 return
             ops, self._ops, self._last = tuple(self._ops), [], {}
             names = "\n".join(f"{op.kind} {op.key} {op.value}" for op in ops)
-            name = "" if self._target == "self" else self._target
+            name: str = "" if self._target == "self" else self._target
+            if self._scope.start.replay is not None:  # what is gathered differs each time, so keys would say nothing
+                name = f"{name}{self._scope.start.fence}"
             change = ChangeMetadata(ops=ops, op=self._scope.op("metadata", name, names), target=self._target)
             try:
                 self._scope.post(change, self._site)
@@ -108,7 +112,9 @@ class MetadataState(Outbox):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope, "self")
-        self.values: dict[str, Any] = jsonvalues.decode(scope.start.metadata)
+        replay = scope.start.replay  # then it begins as the attempt did, and what is done again is done here only
+        before = scope.start.metadata if replay is None or not replay.calls else replay.metadata
+        self.values: dict[str, Any] = jsonvalues.decode(before)
         self._size = len(scope.start.metadata.encode())  # never less than the true size
         self._relatives: dict[str | None, Outbox] = {}
 
@@ -116,6 +122,9 @@ class MetadataState(Outbox):
         """Do one operation here and queue it for the engine; raises when the object would become too large."""
         self._scope.check()
         text = _text(kind, key, value)
+        if self._scope.is_repeated():
+            self._repeat(kind, key, text)
+            return
         with self._lock:
             changed = apply_op(self.values, kind, key, jsonvalues.decode(text))
             if changed is self.values or (kind != "set" and changed == self.values):
@@ -127,6 +136,15 @@ class MetadataState(Outbox):
             wakes = self._add(MetadataOp(kind=kind, key=key, value=text))
         if wakes:
             self._wake()
+
+    def _repeat(self, kind: Kind, key: str, text: str) -> None:
+        """The engine has it; with the last of these, everything that others have changed meanwhile is seen as well."""
+        start = self._scope.start
+        with self._lock:
+            if start.replay is not None and self._scope.calls >= start.replay.calls:
+                self.values = jsonvalues.decode(start.metadata)
+            else:
+                self.values = apply_op(self.values, kind, key, jsonvalues.decode(text))
 
     def flush(self) -> None:
         super().flush()

@@ -6,7 +6,7 @@ attempt, and the run is FAILED if they do not fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from kernelkit.authoring import caller as callers
@@ -15,16 +15,20 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.options import check_id
 from kernelkit.authoring.payloads import encode_payload
+from kernelkit.authoring.pending import Pending, PendingResult
 from kernelkit.authoring.registration import tell_all
+from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
 from kernelkit.authoring.triggering import (
     LATEST,
     Order,
     Pinned,
+    batch_and_awaited,
     items_of,
     numbered,
     send_batch,
     send_one,
+    triggered_and_awaited,
 )
 from kernelkit.errors import PayloadValidationError
 from kernelkit.models.value import NULL
@@ -51,24 +55,37 @@ class TaskReference:
 
         Raises `UnknownTaskError` with near matches.
         """
+        return self._sending(args, kwargs)()
+
+    def trigger_and_wait(self, *args: Any, **kwargs: Any) -> PendingResult[Any]:
+        """`trigger`, and the run's `Result` once it has ended: `await` it, or `.result()` in a plain task."""
+        return triggered_and_awaited(f"{self.id}.trigger_and_wait(…)", self._sending(args, kwargs))
+
+    def batch_trigger_and_wait(self, items: Iterable[Any]) -> Pending[list[Result[Any]]]:
+        """`batch_trigger`, and the `Result` of each item, in their order, once all have ended."""
+        return batch_and_awaited(f"{self.id}.batch_trigger_and_wait(…)", self._sending_batch(items))
+
+    def _sending(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], RunHandle[Any]]:
         if len(args) > 1 or (args and kwargs):
             raise PayloadValidationError(
                 f"{self.id}: one positional argument is the whole payload, keywords are its fields. Give one.",
                 errors=[],
             )
-        payload = args[0] if args else kwargs or None
-        caller = self._caller()
-        return send_one(caller, self.order(payload, self._options))
+        order = self.order(args[0] if args else kwargs or None, self._options)
+        return lambda: send_one(self._caller(), order)
 
     def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[Any]:
         """Make up to 1,000 runs in one call; each item is a payload or a `kk.Item`. `batch.errors` tells of those that
         could not be triggered; if none could, that is raised."""
+        return self._sending_batch(items)()
+
+    def _sending_batch(self, items: Iterable[Any]) -> Callable[[], BatchHandle[Any]]:
         orders = numbered(
             items_of(items, self._options),
             lambda item: self.order(*item),
             empty=lambda item: self.empty_order(item[1]),
         )
-        return send_batch(self._caller(), orders)
+        return lambda: send_batch(self._caller(), orders)
 
     def options(self, **options: Any) -> TaskReference:
         """The same with options for its runs: `tags`, `max_attempts`, `metadata`."""

@@ -20,18 +20,22 @@ from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, HookSet, Kind, taken_from
 from kernelkit.authoring.options import NoTimeout, Queue, Retry, task_options
 from kernelkit.authoring.payloads import encode_payload
+from kernelkit.authoring.pending import Pending, PendingResult
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import Registration, tell_all
+from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import NO_OPTIONS, RunOptions, run_options
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.triggering import (
     LATEST,
     Order,
     Pinned,
+    batch_and_awaited,
     items_of,
     numbered,
     send_batch,
     send_one,
+    triggered_and_awaited,
 )
 from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
@@ -195,6 +199,30 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         """
         return self._batch_trigger(items, NO_OPTIONS)
 
+    def trigger_and_wait(self, *args: Any, **kwargs: Any) -> PendingResult[R]:
+        """`trigger`, and the run's `Result` once it has ended: `await` it, or `.result()` in a plain task.
+
+        Inside a task it is a durable wait. The payload is checked at the call; nothing is triggered before the await.
+
+            thumb = await resize.trigger_and_wait(url="a.png").unwrap()
+        """
+        return self._trigger_and_wait(args, kwargs, NO_OPTIONS)
+
+    def batch_trigger_and_wait(self, items: Iterable[Any]) -> Pending[list[Result[R]]]:
+        """`batch_trigger`, and the `Result` of each item, in their order, once all have ended.
+
+        results = await resize.batch_trigger_and_wait([{"url": "a.png"}, {"url": "b.png"}])
+        """
+        return self._batch_trigger_and_wait(items, NO_OPTIONS)
+
+    def _trigger_and_wait(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions) -> PendingResult[R]:
+        send = self._sending(args, kwargs, options)
+        return triggered_and_awaited(f"{self.id}.trigger_and_wait(…)", send)
+
+    def _batch_trigger_and_wait(self, items: Iterable[Any], options: RunOptions) -> Pending[list[Result[R]]]:
+        send = self._sending_batch(items, options)
+        return batch_and_awaited(f"{self.id}.batch_trigger_and_wait(…)", send)
+
     def register(self) -> CaptureReport | None:
         """Tell the current engine of the task now, instead of at its first use; returns what it captures.
 
@@ -218,6 +246,12 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         return pinned
 
     def _trigger(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions) -> RunHandle[R]:
+        return self._sending(args, kwargs, options)()
+
+    def _sending(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], options: RunOptions
+    ) -> Callable[[], RunHandle[R]]:
+        """Check a run to be made; the function makes it."""
         caller = callers.current()
         order = self.order(self.signature.bind(args, kwargs), options)
 
@@ -225,9 +259,12 @@ class Task(display.Shown, Hooked, Generic[P, R]):
             order.pinned = self.pin(caller)
             return send_one(caller, order)
 
-        return self._once_more(caller, send)
+        return lambda: self._once_more(caller, send)
 
     def _batch_trigger(self, items: Iterable[Any], options: RunOptions) -> BatchHandle[R]:
+        return self._sending_batch(items, options)()
+
+    def _sending_batch(self, items: Iterable[Any], options: RunOptions) -> Callable[[], BatchHandle[R]]:
         caller = callers.current()
         orders = numbered(
             items_of(items, options),
@@ -241,7 +278,7 @@ class Task(display.Shown, Hooked, Generic[P, R]):
                 order.pinned = pinned
             return send_batch(caller, orders)
 
-        return self._once_more(caller, send)
+        return lambda: self._once_more(caller, send)
 
     def _once_more(self, caller: Caller, send: Callable[[], T]) -> T:
         try:
@@ -288,6 +325,14 @@ class BoundTask(Generic[R]):
     def batch_trigger(self, items: Iterable[Any]) -> BatchHandle[R]:
         """As `Task.batch_trigger`; options of a `kk.Item` go before these."""
         return self._task._batch_trigger(items, self._options)
+
+    def trigger_and_wait(self, *args: Any, **kwargs: Any) -> PendingResult[R]:
+        """As `Task.trigger_and_wait`, with these options."""
+        return self._task._trigger_and_wait(args, kwargs, self._options)
+
+    def batch_trigger_and_wait(self, items: Iterable[Any]) -> Pending[list[Result[R]]]:
+        """As `Task.batch_trigger_and_wait`; options of a `kk.Item` go before these."""
+        return self._task._batch_trigger_and_wait(items, self._options)
 
     def options(self, **options: Any) -> BoundTask[R]:
         """With further options, which go before these."""
@@ -338,6 +383,8 @@ def task(
     on_success: Callable[..., Any] | None = None,
     on_failure: Callable[..., Any] | None = None,
     on_complete: Callable[..., Any] | None = None,
+    on_wait: Callable[..., Any] | None = None,
+    on_resume: Callable[..., Any] | None = None,
     on_cancel: Callable[..., Any] | None = None,
     catch_error: Callable[..., Any] | None = None,
     cleanup: Callable[..., Any] | None = None,

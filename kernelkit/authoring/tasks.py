@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
@@ -10,8 +11,10 @@ from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, Kind, global_registry
+from kernelkit.authoring.pending import Pending, PendingResult
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.registration import tell_all
+from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import run_options
 from kernelkit.wire.messages import ListTasks, TaskInfo, TaskList
 
@@ -76,6 +79,18 @@ class Tasks(Hooked):
         """
         with callers.use(self._current()):
             return TaskReference(id, run_options(**options)).batch_trigger(items)
+
+    def trigger_and_wait(self, id: str, payload: Any = None, **options: Any) -> PendingResult[Any]:
+        """`trigger`, and the run's `Result` once it has ended: `await` it, or `.result()` in a plain task."""
+        with callers.use(self._current()):
+            return TaskReference(id, run_options(**options)).trigger_and_wait(payload)
+
+    def batch_trigger_and_wait(
+        self, id: str, items: Iterable[Any], **options: Any
+    ) -> Pending[builtins.list[Result[Any]]]:
+        """`batch_trigger`, and the `Result` of each item, in their order, once all have ended."""
+        with callers.use(self._current()):
+            return TaskReference(id, run_options(**options)).batch_trigger_and_wait(items)
 
     def list(self) -> TaskTable:
         """Every task of the project, by id, with its versions."""

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 from kernelkit import ids
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, ids_in_order
+from kernelkit.authoring.pending import Pending, PendingResult
+from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import NO_OPTIONS, Item, RunOptions
 from kernelkit.authoring.signature import Signature
 from kernelkit.errors import InvalidOptionError, PayloadError, PayloadTooLargeError, to_wire
@@ -125,6 +127,7 @@ def listed(items: Iterable[Any]) -> list[Any]:
     return found
 
 
+T = TypeVar("T")
 ItemT = TypeVar("ItemT")
 
 
@@ -202,7 +205,25 @@ def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
         for place, (run_id, order, item) in enumerate(zip(made.run_ids, orders, items, strict=True))
         if run_id
     ]
-    return BatchHandle(batch_id, handles, errors=made.errors, caller=caller)
+    return BatchHandle(made.batch_id or batch_id, handles, errors=made.errors, caller=caller)
+
+
+def triggered_and_awaited(told: str, send: Callable[[], RunHandle[T]]) -> PendingResult[T]:
+    """Make a run and wait for its end, once that is awaited."""
+
+    async def start() -> Result[T]:
+        return await send()
+
+    return PendingResult(told, start, lambda timeout: send().result(timeout))
+
+
+def batch_and_awaited(told: str, send: Callable[[], BatchHandle[T]]) -> Pending[list[Result[T]]]:
+    """The same for a batch. An empty one has no results, and sends nothing."""
+
+    async def start() -> list[Result[T]]:
+        return await send()
+
+    return Pending(told, start, lambda timeout: send().result(timeout))
 
 
 def _parts(sizes: list[int]) -> Iterator[tuple[int, int]]:

@@ -36,7 +36,7 @@ class UsageHelpers:
     def current(self) -> Usage:
         """Compute of this attempt and of all attempts until now, and peak memory; a finished run has `run.usage`."""
         scope = current_scope("kk.usage.current()")
-        so_far = max(0, scope.now() - scope.started_at)
+        so_far = scope.compute(scope.now())
         return Usage(
             attempt_compute_s=so_far / MICROS,
             total_compute_s=(scope.start.compute_before + so_far) / MICROS,

@@ -25,6 +25,7 @@ from kernelkit.authoring.sql import TIMEOUT_S, sql
 from kernelkit.authoring.surroundings import detect_owner
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.tasks import Tasks
+from kernelkit.authoring.tokens import Tokens
 from kernelkit.client.engine import EngineControl
 from kernelkit.client.link import PATIENCE_S, Link, Watcher
 from kernelkit.client.portal import Portal
@@ -69,6 +70,7 @@ class Client:
         self.schedules = Schedules(self)
         self.batch = Batch(self)
         self.idempotency_keys = IdempotencyKeys(self)
+        self.tokens = Tokens(self)
         self.engine = EngineControl(self)
         _clients.add(self)
 

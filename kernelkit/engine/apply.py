@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kernelkit.clock import MICROS
+from kernelkit.engine import apply_tokens
 from kernelkit.engine.sameness import clear_key, free_key, hold_key, remember, take_no_pushes, take_pushes
 from kernelkit.engine.state import LiveRun, PastAttempt, State, Worker
 from kernelkit.models import event as ev
@@ -20,6 +21,7 @@ from kernelkit.models.run import AttemptStatus, RunStatus
 from kernelkit.models.sameness import Answer
 from kernelkit.models.schedule import KEPT_MISSED, Missed
 from kernelkit.models.task import TaskVersion
+from kernelkit.models.wait import Done, Wait
 from kernelkit.rules.lifecycle import allows
 
 
@@ -314,11 +316,11 @@ def _delay_over(state: State, event: ev.DelayOver) -> LiveRun:
 
 def _op_done(state: State, event: ev.OpDone) -> LiveRun:
     run = state.runs[event.run_id]
-    run.ops[event.op] = None
+    run.ops[event.op] = event.result
     if len(run.ops) > _KEPT_OPS:
         # An hour of progress is tens of thousands of these, and only those without an answer may come again.
         newest = set(list(run.ops)[-_KEPT_OPS // 2 :])
-        run.ops = {op: None for op in run.ops if op in newest or not op.startswith("metadata:")}
+        run.ops = {op: result for op, result in run.ops.items() if op in newest or not op.startswith("metadata:")}
     return run
 
 
@@ -360,14 +362,28 @@ def _run_dispatched(state: State, event: ev.RunDispatched) -> LiveRun:
     run.env_id = event.env_id
     run.max_attempts = event.max_attempts
     run.retry = event.retry
-    run.attempt_started_at = 0
+    run.resumes = event.resumes
+    if event.resumes:
+        _go_on(run, event.at)
+    else:
+        run.attempt_started_at = 0
+        run.metadata_before = run.metadata
     run.retry_at = 0
     run.expires_at = 0
     run.keeps_slot = False
     state.kept.pop(run.id, None)
     run.started_at = run.started_at or event.at
     state.hold(run)
+    if run.waits:  # they are timers as well
+        state.set_timer(run)
     return run
+
+
+def _go_on(run: LiveRun, at: int) -> None:
+    """The suspended attempt holds a slot again."""
+    run.paused += max(0, at - run.suspended_at)
+    run.suspended_at = run.held_until = 0
+    run.fresh = []
 
 
 def _dispatch_undone(state: State, event: ev.DispatchUndone) -> LiveRun:
@@ -375,11 +391,17 @@ def _dispatch_undone(state: State, event: ev.DispatchUndone) -> LiveRun:
     state.release(run)
     _move(run, RunStatus.QUEUED)
     run.fence = ""
-    run.attempt -= 1
+    if run.resumes:
+        run.worker_id = ""
+        run.suspended_at = event.at
+    else:
+        run.attempt -= 1
     run.start_failures += event.blames_worker
-    if not run.past:
+    if not run.past and not run.resumes:
         run.started_at = 0
+    run.resumes = False
     state.line_up(run)
+    state.set_timer(run)
     return run
 
 
@@ -388,7 +410,7 @@ def _attempt_started(state: State, event: ev.AttemptStarted) -> LiveRun:
     if run.status is RunStatus.DEQUEUED:  # a canceled run stays canceled
         _move(run, RunStatus.EXECUTING)
     run.start_failures = 0
-    run.attempt_started_at = event.started_at
+    run.attempt_started_at = run.attempt_started_at or event.started_at  # a resumed attempt began long before
     state.set_timer(run)
     return run
 
@@ -397,6 +419,7 @@ def _attempt_failed(state: State, event: ev.AttemptFailed) -> LiveRun:
     run = state.runs[event.run_id]
     state.release(run)
     status: AttemptStatus = "CRASHED" if event.crashed else "FAILED"
+    state.stop_waiting(run)
     _end_attempt(run, status, event.at, event.started_at, event.error, event.peak_memory, event.compute)
     _move(run, RunStatus.EXECUTING if event.keeps_slot else RunStatus.QUEUED)
     run.retry_at = event.retry_at
@@ -422,9 +445,11 @@ def _retry_due(state: State, event: ev.RetryDue) -> LiveRun:
 def _run_finished(state: State, event: ev.RunFinished) -> LiveRun:
     run = state.runs[event.run_id]
     state.release(run)
+    state.stop_waiting(run)
     _move(run, event.status)
     free_key(state, run, event.status)
     _tell_schedule(state, run)
+    state.waiting.run_ended(run.id)
     if run.fence:
         _end_attempt(
             run, _ATTEMPT[event.status], event.at, event.started_at, event.error, event.peak_memory, event.compute
@@ -440,7 +465,10 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
     _tell_schedule(state, run)
     run.canceled_reason = event.reason
     run.stopped_at = event.at
-    run.retry_at = 0
+    run.retry_at = run.held_until = 0
+    state.held.pop(run.id, None)
+    state.stop_waiting(run)
+    state.waiting.run_ended(run.id)
     if not run.fence:  # no code of it runs: it is over
         run.keeps_slot = False
         state.release(run)
@@ -454,6 +482,8 @@ def _run_timed_out(state: State, event: ev.RunTimedOut) -> LiveRun:
     free_key(state, run, RunStatus.TIMED_OUT)
     _tell_schedule(state, run)
     run.stopped_at = event.at
+    state.stop_waiting(run)
+    state.waiting.run_ended(run.id)
     return run
 
 
@@ -462,6 +492,79 @@ def _attempt_stopped(state: State, event: ev.AttemptStopped) -> LiveRun:
     state.release(run)
     _end_attempt(run, _ATTEMPT[run.status], event.at, event.started_at, None, None, event.compute)
     state.forget(run)
+    return run
+
+
+def _wait_opened(state: State, event: ev.WaitOpened) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.waits[event.op] = event.wait
+    state.waiting.opened((run.id, event.op), event.wait, state)
+    if event.wait.until:
+        state.set_timer(run)
+    return run
+
+
+def _wait_over(state: State, event: ev.WaitOver) -> LiveRun:
+    run = state.runs[event.run_id]
+    wait = _close_wait(state, run, event.op)
+    run.done[event.op] = Done(wait, event.value, event.timed_out)
+    if run.suspended_at:
+        run.fresh.append(event.op)
+        if run.status is RunStatus.WAITING:
+            _move(run, RunStatus.QUEUED)
+            state.line_up(run)
+    state.set_timer(run)
+    return run
+
+
+def _wait_dropped(state: State, event: ev.WaitDropped) -> LiveRun:
+    run = state.runs[event.run_id]
+    _close_wait(state, run, event.op)
+    state.set_timer(run)
+    return run
+
+
+def _close_wait(state: State, run: LiveRun, op: str) -> Wait:
+    wait = run.waits.pop(op)
+    state.waiting.closed((run.id, op), wait)
+    return wait
+
+
+def _run_suspended(state: State, event: ev.RunSuspended) -> LiveRun:
+    run = state.runs[event.run_id]
+    _move(run, RunStatus.WAITING)
+    run.suspended_at = event.at
+    run.computed, run.calls, run.held_until = event.compute, event.calls, event.held_until
+    state.give_slot_back(run)
+    if run.held_until:
+        state.held[run.id] = None
+    state.set_timer(run)
+    return run
+
+
+def _run_resumed(state: State, event: ev.RunResumed) -> LiveRun:
+    run = state.runs[event.run_id]
+    _move(run, RunStatus.DEQUEUED)
+    _go_on(run, event.at)
+    run.resumes = True
+    state.held.pop(run.id, None)
+    state.hold(run)
+    state.set_timer(run)
+    return run
+
+
+def _attempt_parked(state: State, event: ev.AttemptParked) -> LiveRun:
+    run = state.runs[event.run_id]
+    state.release(run)
+    run.fence = run.worker_id = ""
+    run.held_until = 0
+    state.set_timer(run)
+    return run
+
+
+def _step_kept(state: State, event: ev.StepKept) -> LiveRun:
+    run = state.runs[event.run_id]
+    run.steps[event.op] = event.value
     return run
 
 
@@ -495,9 +598,13 @@ def _end_attempt(
 ) -> None:
     began = started_at or run.attempt_started_at or at
     earlier = tuple(_in_short(attempt) for attempt in run.past)
-    run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory, compute))
+    used = compute or run.computed
+    run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory, used))
     run.fence = ""
     run.ops = {}
+    if run.done or run.suspended_at or run.paused:
+        run.done, run.fresh, run.resumes = {}, [], False
+        run.suspended_at = run.paused = run.computed = run.calls = run.held_until = 0
 
 
 def _in_short(attempt: PastAttempt) -> PastAttempt:
@@ -550,6 +657,17 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.RunCanceled: _run_canceled,
     ev.RunTimedOut: _run_timed_out,
     ev.AttemptStopped: _attempt_stopped,
+    ev.WaitOpened: _wait_opened,
+    ev.WaitOver: _wait_over,
+    ev.WaitDropped: _wait_dropped,
+    ev.RunSuspended: _run_suspended,
+    ev.RunResumed: _run_resumed,
+    ev.AttemptParked: _attempt_parked,
+    ev.StepKept: _step_kept,
+    ev.TokenMade: apply_tokens.made,
+    ev.TokenAliased: apply_tokens.aliased,
+    ev.TokenCompleted: apply_tokens.completed,
+    ev.TokenTimedOut: apply_tokens.timed_out,
     ev.TagsAdded: _tags_added,
     ev.MetadataChanged: _metadata_changed,
 }

@@ -15,6 +15,7 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.machines import larger_machine, out_of_memory_error
 from kernelkit.engine.sameness import decide_reset
 from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.waits import complete_token, decide_wait_report, make_token
 from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError, WorkerLostError
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
@@ -50,9 +51,21 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
     """The events of one report of an attempt, all kinds but `ChildTrigger`."""
     run = run_of(state, command)
     body = command.body
+    if run.suspended_at and run.status not in FINAL and isinstance(body, m.Succeeded | m.Failed):
+        # Something that nobody saw has woken the body, and it has ended: for this moment it executed over its slot.
+        resumed = ev.RunResumed(now, run.id, run.fence)
+        return (resumed, *_decide_report(state, run, body, now, roll, woken=True))
+    return _decide_report(state, run, body, now, roll)
+
+
+def _decide_report(
+    state: State, run: LiveRun, body: m.ReportBody, now: int, roll: c.Roll, *, woken: bool = False
+) -> Sequence[ev.AnyEvent]:
     match body:
         case m.Started():
-            return () if run.attempt_started_at else (ev.AttemptStarted(now, run.id, run.fence, body.at),)
+            if run.attempt_started_at and run.status is not RunStatus.DEQUEUED:
+                return ()
+            return (ev.AttemptStarted(now, run.id, run.fence, body.at),)
         case m.Succeeded():
             if run.status in FINAL:
                 return (ev.AttemptStopped(now, run.id, run.fence, body.started_at, body.compute),)
@@ -81,6 +94,7 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
                 peak_memory=body.peak_memory,
                 compute=body.compute,
                 retry_at=body.retry_at,
+                through_queue=woken,
             )
         case m.Stopped():
             if run.status not in FINAL:
@@ -92,16 +106,22 @@ def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -
             return _once(run, body.op, now, _metadata(state, run, body, now))
         case m.ResetKey():
             return () if body.op in run.ops else [*decide_reset(state, body, now), ev.OpDone(now, run.id, body.op)]
+        case m.MakeToken():
+            return _once(run, body.op, now, make_token(state, body, now), body.token_id)
+        case m.CompleteToken():
+            return _once(run, body.op, now, complete_token(state, body, now))
+        case m.OpenWait() | m.DropWait() | m.Suspend() | m.KeepStep():
+            return list(decide_wait_report(state, run, body, now))
         case m.ChildTrigger():
             raise AssertionError("taken by decide.py")
         case _:
             assert_never(body)
 
 
-def _once(run: LiveRun, op: str, now: int, events: Iterator[ev.AnyEvent]) -> Sequence[ev.AnyEvent]:
+def _once(run: LiveRun, op: str, now: int, events: Iterator[ev.AnyEvent], result: str = "") -> Sequence[ev.AnyEvent]:
     if op in run.ops:
         return ()
-    return [*events, ev.OpDone(now, run.id, op)]
+    return [*events, ev.OpDone(now, run.id, op, result)]
 
 
 def _tags(run: LiveRun, body: m.AddTags, now: int) -> Iterator[ev.AnyEvent]:
@@ -199,7 +219,10 @@ def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.
         return ()
     events: list[ev.AnyEvent] = []
     for run_id in sorted(state.by_worker.get(command.worker_id, ())):
-        if run_id in command.undelivered:
+        if _is_parked(state.runs[run_id]):
+            events.append(ev.AttemptParked(now, run_id, state.runs[run_id].fence))
+            continue
+        if run_id in command.undelivered or _is_resuming(state.runs[run_id]):
             events.append(_undone(state.runs[run_id], command.error.message, now, blames_worker=not command.began))
             continue
         events.extend(
@@ -224,7 +247,9 @@ def decide_unbegun_worker(state: State, command: c.WorkerNeverBegan, now: int) -
     if command.worker_id not in state.workers:
         return ()
     undone = [
-        _undone(state.runs[run_id], command.reason, now, blames_worker=command.blames_worker)
+        ev.AttemptParked(now, run_id, state.runs[run_id].fence)
+        if _is_parked(state.runs[run_id])
+        else _undone(state.runs[run_id], command.reason, now, blames_worker=command.blames_worker)
         for run_id in sorted(state.by_worker.get(command.worker_id, ()))
     ]
     return [*undone, ev.WorkerGone(now, command.worker_id)]
@@ -235,7 +260,19 @@ def decide_undelivered(state: State, command: c.AttemptNeverArrived, now: int) -
     run = state.runs.get(command.run_id)
     if run is None or run.fence != command.fence:
         return ()
+    if _is_parked(run):
+        return (ev.AttemptParked(now, run.id, run.fence),)
     return (_undone(run, "its dispatch was lost", now, blames_worker=False),)
+
+
+def _is_parked(run: LiveRun) -> bool:
+    """Whether the attempt only waits, and so survives its worker."""
+    return bool(run.suspended_at) and run.status not in FINAL
+
+
+def _is_resuming(run: LiveRun) -> bool:
+    """Whether it has a slot again and its code is not known to go on: nothing is lost but the moment."""
+    return run.resumes and run.status is RunStatus.DEQUEUED
 
 
 def _undone(run: LiveRun, reason: str, now: int, *, blames_worker: bool) -> ev.AnyEvent:

@@ -15,7 +15,7 @@ from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
 from kernelkit.models.schedule import Timing
 from kernelkit.models.task import TaskSpec
-from kernelkit.wire.messages import ReportBody, TriggerItem
+from kernelkit.wire.messages import CompleteToken, MakeToken, ReportBody, TriggerItem
 
 
 class DefineTask(msgspec.Struct, frozen=True, gc=False):
@@ -99,6 +99,12 @@ class TakeReport(msgspec.Struct, frozen=True, gc=False):
     body: ReportBody
 
 
+class ChangeToken(msgspec.Struct, frozen=True, gc=False):
+    """A client makes or completes a token."""
+
+    body: MakeToken | CompleteToken
+
+
 class WorkerAppeared(msgspec.Struct, frozen=True, gc=False):
     worker_id: str
     pid: int
@@ -154,6 +160,7 @@ Command = (
     | DeleteSchedule
     | RunSchedule
     | TakeReport
+    | ChangeToken
     | WorkerAppeared
     | WorkerEnded
     | WorkerNeverBegan
@@ -185,3 +192,4 @@ class Capacity:
     cpu: float = 1_000_000.0  # vCPUs of the host, for machine presets
     memory: int = 2**60  # its memory, in bytes
     strict_machines: bool = False  # refuse a preset that the host has not, instead of clamping it
+    held: int = 4  # processes of suspended attempts that are kept

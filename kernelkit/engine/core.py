@@ -21,6 +21,7 @@ from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import Change, next_due, step
 from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
+from kernelkit.engine.results import gather, replay_of
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.values import RecentValues, values_of
 from kernelkit.engine.views import run_view
@@ -58,6 +59,14 @@ class WorkersPort(Protocol):
     def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None: ...
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None: ...
+
+    def tell(self, worker_id: str, results: m.WaitsOver) -> None:
+        """Give an attempt what came of its waits."""
+        ...
+
+    def let_go(self, worker_id: str) -> None:
+        """End a process whose suspended attempt has left it."""
+        ...
 
 
 class NoticesPort(Protocol):
@@ -99,6 +108,8 @@ class Core:
         self.notices: NoticesPort
         self.environment = "dev"
         self.project = ""
+        self.suspend_after = 5.0  # seconds; see `EngineSettings`
+        self.hold_for = 60.0
         self.worker_notices: dict[str, str] = {}  # by worker id: shown on its runs, never stored
         self.read: ReadPort = _read_here
         self.query: ReadPort = _read_here  # the same for people's queries, which may take long
@@ -218,6 +229,16 @@ class Core:
         assert ref is not None, "a value has a text or a reference"
         self.read(lambda: self.store.values([ref])[ref], then)
 
+    def output_ref(self, run_id: str) -> str | None:
+        """Where the large output of a run that has just ended lies."""
+        row = self.ledger.get(run_id)
+        return None if row is None else row.output_ref
+
+    def texts_at_hand(self, refs: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+        """Of these values those that are in memory, and the references of the others."""
+        found = {ref: text for ref in refs if (text := self._values.get(ref)) is not None}
+        return found, [ref for ref in refs if ref not in found]
+
     def stop_order(self, run: LiveRun) -> m.StopAttempt:
         """What to tell the worker of a canceled or timed-out run; of the time its body may still take, what is left."""
         canceled = run.status is RunStatus.CANCELED
@@ -305,8 +326,17 @@ class Core:
                 if run.fence:
                     stop = self.stop_order(run)
                     self._after.append(lambda: self.workers.stop(run.worker_id, stop))
+            case ev.WaitOver() if run.fence and not run.suspended_at:
+                self._after.append(lambda: self.tell_results(run, (event.op,)))
+            case ev.RunResumed():
+                self._after.append(lambda: self.tell_results(run, event.ops))
+                self._after.append(lambda: self.notices.changed(run.id, status_changed=True))
+            case ev.AttemptParked() if event.let_go:
+                self._after.append(lambda: self.workers.let_go(event.let_go))
             case (
                 ev.AttemptStarted()
+                | ev.RunSuspended()
+                | ev.WaitOver()
                 | ev.AttemptFailed()
                 | ev.RunTriggered()
                 | ev.DelayOver()
@@ -320,7 +350,31 @@ class Core:
     def _start(self, run: LiveRun, event: ev.RunDispatched) -> None:
         self.text_of(run.payload, lambda text: self._start_with(run, event, text))
 
+    def tell_results(self, run: LiveRun, ops: Iterable[str]) -> None:
+        """Give the run's attempt the results of those of its waits that are over, unless it is still on its way.
+
+        One on its way is told when it is sent (`catch_up`); told twice it does not mind."""
+        fence, worker_id = run.fence, run.worker_id
+        done = {op: run.done[op] for op in ops if op in run.done}
+        if fence and done and fence not in self.unsent:
+            gather(self, done, lambda found: self.workers.tell(worker_id, m.WaitsOver(run.id, fence, found)))
+
+    def catch_up(self, start: m.StartAttempt) -> None:
+        """The attempt was just sent: tell it of waits that were over after its checkpoints were gathered."""
+        run = self.state.runs.get(start.run_id)
+        if run is not None and run.fence == start.fence and start.replay is not None:
+            known = {result.op for result in start.replay.results}
+            self.tell_results(run, [op for op in run.done if op not in known])
+
     def _start_with(self, run: LiveRun, event: ev.RunDispatched, payload: str) -> None:
+        if not run.steps and not event.resumes:
+            self._start_whole(run, event, payload, {}, None)
+            return
+        replay_of(self, run, event.resumes, lambda steps, replay: self._start_whole(run, event, payload, steps, replay))
+
+    def _start_whole(
+        self, run: LiveRun, event: ev.RunDispatched, payload: str, steps: dict[str, str], replay: m.Resumption | None
+    ) -> None:
         worker = self.state.workers.get(event.worker_id)
         spec = locked_version(self.state, run).spec
         self.workers.start(
@@ -356,6 +410,10 @@ class Core:
                 key=run.key,
                 compute_before=sum([attempt.compute for attempt in run.past]),
                 retry=None if event.retry == _DEFAULT_RETRY else event.retry,
+                steps=steps,
+                replay=replay,
+                suspend_after=self.suspend_after,
+                hold_for=self.hold_for,
             ),
         )
         self.notices.changed(run.id, status_changed=True)

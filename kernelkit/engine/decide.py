@@ -29,6 +29,7 @@ from kernelkit.engine.machines import with_machines_checked
 from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.sameness import Finder, decide_reset, first_moment
 from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.waits import complete_token, due_waits, let_go, make_token, waits_over
 from kernelkit.errors import (
     DuplicateTaskError,
     InvalidOptionError,
@@ -45,7 +46,7 @@ from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.task import MAX_ATTEMPTS, Owner, TaskSpec, TaskVersion
 from kernelkit.models.value import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from kernelkit.rules.limits import check_tags
-from kernelkit.wire.messages import ChildTrigger, TriggerItem
+from kernelkit.wire.messages import ChildTrigger, MakeToken, TriggerItem
 
 MAX_BATCH = 1_000
 
@@ -66,6 +67,8 @@ def step(state: State, command: c.Command, capacity: c.Capacity, now: int, roll:
     changes = [_change(state, event) for event in decide(state, command, now, roll)]
     if isinstance(command, c.Tick):  # after the runs' own timers: one that has just ended is in no schedule's way
         changes += [_change(state, event) for event in list(_slots_due(state, now))]
+    while events := waits_over(state, now) or let_go(state, capacity, now):
+        changes.extend(_change(state, event) for event in events)
     while events := next_dispatch(state, capacity, now, roll):
         changes.extend(_change(state, event) for event in events)
     return changes
@@ -85,6 +88,10 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
             if isinstance(command.body, ChildTrigger):
                 return _child_trigger(state, command, command.body, now)
             return decide_report(state, command, now, roll)
+        case c.ChangeToken():
+            if isinstance(command.body, MakeToken):
+                return list(make_token(state, command.body, now))
+            return list(complete_token(state, command.body, now))
         case c.CancelRun():
             return list(_cancel(state, command.run_id, command.reason, now))
         case c.StartBulk():
@@ -356,9 +363,10 @@ def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now:
     if body.op in parent.ops:
         return ()
     if body.batch_id:
-        return [*_batch(state, body.items, now, body.batch_id, parent), ev.OpDone(now, parent.id, body.op)]
+        made = ",".join([body.batch_id, *[item.run_id for item in body.items]])
+        return [*_batch(state, body.items, now, body.batch_id, parent), ev.OpDone(now, parent.id, body.op, made)]
     events = _made(state, body.items, now, parent)
-    events.append(ev.OpDone(now, parent.id, body.op))
+    events.append(ev.OpDone(now, parent.id, body.op, ",".join(["", *[item.run_id for item in body.items]])))
     return events
 
 
@@ -524,9 +532,8 @@ def next_due(state: State) -> int | None:
     """The next moment at which `Tick` has something to do; drops timers that no longer matter."""
     slot = schedules.next_due(state)
     while state.due:
-        at, run_id = state.due[0]
-        run = state.runs.get(run_id)
-        if run is not None and run.timer == at:
+        at, whose = state.due[0]
+        if state.timer_of(whose) == at:
             return at if slot is None else min(at, slot)
         heapq.heappop(state.due)
     return slot
@@ -534,11 +541,15 @@ def next_due(state: State) -> int | None:
 
 def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:
     seen: set[str] = set()
-    for at, run_id in sorted(_over(state.due, now)):
-        run = state.runs.get(run_id)
-        if run is not None and run.timer == at and run_id not in seen:
-            seen.add(run_id)
-            yield _rung(run, now)
+    for at, whose in sorted(_over(state.due, now)):
+        if state.timer_of(whose) != at or whose in seen:
+            continue
+        seen.add(whose)
+        run = state.runs.get(whose)
+        if run is None:
+            yield ev.TokenTimedOut(now, whose)
+        else:
+            yield from _rung(run, now)
 
 
 def _slots_due(state: State, now: int) -> Iterator[ev.AnyEvent]:
@@ -556,18 +567,20 @@ def _over(timers: list[tuple[int, str]], now: int) -> Iterator[tuple[int, str]]:
             places += (2 * place + 1, 2 * place + 2)
 
 
-def _rung(run: LiveRun, now: int) -> ev.AnyEvent:
+def _rung(run: LiveRun, now: int) -> Iterator[ev.AnyEvent]:
     """What the moment of a run's timer brings."""
+    yield from due_waits(run, now)
     if run.status is RunStatus.DELAYED:
-        return ev.DelayOver(now, run.id)
-    if run.retry_at:
-        return ev.RetryDue(now, run.id)
-    if run.status is RunStatus.QUEUED:
+        yield ev.DelayOver(now, run.id)
+    elif run.retry_at:
+        yield ev.RetryDue(now, run.id)
+    elif run.status is RunStatus.QUEUED and 0 < run.expires_at <= now:
         error = Error(
             name="Expired", message=f"Run expired because the TTL ({run.ttl:g} s) was reached", code="expired"
         )
-        return ev.RunFinished(now, run.id, RunStatus.EXPIRED, error=error)
-    return ev.RunTimedOut(now, run.id, run.fence)
+        yield ev.RunFinished(now, run.id, RunStatus.EXPIRED, error=error)
+    elif run.status is RunStatus.EXECUTING and run.fence and run.max_duration and run.times_out_at <= now:
+        yield ev.RunTimedOut(now, run.id, run.fence)
 
 
 def seconds_until(at: int, now: int) -> float:

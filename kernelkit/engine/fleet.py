@@ -116,6 +116,7 @@ class Fleet:
     def _send_attempt(self, channel: Channel, attempt: m.StartAttempt) -> None:
         channel.send(attempt)
         self._core.unsent.discard(attempt.fence)
+        self._core.catch_up(attempt)
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         link = self.workers.get(worker_id)
@@ -130,6 +131,20 @@ class Fleet:
         link.kills[attempt.run_id] = self._time() + attempt.signal_s + self._settings.cancel_grace
         if link.channel is not None:
             link.channel.send(attempt)
+
+    def tell(self, worker_id: str, results: m.WaitsOver) -> None:
+        link = self.workers.get(worker_id)
+        run = self._core.state.runs.get(results.run_id)
+        if link is None or link.channel is None or run is None or run.fence != results.fence or run.suspended_at:
+            return  # it is told when it dials in, or goes on elsewhere
+        link.channel.send(results)
+
+    def let_go(self, worker_id: str) -> None:
+        link = self.workers.get(worker_id)
+        keeper = None if link is None else self.keepers.get(link.env_id)
+        if link is not None and keeper is not None and keeper.channel is not None:
+            link.kill_sent = True
+            keeper.channel.send(m.KillWorker(worker_id))
 
     # ---- keepers ---------------------------------------------------------------------------------------------------
 
@@ -245,6 +260,8 @@ class Fleet:
                 link.channel.send(m.StopAttempt(run_id, fence, "another attempt took its place", signal_s=0))
             elif run.stop_reason is not None:
                 self.stop(link.id, self._core.stop_order(run))
+            elif run.done and not run.suspended_at:  # it may not have been told, and does not mind being told twice
+                self._core.tell_results(run, tuple(run.done))
         for run_id in list(state.by_worker.get(link.id, ())):
             fence = state.runs[run_id].fence  # it may still hold an earlier attempt of the same run, without an ack
             if held.get(run_id) != fence and run_id not in link.waiting:

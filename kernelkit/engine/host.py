@@ -28,6 +28,7 @@ def capacity_of(settings: EngineSettings) -> Capacity:
         cpu=settings.machine_vcpus or host_cpus(),
         memory=settings.machine_memory_bytes or host_memory(),
         strict_machines=settings.strict_machines,
+        held=settings.held_workers,
     )
 
 

@@ -49,6 +49,8 @@ def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Seq
 
 def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Roll) -> Sequence[ev.AnyEvent]:
     """The events that give `run` to a worker, planning one where none is free."""
+    if run.suspended_at and run.fence:  # its worker has it still
+        return (ev.RunResumed(now, run.id, run.fence, tuple(run.fresh)),)
     locked = bool(run.version)
     version = locked_version(state, run)
     spec = version.spec
@@ -65,12 +67,13 @@ def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Rol
             run_id=run.id,
             fence=roll.fence(),
             worker_id=worker_id,
-            attempt=run.attempt + 1,
+            attempt=run.attempt if run.suspended_at else run.attempt + 1,
             version=run.version if locked else version.number,
             bundle=run.bundle if locked else spec.bundle,
             env_id=env_id,
             max_attempts=run.max_attempts or spec.retry.max_attempts,
             retry=run.retry or spec.retry,
+            resumes=bool(run.suspended_at),
         )
     )
     return events

@@ -23,6 +23,7 @@ from kernelkit.engine.sameness import triggered
 from kernelkit.engine.scheduledesk import ScheduleDesk
 from kernelkit.engine.sql import answer_sql, export
 from kernelkit.engine.status import engine_status
+from kernelkit.engine.tokens import Tokens
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
 from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchRecord
@@ -79,6 +80,7 @@ class Requests:
         self._batches = OpenBatches()
         self._bulks = BulkWork(core, monotonic)
         self._schedules = ScheduleDesk(core)
+        self._tokens = Tokens(core)
         # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
         self._owners: dict[Peer, set[str]] = {}
         self._parents: dict[Peer, m.LiveAttempt] = {}  # attempts that started a client's process
@@ -183,6 +185,13 @@ class Requests:
                 self._read_now(self._status(), reply, refuse)
             case m.GetStatus():
                 self._core.flush_history(lambda: self._read(self._status(), reply, refuse))
+            case m.MakeToken() | m.CompleteToken():
+                self._tokens.change(body, reply)
+            case m.RetrieveToken():
+                self._tokens.retrieve(body.token, reply)
+            case m.ListTokens():
+                page = self._tokens.page(body)
+                self._core.after_commit(lambda: reply(page))
             case m.Watch():
                 self._core.after_commit(lambda: self._watch(peer, body.run_id, reply))
             case m.Unwatch():

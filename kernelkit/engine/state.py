@@ -10,6 +10,7 @@ import heapq
 
 import msgspec
 
+from kernelkit.engine.waiting import Waiting
 from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
@@ -18,12 +19,15 @@ from kernelkit.models.sameness import Answer, HeldKey, KeyUse
 from kernelkit.models.schedule import Schedule
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
+from kernelkit.models.wait import Done, Token, Wait
 
 Lane = tuple[str, Isolation]
 """Runs of one slot group that need one kind of worker; first in, first out."""
 
 Order = tuple[int, int]
 """Place in a queue: the moment the run entered it (by `State.clock`) less its priority, then the event's number."""
+
+_NEVER = 1 << 62
 
 KEY = "\x1f"
 """Between the name of a queue and the concurrency key of one of its copies."""
@@ -69,7 +73,7 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     past: tuple[PastAttempt, ...] = ()
     retry_at: int = 0
     keeps_slot: bool = False
-    ops: dict[str, None] = {}
+    ops: dict[str, str] = {}  # calls of the attempt, and what a resumed one is given for them
     start_failures: int = 0
     canceled_reason: str | None = None
     stopped_at: int = 0  # when it was canceled or had taken too long, while its code still runs
@@ -92,6 +96,17 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     keys: list[bytes] = []  # this one and those of triggers that were merged into it, by `digest_of`
     debounce: str = ""
     takes_pushes: bool = False  # while it is delayed: triggers with its debounce key go to it
+    waits: dict[str, Wait] = {}  # open ones of the attempt, by op key
+    done: dict[str, Done] = {}  # its finished ones, in the order in which they were over
+    fresh: list[str] = []  # of these, those that were over while it was suspended
+    steps: dict[str, Value] = {}  # results of `kk.step`, for all attempts
+    suspended_at: int = 0  # while the attempt lives and neither executes nor holds a slot
+    paused: int = 0  # microseconds for which the attempt was suspended
+    computed: int = 0  # microseconds for which it had executed when it was suspended last
+    calls: int = 0  # changes of metadata that it had made then
+    metadata_before: str = "{}"  # the metadata with which the attempt began
+    held_until: int = 0  # when a process of its own is let go
+    resumes: bool = False  # the live dispatch goes on with an attempt that was suspended
 
     @property
     def slots(self) -> str:
@@ -101,15 +116,29 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     @property
     def timer(self) -> int:
         """The moment at which time alone changes something about it; 0 = never."""
+        if not self.waits:
+            return self._own_timer
+        own, first = self._own_timer, min([wait.until or _NEVER for wait in self.waits.values()])
+        return min(own or _NEVER, first) % _NEVER
+
+    @property
+    def _own_timer(self) -> int:
         match self.status:
             case RunStatus.DELAYED:
                 return self.delay_until
             case RunStatus.QUEUED:
-                return self.retry_at or self.expires_at
+                return self.retry_at or self.expires_at or self.held_until
             case RunStatus.EXECUTING if self.fence and self.max_duration:
-                return self.attempt_started_at + round(self.max_duration * 1_000_000)
+                return self.times_out_at
+            case RunStatus.WAITING:
+                return self.held_until
             case _:
                 return self.retry_at
+
+    @property
+    def times_out_at(self) -> int:
+        """When the attempt has taken longer than it may; the time for which it was suspended does not count."""
+        return self.attempt_started_at + self.paused + round(self.max_duration * 1_000_000)
 
     @property
     def stop_reason(self) -> str | None:
@@ -120,7 +149,7 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
 
     @property
     def holds_slot(self) -> bool:
-        return bool(self.fence) or self.keeps_slot
+        return bool(self.fence and not self.suspended_at) or self.keeps_slot
 
     @property
     def is_ready(self) -> bool:
@@ -157,6 +186,8 @@ class Snapshot(msgspec.Struct):
     sweep_keys_at: int = 1_000
     bulks: list[Bulk] = []
     schedules: list[Schedule] = []
+    tokens: list[Token] = []
+    aliases: dict[str, str] = {}
 
 
 class State:
@@ -176,6 +207,8 @@ class State:
         self.sweep_keys_at = 1_000  # so many of them: then those whose time is over are dropped
         self.answers: dict[str, Answer] = {}  # to the latest requests that made no run of their own, by their names
         self.schedules: dict[str, Schedule] = {}
+        self.tokens: dict[str, Token] = {}  # open ones, and the newest of those that are not
+        self.aliases: dict[str, str] = {}  # ids of tokens that had been made before, under the same key
         self.reindex()
 
     def reindex(self) -> None:
@@ -195,15 +228,26 @@ class State:
         self.own_schedules: dict[str, str] = {}  # task id → id of the schedule that its definition asks for
         for schedule in self.schedules.values():
             self.index_schedule(schedule)
+        self.held: dict[str, None] = {}  # suspended runs with a process of their own, longest first
+        self.waiting = Waiting()
+        for token in self.tokens.values():
+            self.add_token(token)
         for worker in self.workers.values():
             self.by_env.setdefault(worker.env_id, set()).add(worker.id)
+        for run in sorted(self.runs.values(), key=_suspended_first):
+            if run.held_until and run.fence:
+                self.held[run.id] = None
         for run in self.runs.values():
             if run.parent_id:
                 self.by_parent.setdefault(run.parent_id, set()).add(run.id)
             if run.awaited is not None:
                 self.undefined.setdefault(run.task_id, set()).add(run.id)
+            for op, wait in run.waits.items():
+                self.waiting.opened((run.id, op), wait, self)
             if run.holds_slot:
                 self.hold(run)
+            elif run.fence:
+                self.by_worker.setdefault(run.worker_id, set()).add(run.id)
             if run.is_ready:
                 self.line_up(run)
             if run.keeps_slot and not run.retry_at:
@@ -218,10 +262,15 @@ class State:
         heapq.heappush(self.lanes.setdefault((run.slots, run.isolation), []), (run.order, run.id))
 
     def set_timer(self, run: LiveRun) -> None:
-        if run.timer:
-            heapq.heappush(self.due, (run.timer, run.id))
-        if len(self.due) > 2 * len(self.runs) + 1_000:  # mostly timers of runs that ended long before their moment
-            self.due = [(live.timer, live.id) for live in self.runs.values() if live.timer]
+        self._set_timer(run.timer, run.id)
+
+    def _set_timer(self, at: int, whose: str) -> None:
+        if at:
+            heapq.heappush(self.due, (at, whose))
+        if len(self.due) > 2 * (len(self.runs) + len(self.tokens)) + 1_000:  # mostly of runs that ended long before
+            timers = [(live.timer, live.id) for live in self.runs.values()]
+            timers += [(token.timeout_at, token.id) for token in self.tokens.values() if token.is_open]
+            self.due = [(at, whose) for at, whose in timers if at]
             heapq.heapify(self.due)
 
     def index_schedule(self, schedule: Schedule) -> None:
@@ -238,6 +287,30 @@ class State:
             self.slots = [(one.next_at, one.id) for one in self.schedules.values() if one.next_at]
             heapq.heapify(self.slots)
 
+    def timer_of(self, whose: str) -> int:
+        """The moment at which time alone changes something about a run or token; 0 = never."""
+        run = self.runs.get(whose)
+        if run is not None:
+            return run.timer
+        token = self.tokens.get(whose)
+        return token.timeout_at if token is not None and token.is_open else 0
+
+    def add_token(self, token: Token) -> None:
+        self.waiting.made(token)
+        if token.is_open:
+            self._set_timer(token.timeout_at, token.id)
+
+    def token(self, id_or_name: str) -> Token | None:
+        """The token of that id, also one that was given away for a token made before, or of that name."""
+        token_id = self.aliases.get(id_or_name, id_or_name)
+        return self.tokens.get(token_id) or self.tokens.get(self.waiting.by_name.get(token_id, ""))
+
+    def stop_waiting(self, run: LiveRun) -> None:
+        """Nobody wants to know any more what its attempt waits for."""
+        for op, wait in run.waits.items():
+            self.waiting.closed((run.id, op), wait)
+        run.waits = {}
+
     def hold(self, run: LiveRun) -> None:
         self.holders.add(run.id)
         self.by_queue.setdefault(run.slots, set()).add(run.id)
@@ -245,10 +318,15 @@ class State:
             self.by_worker.setdefault(run.worker_id, set()).add(run.id)
 
     def release(self, run: LiveRun) -> None:
+        self.give_slot_back(run)
+        self.held.pop(run.id, None)
+        _drop(self.by_worker, run.worker_id, run.id)
+
+    def give_slot_back(self, run: LiveRun) -> None:
+        """The attempt lives on in its worker, suspended."""
         self.holders.discard(run.id)
         self.kept.pop(run.id, None)
         _drop(self.by_queue, run.slots, run.id)
-        _drop(self.by_worker, run.worker_id, run.id)
 
     def forget(self, run: LiveRun) -> None:
         del self.runs[run.id]
@@ -305,6 +383,8 @@ class State:
                 sweep_keys_at=self.sweep_keys_at,
                 bulks=list(self.bulks.values()),
                 schedules=list(self.schedules.values()),
+                tokens=list(self.tokens.values()),
+                aliases=self.aliases,
             )
         )
 
@@ -325,8 +405,14 @@ class State:
         state.sweep_keys_at = snapshot.sweep_keys_at
         state.bulks = {bulk.id: bulk for bulk in snapshot.bulks}
         state.schedules = {schedule.id: schedule for schedule in snapshot.schedules}
+        state.tokens = {token.id: token for token in snapshot.tokens}
+        state.aliases = snapshot.aliases
         state.reindex()
         return state
+
+
+def _suspended_first(run: LiveRun) -> tuple[int, str]:
+    return run.suspended_at, run.id
 
 
 def _drop(index: dict[str, set[str]], key: str, member: str) -> None:

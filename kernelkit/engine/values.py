@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import Change
+from kernelkit.ids import make_id
 from kernelkit.models import event as ev
 from kernelkit.models.value import INLINE_BYTES, Value
 from kernelkit.store.rows import ValueRow
@@ -60,6 +61,15 @@ class RecentValues:
             case c.TakeReport(body=m.Succeeded() as body):
                 output, values = self._aside(body.output, f"{command.run_id}:output")
                 return c.TakeReport(command.run_id, command.fence, replace(body, output=output)), values
+            case c.TakeReport(body=m.KeepStep() as body):
+                value, values = self._aside(body.value, f"{command.run_id}:{body.op}")
+                return c.TakeReport(command.run_id, command.fence, replace(body, value=value)), values
+            case c.TakeReport(body=m.CompleteToken() as body) | c.ChangeToken(body=m.CompleteToken() as body):
+                value, values = self._aside(body.value, make_id("value"))
+                kept = replace(body, value=value)
+                if isinstance(command, c.ChangeToken):
+                    return c.ChangeToken(kept), values
+                return c.TakeReport(command.run_id, command.fence, kept), values
             case _:
                 return command, []
 

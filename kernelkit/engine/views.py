@@ -12,6 +12,7 @@ from kernelkit.engine.state import LiveRun, State
 from kernelkit.models.error import Error
 from kernelkit.models.run import Attempt, Run
 from kernelkit.models.value import Value
+from kernelkit.models.wait import Wait, Waiting
 
 
 def run_view(
@@ -66,6 +67,7 @@ def run_view(
         debounce_key=run.debounce or None,
         batch_id=run.batch_id,
         schedule_id=run.schedule_id,
+        waiting_for=_waiting_for(run, state) if run.waits else (),
         queued_reason=queued_reason(state, run, capacity, count_ahead=count_ahead),
         canceled_reason=run.canceled_reason,
         notice=notice if notice and run.fence else clamped_notice(run.machine, capacity),
@@ -96,12 +98,39 @@ def _attempts(run: LiveRun) -> tuple[Attempt, ...]:
             for attempt in run.past
         ]
     )
-    if not run.fence:
+    if not run.fence and not run.suspended_at:
         return past
     live = Attempt(
-        number=run.attempt, status="EXECUTING", started_at=_moment(run.attempt_started_at), worker=run.worker_id
+        number=run.attempt,
+        status="WAITING" if run.suspended_at else "EXECUTING",
+        started_at=_moment(run.attempt_started_at),
+        worker=run.worker_id,
+        compute_s=run.computed / MICROS,
     )
     return (*past, live)
+
+
+def _waiting_for(run: LiveRun, state: State) -> tuple[Waiting, ...]:
+    """The open waits of a run, in the order in which they were opened."""
+    return tuple(
+        [
+            Waiting(
+                wait.type,
+                until=_moment(wait.until or _shared_moment(wait, state)),
+                token_id=wait.token or None if wait.type == "token" else None,
+                run_id=wait.runs[0] if wait.type == "task" else None,
+                batch_id=wait.batch or None,
+                shown=wait.shown,
+                left=len(state.waiting.left.get((run.id, op), ())),
+            )
+            for op, wait in run.waits.items()
+        ]
+    )
+
+
+def _shared_moment(wait: Wait, state: State) -> int:
+    token = state.tokens.get(wait.token) if wait.type == "duration" else None
+    return 0 if token is None else token.timeout_at
 
 
 def _moment(micros: int) -> datetime | None:

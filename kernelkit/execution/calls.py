@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from kernelkit.authoring.context import Scope
+from kernelkit.authoring.context import scope as current
 from kernelkit.execution.body import Arguments, Ended, call_on_loop, call_plain, completed
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,9 @@ class ThreadCalls:
 class _BesideTask:
     def __init__(self, work: Work) -> None:
         self._task = asyncio.get_running_loop().create_task(work(), name="kernelkit-on-cancel")
+        found = current.get()
+        if found is not None and found.tasks is not None:
+            found.tasks.discard(self._task)  # it is no work of the body's, which may be suspended beside it
 
     async def end(self, seconds: float) -> bool:
         if seconds > 0:

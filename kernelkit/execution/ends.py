@@ -68,9 +68,9 @@ def after_the_rest(scope: Scope, outcome: Outcome) -> Outcome:
     return replace(outcome, finished_at=scope.now())
 
 
-def measured(outcome: Outcome) -> Outcome:
+def measured(scope: Scope, outcome: Outcome) -> Outcome:
     """The outcome with how long the attempt's code executed."""
-    return replace(outcome, compute=max(0, outcome.finished_at - outcome.started_at))  # clocks may be set back
+    return replace(outcome, compute=scope.compute(outcome.finished_at))
 
 
 def stopped(scope: Scope) -> Stopped:

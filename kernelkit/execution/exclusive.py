@@ -31,7 +31,8 @@ from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.execution.shared import run_for_ever
-from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, Stopped
+from kernelkit.execution.waiting import follow_tasks
+from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, Stopped, WaitsOver
 
 INTERRUPT_AGAIN_S = 0.02
 LEFT_BEHIND_S = 1.0  # for tasks that a body started and did not await to end, once cancelled
@@ -86,6 +87,11 @@ class ExclusiveWorker:
         live.scope.canceled = order.canceled
         live.scope.stop_reason = order.reason
         live.stop = self._link_loop.create_task(self._stop(live, order), name="kernelkit-stop")
+
+    def results(self, told: WaitsOver) -> None:
+        live = self._live.get((told.run_id, told.fence))
+        if live is not None:
+            live.scope.tell(told.results)
 
     def retire(self) -> None:
         self._waiting.put(None)
@@ -157,6 +163,7 @@ class ExclusiveWorker:
     def _run_async(self, live: _Live, loaded: LoadedTask) -> Outcome:
         if self._main_loop is None:
             self._main_loop = asyncio.new_event_loop()
+            follow_tasks(self._main_loop)
         live.task = self._main_loop.create_task(run_async_attempt(loaded, live.scope))
         run_for_ever(self._main_loop, live.task)
         left = asyncio.all_tasks(self._main_loop)

@@ -12,22 +12,26 @@ from typing import NoReturn
 
 from msgspec.structs import replace
 
-from kernelkit.authoring.caller import Heard, gathered
-from kernelkit.authoring.context import current_scope
+from kernelkit.authoring.caller import Heard
+from kernelkit.authoring.context import Scope, current_scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.models.task import Owner
+from kernelkit.models.wait import Token
 from kernelkit.wire.messages import (
     BatchPart,
     BatchSeal,
     ChildTrigger,
+    CompleteToken,
     Done,
+    MakeToken,
     ReplyBody,
     RequestBody,
     ResetKey,
     RunChanged,
+    TokenReply,
     Trigger,
     Triggered,
     TriggerItem,
@@ -66,15 +70,18 @@ class InsideCaller:
                 scope = current_scope("kk.idempotency_keys.reset")
                 scope.send(replace(body, asked="", op=scope.op("reset", task_id, hash)))
                 return Done()
+            case MakeToken():
+                return _make_token(body)
+            case CompleteToken():
+                return _complete_token(body)
             case _:
                 _refuse(f"{type(body).__name__} is")
 
     def outcome(self, run_id: str) -> Future[Run]:
-        current_scope("Waiting for a run")
-        _refuse(f"Waiting for the run {run_id} is")
+        raise AssertionError("handles wait durably inside a run")
 
     def outcomes(self, run_ids: Sequence[str]) -> Future[list[Run]]:
-        return gathered([self.outcome(run_id) for run_id in run_ids])
+        raise AssertionError("handles wait durably inside a run")
 
     def watch(self, run_id: str, changed: Callable[[RunChanged], None]) -> Callable[[], None]:
         current_scope("Watching a run")
@@ -93,11 +100,38 @@ def _trigger(items: tuple[TriggerItem, ...], batch_id: str) -> Triggered:
         for each in items
     )
     name = "batch" if batch_id else items[0].task_id if items else ""
-    number = scope.send(ChildTrigger(items=items, op=scope.op("trigger", name, told), batch_id=batch_id))
+    op = scope.op("trigger", name, told)
+    known = _recall(scope, op, f"a trigger of {name}")
+    if known is not None:
+        batch, *made = known.split(",")
+        return Triggered(run_ids=tuple(made), batch_id=batch)
+    number = scope.send(ChildTrigger(items=items, op=op, batch_id=batch_id))
     for each in items:
         if each.key is not None or each.debounce is not None:
             scope.carried[each.run_id] = number
-    return Triggered(run_ids=tuple(each.run_id for each in items))
+    return Triggered(run_ids=tuple(each.run_id for each in items), batch_id=batch_id)
+
+
+def _make_token(body: MakeToken) -> TokenReply:
+    scope = current_scope("Making a token in a worker")
+    told = f"{body.tags} {body.timeout_s} {body.timeout_at} {body.key}"
+    op = scope.op("token", "", told)
+    known = _recall(scope, op, "kk.tokens.create(…)")
+    if known is None:
+        scope.send(replace(body, op=op))
+    return TokenReply(Token(known or body.token_id, scope.now(), tags=body.tags))
+
+
+def _complete_token(body: CompleteToken) -> TokenReply:
+    scope = current_scope("Completing a token in a worker")
+    op = scope.op("complete", body.token, body.value.text or "")
+    if _recall(scope, op, f"kk.tokens.complete({body.token!r}, …)") is None:
+        scope.send(replace(body, op=op))
+    return TokenReply(Token(body.token, scope.now()))
+
+
+def _recall(scope: Scope, op: str, told: str) -> str | None:
+    return None if scope.start.replay is None else scope.waits.recall(op, told)
 
 
 def _refuse(what: str) -> NoReturn:

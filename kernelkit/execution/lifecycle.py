@@ -21,20 +21,22 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope
+from kernelkit.authoring.context import Scope, no_waits, unrepeated
+from kernelkit.authoring.durable import WaitInfo
 from kernelkit.authoring.hooks import Hook, Kind
 from kernelkit.authoring.result import Result
 from kernelkit.clock import to_datetime
-from kernelkit.errors import KernelKitError, RunCanceledError
+from kernelkit.errors import KernelKitError, NeverAwaitedError, RunCanceledError
 from kernelkit.execution.body import Arguments, BodyInterrupted, Ended
 from kernelkit.execution.calls import Beside, Calls, LoopCalls, ThreadCalls
 from kernelkit.execution.ends import Outcome, as_error, encoded, failed, flush, refusal_of, stopped, succeeded
 from kernelkit.execution.verdict import judge
+from kernelkit.execution.waiting import left_behind
 from kernelkit.models.error import Error
 from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.value import Value
@@ -84,6 +86,8 @@ class Lifecycle:
         self._beside: Beside | None = None
 
     async def run(self) -> Outcome:
+        if self._loaded.hooks.of("on_wait") or self._loaded.hooks.of("on_resume"):
+            self._scope.around_waits = self
         if self._loaded.hooks.of("on_cancel"):
             self._beside = self._calls.beside(self._on_cancel)
         try:
@@ -117,9 +121,13 @@ class Lifecycle:
         retry, value, output = True, None, Value()
         error = await self._before()
         if error is None and not scope.stopping:
+            token = no_waits.set("")  # a middleware around it may not wait, it may
             value, error = await self._calls.body(self._loaded.function, self._with_init())
+            no_waits.reset(token)
             self._body.told(value, error)
-            if error is None:
+            if error is None and (left := left_behind(scope)) is not None:
+                error, retry = left, not isinstance(left, NeverAwaitedError)
+            elif error is None:
                 encoding = encoded(self._loaded.signature.encode_output, value, self._loaded.task_id)
                 if isinstance(encoding, Value):
                     output = encoding
@@ -141,12 +149,15 @@ class Lifecycle:
     async def _before(self) -> BaseException | None:
         kinds: tuple[Kind, ...] = ("init", "on_start", "on_start_attempt")
         for kind in kinds:
-            if kind == "on_start" and self._scope.start.attempt > 1:
+            start = self._scope.start
+            if (kind == "on_start" and start.attempt > 1) or (kind != "init" and start.replay is not None):
                 continue
             for hook in self._loaded.hooks.of(kind):
                 if self._scope.stopping:
                     return None
+                inside = unrepeated.set("" if kind == "init" else kind)
                 value, error = await self._call(hook, stoppable=True)
+                unrepeated.reset(inside)
                 if error is None and kind == "init" and value is not None:
                     error = self._take_init(hook, value)
                 if error is not None:
@@ -197,6 +208,31 @@ class Lifecycle:
         else:
             await self._fail(error)
 
+    # ---- on_wait, on_resume: called where the body waits, and what they raise is raised there --------------------
+
+    async def around(self, kind: Literal["on_wait", "on_resume"], info: WaitInfo) -> None:
+        token, inside = no_waits.set("in a hook"), unrepeated.set(kind)
+        try:
+            for hook in self._loaded.hooks.of(kind):
+                made = hook.function(**hook.arguments({**self._offered, "wait": info}))
+                if inspect.isawaitable(made):
+                    await made
+        finally:
+            no_waits.reset(token)
+            unrepeated.reset(inside)
+
+    def around_sync(self, kind: Literal["on_wait", "on_resume"], info: WaitInfo) -> None:
+        token, inside = no_waits.set("in a hook"), unrepeated.set(kind)
+        try:
+            for hook in self._loaded.hooks.of(kind):
+                made = hook.function(**hook.arguments({**self._offered, "wait": info}))
+                if inspect.isawaitable(made):
+                    self._calls.finish(_awaited(made))
+                    self._scope.in_body = True
+        finally:
+            no_waits.reset(token)
+            unrepeated.reset(inside)
+
     # ---- on_cancel ---------------------------------------------------------------------------------------------------
 
     async def _on_cancel(self) -> None:
@@ -231,7 +267,11 @@ class Lifecycle:
 
     async def _call(self, hook: Hook, extra: Mapping[str, Any] | None = None, *, stoppable: bool = False) -> Ended:
         offered = self._offered if extra is None else {**self._offered, **extra}
-        return await self._calls.hook(hook.function, ((), hook.arguments(offered)), stoppable=stoppable)
+        token = no_waits.set("in a hook")
+        try:
+            return await self._calls.hook(hook.function, ((), hook.arguments(offered)), stoppable=stoppable)
+        finally:
+            no_waits.reset(token)
 
     async def _tell(self, kind: Kind, **extra: Any) -> None:
         """Call hooks whose errors are nobody's but the log's."""
@@ -299,6 +339,10 @@ class Lifecycle:
             batch_id=start.batch_id,
         )
         return Result(run, lambda _: value)
+
+
+async def _awaited(made: Awaitable[Any]) -> None:
+    await made
 
 
 class Next:

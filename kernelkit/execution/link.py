@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import threading
@@ -45,6 +46,7 @@ from kernelkit.wire.messages import (
     StopAttempt,
     Stopped,
     Succeeded,
+    WaitsOver,
     WorkerLogs,
 )
 
@@ -75,6 +77,7 @@ class Link:
         on_start: Callable[[StartAttempt], None],
         on_stop: Callable[[StopAttempt], None],
         on_retire: Callable[[], None],
+        on_results: Callable[[WaitsOver], None] = lambda _: None,
         orphan_after_s: float = ORPHAN_AFTER_S,
         retire_after_s: float = RETIRE_AFTER_S,
     ) -> None:
@@ -83,6 +86,7 @@ class Link:
         self._on_start = on_start
         self._on_stop = on_stop
         self._on_retire = on_retire
+        self._on_results = on_results
         self._orphan_after_s = orphan_after_s
         self._retire_after_s = retire_after_s
         self._loop = asyncio.get_running_loop()
@@ -133,9 +137,13 @@ class Link:
     def later(self, seconds: float, then: Callable[[], None]) -> None:
         """Call `then` on the loop after `seconds`, from any thread."""
         if threading.get_ident() == self._thread:
-            self._loop.call_later(seconds, then)
+            self._later(seconds, then)
         else:
-            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, then)
+            self._loop.call_soon_threadsafe(self._later, seconds, then)
+
+    def _later(self, seconds: float, then: Callable[[], None]) -> None:
+        # In no context: a timer of ours must not count as one of the attempt that set it.
+        self._loop.call_later(seconds, then, context=contextvars.Context())
 
     async def cleared(self) -> None:
         """Return once every report is on disk, with the engine or as an orphan."""
@@ -236,6 +244,8 @@ class Link:
                 channel.send(Pong())
             case StopAttempt():
                 self._on_stop(message)
+            case WaitsOver():
+                self._on_results(message)
             case Refused(id=seq, error=error) if seq:
                 self._refused(seq, errors.from_wire(error))
             case Retire():

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.hooks import NO_HOOKS, HookSet
-from kernelkit.errors import KernelKitError, PayloadValidationError
+from kernelkit.errors import KernelKitError, NeverAwaitedError, PayloadValidationError
 from kernelkit.execution.body import Arguments, BodyInterrupted, Ended, call_plain, completed, is_from_outside
 from kernelkit.execution.ends import (
     Outcome,
@@ -29,6 +29,7 @@ from kernelkit.execution.ends import (
     with_refusals,
 )
 from kernelkit.execution.lifecycle import run_hooked, run_hooked_plain
+from kernelkit.execution.waiting import LoopWaits, ThreadWaits, left_behind
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import Failed, Stopped, Succeeded
 
@@ -64,7 +65,9 @@ class Loaded(Protocol):
 
 async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
     """Run an `async def` task here and say how it ended."""
-    token = current.set(scope)
+    current.set(scope)
+    scope.task = asyncio.current_task()
+    scope.begin(LoopWaits)
     try:
         begun = _begin(loaded, scope)
         if isinstance(begun, Failed | Stopped):
@@ -90,14 +93,16 @@ async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
             outcome = after_the_rest(scope, outcome)
         if isinstance(outcome, Succeeded) and scope.has_open_reports:
             await scope.settled().wait()
-        return measured(with_refusals(scope, outcome))
+        return measured(scope, with_refusals(scope, outcome))
     finally:
-        current.reset(token)
+        current.set(None)  # no reset: a body that never goes on is closed from another context
+        scope.task = None
 
 
 def run_sync_attempt(loaded: Loaded, scope: Scope) -> Outcome:
     """Run a `def` task on this thread and say how it ended."""
     token = current.set(scope)
+    scope.begin(ThreadWaits)
     try:
         begun = _begin(loaded, scope)
         if isinstance(begun, Failed | Stopped):
@@ -112,7 +117,7 @@ def run_sync_attempt(loaded: Loaded, scope: Scope) -> Outcome:
             outcome = after_the_rest(scope, outcome)
         if isinstance(outcome, Succeeded) and scope.has_open_reports:
             scope.settled().wait_sync()
-        return measured(with_refusals(scope, outcome))
+        return measured(scope, with_refusals(scope, outcome))
     finally:
         current.reset(token)
 
@@ -156,6 +161,8 @@ def _begin(loaded: Loaded, scope: Scope) -> Arguments | Failed | Stopped:
 
 def _end(loaded: Loaded, scope: Scope, ended: Ended) -> Outcome:
     value, error = completed(ended)
+    if error is None and (left := left_behind(scope)) is not None:
+        return ended_badly(scope, left, retry=not isinstance(left, NeverAwaitedError))
     if error is not None:
         loaded.fill_linecache()
         return ended_badly(scope, error)

@@ -21,11 +21,11 @@ from kernelkit.execution.ends import Outcome
 from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
-from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt
+from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, WaitsOver
 
 logger = logging.getLogger(__name__)
 
-THREADS = 32  # for plain functions with isolation="shared"
+THREADS = 1_000  # for plain functions with isolation="shared"
 
 Key = tuple[str, str]  # run id and fence
 
@@ -84,10 +84,16 @@ class SharedWorker:
         if live.in_thread:  # nothing interrupts a thread: it may obey the signal, or the worker is killed
             live.scope.stop_reason = order.reason
             live.scope.signal.set(order.reason)
+            live.scope.stop_waiting()
             return
         live.stop = self._loop.create_task(
             stop_body(live.task, live.scope, order.reason, signal_s=order.signal_s), name="kernelkit-stop"
         )
+
+    def results(self, told: WaitsOver) -> None:
+        live = self._live.get((told.run_id, told.fence))
+        if live is not None:
+            live.scope.tell(told.results)
 
     def retire(self) -> None:
         self._retiring = True

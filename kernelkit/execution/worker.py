@@ -38,6 +38,7 @@ from kernelkit.execution.modules import stamp_imports
 from kernelkit.execution.processes import kill_marked
 from kernelkit.execution.project import Project
 from kernelkit.execution.shared import SharedWorker, run_for_ever
+from kernelkit.execution.waiting import follow_tasks
 from kernelkit.models.task import Owner
 from kernelkit.rules.memory import EXIT_OUT_OF_MEMORY
 from kernelkit.wire.liveness import boot_id, process_started_at
@@ -107,11 +108,14 @@ def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
     capture_streams()
     soften_exit()
     loop = asyncio.new_event_loop()
+    follow_tasks(loop)
     asyncio.set_event_loop(loop)
 
     async def serve() -> None:
         worker = SharedWorker(bundles)
-        link = Link(home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire)
+        link = Link(
+            home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire, on_results=worker.results
+        )
         worker.attach(link)
         line = asyncio.create_task(link.run(), name="kernelkit-link")
         await worker.over()
@@ -131,7 +135,9 @@ def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles, cap: Memor
 
     async def serve() -> None:
         worker = ExclusiveWorker(bundles, capture, cap)
-        link = Link(home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire)
+        link = Link(
+            home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire, on_results=worker.results
+        )
         worker.attach(link)
         made.set_result(worker)
         await link.run()

@@ -17,6 +17,7 @@ from kernelkit.models.sameness import KeyUse
 from kernelkit.models.schedule import Missed, Schedule
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
+from kernelkit.models.wait import Token, Wait
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, gc=False):
@@ -206,10 +207,13 @@ class DelayOver(Event, frozen=True):
 
 
 class OpDone(Event, frozen=True):
-    """A state-changing call of an attempt has been carried out; the same op key again changes nothing."""
+    """A state-changing call of an attempt has been carried out; the same op key again changes nothing.
+
+    `result` is what a resumed attempt is given for it: the ids that it made, separated by commas."""
 
     run_id: str
     op: str
+    result: str = ""
 
 
 class WorkerPlanned(Event, frozen=True):
@@ -254,6 +258,7 @@ class RunDispatched(Event, frozen=True):
     env_id: str
     max_attempts: int
     retry: RetryPolicy
+    resumes: bool = False  # the attempt goes on from its checkpoints, under another fence
 
 
 class DispatchUndone(Event, frozen=True):
@@ -328,6 +333,91 @@ class AttemptStopped(Event, frozen=True):
     compute: int = 0
 
 
+class WaitOpened(Event, frozen=True):
+    """The attempt waits for something; it goes on executing until `RunSuspended`."""
+
+    run_id: str
+    op: str
+    wait: Wait
+
+
+class WaitOver(Event, frozen=True):
+    """What was waited for has come, or its time is over. A suspended run stands in its queue again."""
+
+    run_id: str
+    op: str
+    value: Value | None = None
+    timed_out: bool = False
+
+
+class WaitDropped(Event, frozen=True):
+    """The attempt no longer wants to know."""
+
+    run_id: str
+    op: str
+
+
+class RunSuspended(Event, frozen=True):
+    """All that the attempt's code does is wait durably: the run is WAITING and its slot is free.
+
+    `compute` is how long the attempt's code has executed so far, in microseconds, and `calls` how many changes of
+    metadata it has made: a replay leaves as many out. A process of its own is kept until `held_until`."""
+
+    run_id: str
+    fence: str
+    compute: int = 0
+    calls: int = 0
+    held_until: int = 0
+
+
+class RunResumed(Event, frozen=True):
+    """A suspended attempt whose worker lives has a slot again; `AttemptStarted` follows when the worker knows.
+
+    `ops` are the waits whose results it is given."""
+
+    run_id: str
+    fence: str
+    ops: tuple[str, ...] = ()
+
+
+class AttemptParked(Event, frozen=True):
+    """The process of a suspended attempt is gone, or is let go: it will go on from its checkpoints elsewhere.
+
+    `let_go` is the worker that still lives and is to be ended."""
+
+    run_id: str
+    fence: str
+    let_go: str = ""
+
+
+class StepKept(Event, frozen=True):
+    """A `kk.step` of the run has a result, which holds for all its attempts."""
+
+    run_id: str
+    op: str
+    value: Value
+
+
+class TokenMade(Event, frozen=True):
+    token: Token
+
+
+class TokenAliased(Event, frozen=True):
+    """A token was asked for under a key that another has: both ids mean that one."""
+
+    token_id: str
+    same_as: str
+
+
+class TokenCompleted(Event, frozen=True):
+    token_id: str
+    value: Value
+
+
+class TokenTimedOut(Event, frozen=True):
+    token_id: str
+
+
 class TagsAdded(Event, frozen=True):
     run_id: str
     tags: tuple[str, ...]
@@ -373,6 +463,17 @@ AnyEvent = (
     | RunCanceled
     | RunTimedOut
     | AttemptStopped
+    | WaitOpened
+    | WaitOver
+    | WaitDropped
+    | RunSuspended
+    | RunResumed
+    | AttemptParked
+    | StepKept
+    | TokenMade
+    | TokenAliased
+    | TokenCompleted
+    | TokenTimedOut
     | TagsAdded
     | MetadataChanged
 )

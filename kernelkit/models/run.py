@@ -11,6 +11,7 @@ import msgspec
 from kernelkit import jsonvalues
 from kernelkit.models.error import Error
 from kernelkit.models.sameness import KeyScope
+from kernelkit.models.wait import Waiting
 
 
 class RunStatus(enum.StrEnum):
@@ -133,8 +134,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     is_replay: bool = False
     idempotency_key_scope: KeyScope | None = None
     debounce_key: str | None = None
+    waiting_for: tuple[Waiting, ...] = ()  # what its attempt waits for; while WAITING it does nothing else
     queued_reason: str | None = None  # why it is not running, while QUEUED or PENDING_VERSION
-    waiting_for: str | None = None  # what a WAITING run waits for, in words
     canceled_reason: str | None = None
     notice: str | None = None  # something a person should know of a run that is executing, in words
     children: int = 0  # runs triggered from inside it

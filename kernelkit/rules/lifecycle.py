@@ -15,7 +15,8 @@ MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     S.DEQUEUED: frozenset({S.EXECUTING, S.QUEUED}) | _ENDS_OF_AN_ATTEMPT,
     # EXECUTING may follow EXECUTING: the next attempt after a short backoff that kept the slot is dispatched again.
     S.EXECUTING: frozenset({S.WAITING, S.QUEUED, S.DEQUEUED, S.EXECUTING}) | _ENDS_OF_AN_ATTEMPT,
-    S.WAITING: frozenset({S.QUEUED, S.CANCELED}),
+    # DEQUEUED: a suspended body was woken by something that nobody saw, and has ended.
+    S.WAITING: frozenset({S.QUEUED, S.DEQUEUED, S.CANCELED}),
 } | {status: frozenset() for status in FINAL}
 
 

@@ -7,7 +7,9 @@ Without `real_time` it is the real state machine and store, in memory, on a loop
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,7 @@ from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.notices import Notices
 from kernelkit.engine.requests import Requests
 from kernelkit.errors import KernelKitError
+from kernelkit.execution.waiting import follow_tasks
 from kernelkit.store.store import Store
 from kernelkit.store.writer import InlineWriter
 from kernelkit.testing.caller import TestCaller
@@ -66,6 +69,7 @@ class VirtualEngine:
     def __init__(self, now: datetime, home: Home, settings: EngineSettings, *, in_memory: bool) -> None:
         self._begun = from_datetime(now)
         self._loop = VirtualLoop()
+        follow_tasks(self._loop)
         self._timer: Any = None
         self._thread = threading.Thread(target=self._serve, name="kernelkit-test-engine", daemon=True)
         self._thread.start()
@@ -85,6 +89,13 @@ class VirtualEngine:
     def drain(self) -> None:
         """Return when nothing can move without time passing."""
         self._settle(0.0)
+
+    def lose_workers(self) -> None:
+        """Have every worker end now, as if it had been killed: what waits goes on from its checkpoints, later.
+
+        Attempts that execute fail with `WorkerLostError`. To see whether a task that waits can be called again.
+        """
+        self._loop.ask(self._fleet.lose_workers).result(STUCK_AFTER_S)
 
     def close(self) -> None:
         for _ in range(ASKED_TO_END):
@@ -109,6 +120,7 @@ class VirtualEngine:
         self._core.environment = settings.environment
         self._core.project = self._home.path.parent.name
         self._core.on_timer = self._set_timer
+        self._core.suspend_after, self._core.hold_for = settings.suspend_after, settings.hold_for
         logbook = Logbook()
         self._fleet = LocalFleet(self._core, self._loop, clock, self._home, logbook)
         self.caller.requests = Requests(
@@ -181,6 +193,15 @@ class RealEngine:
             if not page.runs:
                 return
             self.caller.outcome(page.runs[0].id).result(STUCK_AFTER_S)
+
+    def kill_workers(self) -> None:
+        """End every worker process, as the kernel would (signal 9)."""
+        status = self.caller.call(m.GetStatus())
+        assert isinstance(status, m.EngineStatus)
+        for worker in status.workers:
+            with contextlib.suppress(ProcessLookupError):
+                if worker.pid:
+                    os.kill(worker.pid, signal.SIGKILL)
 
     def close(self) -> None:
         with contextlib.suppress(KernelKitError):

@@ -21,7 +21,7 @@ from kernelkit.authoring.context import Scope
 from kernelkit.clock import Clock, to_datetime
 from kernelkit.config import Home
 from kernelkit.engine import commands as c
-from kernelkit.engine.attempts import StaleFence
+from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.sameness import matches
@@ -56,6 +56,9 @@ class LocalFleet:
         self._async: dict[str, tuple[asyncio.Task[None], Scope]] = {}
         self._threads: dict[str, tuple[threading.Thread, Scope]] = {}
         self._numbers = itertools.count(1)
+        self._workers: dict[str, set[str]] = {}  # fences of attempts, by worker
+        self._lost: list[asyncio.Task[None]] = []  # bodies of lost workers, which never go on
+        self._left: list[tuple[threading.Thread, Scope]] = []
         self._stopping: set[asyncio.Task[None]] = set()
         self.problem: KernelKitError | None = None
         self._told_of_caps = False
@@ -82,6 +85,7 @@ class LocalFleet:
                 "engine(home=…, workers=2, real_time=True)"
             )
         on_loop = loaded.signature.is_async
+        self._workers.setdefault(worker_id, set()).add(attempt.fence)
         scope = Scope(
             attempt,
             report=(lambda body: self._report(attempt, body, scope))
@@ -107,7 +111,10 @@ class LocalFleet:
                 daemon=True,
             )
             self._threads[attempt.fence] = (thread, scope)
+            scope.blocked = self._blocked
+            scope.woken = self._loop.hold
             thread.start()
+        self._core.catch_up(attempt)
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         if attempt.fence in self._async:
@@ -123,9 +130,47 @@ class LocalFleet:
             scope.signal.set(attempt.reason)
             if not scope.takes_signal:
                 scope.interrupted = True
-                if scope.in_body:  # elsewhere it would land in our own code; a body that is about to begin does not
+                # Elsewhere it would land in our own code; a body that is about to begin does not.
+                if scope.in_body and not scope.stop_waiting():
                     _interrupt(thread)
         self._loop.call_later(attempt.signal_s + GRACE_S, self._look_whether_stopped, attempt)
+
+    def tell(self, worker_id: str, results: m.WaitsOver) -> None:
+        run = self._core.state.runs.get(results.run_id)
+        if run is None or run.fence != results.fence or run.suspended_at:
+            return
+        live = self._async.get(results.fence) or self._threads.get(results.fence)
+        if live is not None:
+            live[1].tell(results.results)
+
+    def let_go(self, worker_id: str) -> None:
+        self._abandon(worker_id)
+        error = lost_worker_error("its process was let go")
+        self._core.take(c.WorkerEnded(worker_id, error))
+
+    def lose_workers(self) -> None:
+        """Every worker ends, as if its process had been killed."""
+        for worker_id in list(self._core.state.workers):
+            self._abandon(worker_id)
+            error = lost_worker_error(f"The worker {worker_id} that ran this attempt was lost: the test wanted it so.")
+            self._core.take(c.WorkerEnded(worker_id, error))
+
+    def _abandon(self, worker_id: str) -> None:
+        """Forget the bodies of a worker: suspended ones stand still for ever, others are stopped, unheard."""
+        for fence in self._workers.pop(worker_id, ()):
+            if fence in self._async:
+                task, scope = self._async.pop(fence)
+                run = self._core.state.runs.get(scope.start.run_id)
+                scope.stop_reason = "the worker was lost"
+                if run is None or not (run.suspended_at or run.fence != fence):
+                    task.cancel()
+                self._lost.append(task)
+                for each in (task, *(scope.tasks or ())):
+                    each._log_destroy_pending = False  # nobody will wait for it
+            elif fence in self._threads:
+                thread, scope = self._threads.pop(fence)
+                scope.stop_reason = "the worker was lost"
+                self._left.append((thread, scope))
 
     # ---- attempts --------------------------------------------------------------------------------------------------
 
@@ -161,7 +206,8 @@ class LocalFleet:
             return
 
     def _report(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> None:
-        self._core.take(c.TakeReport(attempt.run_id, attempt.fence, body))
+        # In no context: timers and bodies that come of it must not count as part of the attempt that reports.
+        contextvars.Context().run(self._core.take, c.TakeReport(attempt.run_id, attempt.fence, body))
         if isinstance(body, m.ChildTrigger):
             scope.matches.update({match.asked: match for match in matches(self._core.state, body.items)})
 
@@ -186,6 +232,10 @@ class LocalFleet:
         logs = m.WorkerLogs(attempt.run_id, attempt.attempt, tuple(lines))
         self._loop.call_soon_threadsafe(lambda: self._core.add_lines(self._logbook.take(logs)))
 
+    def _blocked(self) -> None:
+        """A body's thread stands still in a wait: time may pass."""
+        self._loop.call_soon_threadsafe(self._loop.let_go)
+
     async def _aside(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await something that takes real time, on a loop with a real clock; ours stands still meanwhile."""
         self._loop.hold()
@@ -195,7 +245,9 @@ class LocalFleet:
             self._loop.let_go()
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, fn)
+        # In no context: a timer of ours must not count as one of the attempt that set it.
+        bare = contextvars.Context()
+        self._loop.call_soon_threadsafe(lambda: self._loop.call_later(seconds, fn, context=bare))
 
     def _look_whether_stopped(self, attempt: m.StopAttempt) -> None:
         if attempt.fence in self._async or attempt.fence in self._threads:
@@ -214,8 +266,12 @@ class LocalFleet:
         for thread, scope in list(self._threads.values()):
             scope.stop_reason = "the test engine has ended"
             scope.signal.set(scope.stop_reason)
-            _interrupt(thread)
-        return running
+            if not scope.stop_waiting():
+                _interrupt(thread)
+        left, self._left = self._left, []
+        for _, scope in left:
+            scope.stop_waiting()
+        return running or bool(left)
 
 
 def _interrupt(thread: threading.Thread) -> None:

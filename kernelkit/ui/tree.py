@@ -232,7 +232,7 @@ def _note(run: Run) -> str:
     elif status == "QUEUED":
         told = words.phrase(run.queued_reason or "")
     elif status == "WAITING":
-        told = words.phrase(run.waiting_for or "")
+        told = words.phrase("; ".join([str(each) for each in run.waiting_for]))
     elif status == words.RETRYING:
         told = f"attempt {run.attempt_number + 1} of {run.max_attempts} next"
     elif len(run.attempts) > 1:

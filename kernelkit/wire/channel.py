@@ -363,7 +363,7 @@ def _lane(message: m.AnyMessage) -> str:
     match message:
         case m.Report():
             return "report"
-        case m.StartAttempt(run_id=run_id) | m.StopAttempt(run_id=run_id):
+        case m.StartAttempt(run_id=run_id) | m.StopAttempt(run_id=run_id) | m.WaitsOver(run_id=run_id):
             return run_id
         case m.RunEnded(run=run) | m.RunChanged(run=run) | m.SubscribedRun(run=run):
             return run.id

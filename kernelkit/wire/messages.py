@@ -25,6 +25,7 @@ from kernelkit.models.sameness import DebounceUse, KeyUse, Match
 from kernelkit.models.schedule import Schedule, Timing
 from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
+from kernelkit.models.wait import Token, TokenStatus, Wait, WaitType
 
 PROTOCOL = 1
 
@@ -158,6 +159,7 @@ class Triggered(Message, frozen=True):
     run_ids: tuple[str, ...]
     errors: tuple[BatchError, ...] = ()
     cached: tuple[int, ...] = ()  # places of the items whose idempotency key was held
+    batch_id: str = ""  # of a resumed attempt's trigger: that of the first time
 
 
 class RetrieveBatch(Message, frozen=True):
@@ -451,6 +453,56 @@ class TableReply(Message, frozen=True):
     has_more: bool = False
 
 
+class MakeToken(Message, frozen=True):
+    """→ `TokenReply`, or a report of an attempt under `op`. The id is the caller's; a key may mean another token."""
+
+    token_id: str
+    op: str = ""
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    timeout_s: float = 0.0  # from when the engine takes it
+    timeout_at: int = 0  # or a moment
+    key: str = ""
+    key_ttl: float = 0.0  # 0 = for ever
+
+
+class CompleteToken(Message, frozen=True):
+    """→ `TokenReply`, as it is then; or a report under `op`. `token` is an id or a name; a name that nobody has used
+    yet makes the token `new_id`. One that is completed stays as it is."""
+
+    token: str
+    value: Value
+    new_id: str = ""
+    op: str = ""
+
+
+class RetrieveToken(Message, frozen=True):
+    """→ `TokenReply`, by id or name."""
+
+    token: str
+
+
+class TokenReply(Message, frozen=True):
+    token: Token  # its value as text
+    is_cached: bool = False  # it had been made before, under the same key
+
+
+class ListTokens(Message, frozen=True):
+    """→ `TokenPage`, newest first, without large values."""
+
+    status: tuple[TokenStatus, ...] = ()
+    tag: tuple[str, ...] = ()
+    key: str = ""
+    limit: int = 25
+    after: str = ""
+
+
+class TokenPage(Message, frozen=True):
+    tokens: tuple[Token, ...]
+    has_more: bool
+    total: int
+
+
 RequestBody = (
     DefineTask
     | Trigger
@@ -483,6 +535,10 @@ RequestBody = (
     | UnsubscribeRuns
     | Sql
     | Export
+    | MakeToken
+    | CompleteToken
+    | RetrieveToken
+    | ListTokens
 )
 ReplyBody = (
     Defined
@@ -499,6 +555,8 @@ ReplyBody = (
     | TableReply
     | Exported
     | Done
+    | TokenReply
+    | TokenPage
 )
 
 
@@ -571,6 +629,42 @@ class StartAttempt(Message, frozen=True):
     environment: str = "dev"
     project: str = ""  # the name of its folder
     key: KeyUse | None = None
+    steps: dict[str, str] = {}  # results of `kk.step` that the run has, JSON text by op key
+    replay: Resumption | None = None  # the attempt was suspended elsewhere and goes on here
+    suspend_after: float = 5.0  # seconds; a shorter wait for time is slept through
+    hold_for: float = 60.0  # seconds for which a suspended process of its own is kept
+
+
+class WaitResult(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What came of the wait under `op`. `value` is a token's, as text; `runs` are those waited for, in order."""
+
+    op: str
+    type: WaitType
+    value: Value | None = None
+    timed_out: bool = False
+    token: str = ""
+    runs: tuple[Run, ...] = ()
+    missing: tuple[str, ...] = ()  # runs waited for that are not kept
+
+
+class Resumption(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The checkpoints of a suspended attempt: its body is called again, and given these instead of doing it again."""
+
+    results: tuple[WaitResult, ...] = ()  # in the order in which they were over
+    open: tuple[str, ...] = ()  # op keys of waits that are not over
+    ops: dict[str, str] = {}  # calls that have been made, and what came of them
+    started_at: int = 0
+    compute: int = 0  # microseconds for which the attempt had executed
+    calls: int = 0  # changes of metadata that it had made …
+    metadata: str = "{}"  # … to this
+
+
+class WaitsOver(Message, frozen=True):
+    """Engine → worker: results of waits; a suspended attempt has its slot again with it. Known ones are left alone."""
+
+    run_id: str
+    fence: str
+    results: tuple[WaitResult, ...]
 
 
 class StopAttempt(Message, frozen=True):
@@ -673,7 +767,55 @@ class ChangeMetadata(Message, frozen=True):
     target: Literal["self", "parent", "root"] = "self"
 
 
-ReportBody = Started | Succeeded | Failed | Stopped | ChildTrigger | AddTags | ChangeMetadata | ResetKey
+class OpenWait(Message, frozen=True):
+    """The attempt waits. A token is an id or a name; `new_id` is for one that is made by this.
+
+    A duration with `key` is shared with all waits of the same key: its moment is that of the first.
+    """
+
+    op: str
+    wait: Wait
+    new_id: str = ""
+    key: str = ""
+    key_ttl: float = 0.0
+
+
+class DropWait(Message, frozen=True):
+    """The attempt's code no longer waits: it was cancelled there."""
+
+    op: str
+
+
+class Suspend(Message, frozen=True):
+    """All that the attempt's code does is wait for these. Nothing comes of it if one of them is over."""
+
+    ops: tuple[str, ...]
+    compute: int = 0
+    calls: int = 0
+    hold_for: float = 60.0
+
+
+class KeepStep(Message, frozen=True):
+    op: str
+    value: Value
+
+
+ReportBody = (
+    Started
+    | Succeeded
+    | Failed
+    | Stopped
+    | ChildTrigger
+    | AddTags
+    | ChangeMetadata
+    | OpenWait
+    | DropWait
+    | Suspend
+    | KeepStep
+    | MakeToken
+    | CompleteToken
+    | ResetKey
+)
 
 
 class Report(Message, frozen=True):
@@ -745,6 +887,7 @@ AnyMessage = (
     | RunChanged
     | SubscribedRun
     | StartAttempt
+    | WaitsOver
     | StopAttempt
     | Retire
     | Ping

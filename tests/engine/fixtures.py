@@ -59,12 +59,20 @@ class Workers:
     def __init__(self) -> None:
         self.started: list[m.StartAttempt] = []
         self.stopped: list[tuple[str, m.StopAttempt]] = []
+        self.told: list[m.WaitsOver] = []
+        self.ended: list[str] = []
 
     def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None:
         self.started.append(attempt)
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         self.stopped.append((worker_id, attempt))
+
+    def tell(self, worker_id: str, results: m.WaitsOver) -> None:
+        self.told.append(results)
+
+    def let_go(self, worker_id: str) -> None:
+        self.ended.append(worker_id)
 
 
 class Notes:

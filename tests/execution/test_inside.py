@@ -57,9 +57,7 @@ def test_a_batch_in_parts_is_one_report(attempt: Attempt) -> None:
     assert children(attempt)[0].batch_id == "batch_1"
 
 
-def test_waiting_and_other_requests_say_what_to_do_instead(attempt: Attempt) -> None:
-    with pytest.raises(KernelKitError, match="from the notebook"):
-        CALLER.outcome("run_a")
+def test_other_requests_say_what_to_do_instead(attempt: Attempt) -> None:
     with pytest.raises(KernelKitError, match="Cancel is not available inside"):
         CALLER.call(Cancel("run_a"))
 

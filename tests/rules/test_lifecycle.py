@@ -43,6 +43,8 @@ def test_whatever_is_not_over_can_be_canceled(status: RunStatus) -> None:
         (S.EXECUTING, S.EXECUTING, True),
         (S.EXECUTING, S.WAITING, True),
         (S.WAITING, S.EXECUTING, False),
+        (S.WAITING, S.QUEUED, True),
+        (S.WAITING, S.COMPLETED, False),
     ],
 )
 def test_the_moves_that_matter(before: RunStatus, after: RunStatus, allowed: bool) -> None:

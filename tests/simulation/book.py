@@ -15,6 +15,7 @@ from kernelkit.models.batch import BatchRecord
 from kernelkit.models.bulk import Bulk
 from kernelkit.models.machine import PRESETS, Machine
 from kernelkit.models.run import FINAL, RunStatus
+from kernelkit.models.wait import Wait
 from tests.simulation.samebook import SameBook
 from tests.simulation.schedules import ScheduleBook
 
@@ -62,7 +63,7 @@ class Entry:
     canceled: bool = False
     ended: bool = False
     ends: int = 0
-    ops: set[tuple[str, str]] = field(default_factory=set)  # with the fence they were done under
+    ops: set[tuple[int, str]] = field(default_factory=set)  # with the attempt that they were calls of
     increments: int = 0
     metadata: str = "{}"
     batch: str | None = None
@@ -71,10 +72,18 @@ class Entry:
     awaits: bool = False  # its task is not defined
     pushed: bool = False  # with other data than that of its trigger
     children: set[str] = field(default_factory=set)
+    waits: dict[str, Wait] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)  # waits of the attempt that are
+    untold: set[str] = field(default_factory=set)  # of these, what the suspended attempt is not told of
+    steps: set[str] = field(default_factory=set)
+    suspended_at: int = 0
+    paused: int = 0
+    held_until: int = 0
+    resumes: bool = False
 
     @property
     def holds(self) -> bool:
-        return bool(self.fence) or self.kept
+        return bool(self.fence and not self.suspended_at) or self.kept
 
     @property
     def slots(self) -> tuple[str, str]:
@@ -92,6 +101,11 @@ class Entry:
     @property
     def moment(self) -> int:
         """When time alone will change something about it; 0 = never."""
+        moments = [self._own_moment, *(wait.until for wait in self.waits.values())]
+        return min((moment for moment in moments if moment), default=0)
+
+    @property
+    def _own_moment(self) -> int:
         if self.status is RunStatus.DELAYED:
             return self.delay_until
         if self.retry_at:
@@ -99,7 +113,9 @@ class Entry:
         if self.status is RunStatus.QUEUED and self.ttl and self.locked is None:
             return self.queued_at + micros(self.ttl)
         if self.status is RunStatus.EXECUTING and self.fence and self.max_duration:
-            return self.began_at + micros(self.max_duration)
+            return self.began_at + self.paused + micros(self.max_duration)
+        if self.suspended_at and self.status not in FINAL:
+            return self.held_until
         return 0
 
     @property
@@ -115,6 +131,13 @@ class WorkerEntry:
     retired: bool = False
 
 
+@dataclass(slots=True)
+class TokenEntry:
+    timeout_at: int
+    ended: bool = False
+    value: object = None  # what it was completed with first
+
+
 class Book:
     """All runs and workers the log tells of, and which of them hold slots."""
 
@@ -126,6 +149,7 @@ class Book:
         self.workers: dict[str, WorkerEntry] = {}
         self.limits: dict[str, int] = {}
         self.fences: set[str] = set()
+        self.tokens: dict[str, TokenEntry] = {}
         self.batches: dict[str, BatchRecord] = {}
         self.same = SameBook()
         self.bulks: dict[str, Bulk] = {}
@@ -218,6 +242,14 @@ class Book:
                 self.workers[event.worker_id].retired = True
             case ev.WorkerGone():
                 del self.workers[event.worker_id]
+            case ev.TokenMade():
+                self.tokens[event.token.id] = TokenEntry(event.token.timeout_at)
+            case ev.TokenCompleted():
+                self.tokens[event.token_id].ended, self.tokens[event.token_id].value = True, event.value
+            case ev.TokenTimedOut():
+                self.tokens[event.token_id].ended = True
+            case ev.TokenAliased():
+                pass
             case ev.WorkerRunning() | ev.TriggerAnswered() | ev.KeyCleared():
                 pass
             case _:
@@ -253,14 +285,20 @@ class Book:
             case ev.RunDispatched():
                 entry.status, entry.fence, entry.worker = RunStatus.DEQUEUED, event.fence, event.worker_id
                 entry.locked = (event.version, event.bundle, event.env_id)
-                entry.max_attempts, entry.kept, entry.began_at = event.max_attempts, False, 0
+                entry.max_attempts, entry.kept, entry.resumes = event.max_attempts, False, event.resumes
+                if event.resumes:
+                    self._go_on(entry, event.at)
+                else:
+                    entry.began_at = 0
                 entry.larger = event.retry.on_out_of_memory
                 self.fences.add(event.fence)
             case ev.DispatchUndone():
                 entry.status, entry.fence = RunStatus.QUEUED, ""
                 entry.unbegun += event.blames_worker
+                if entry.resumes:
+                    entry.suspended_at, entry.resumes = event.at, False
             case ev.AttemptStarted():
-                entry.unbegun, entry.began_at = 0, event.started_at
+                entry.unbegun, entry.began_at = 0, entry.began_at or event.started_at
                 if not entry.canceled:
                     entry.status = RunStatus.EXECUTING
             case ev.AttemptFailed():
@@ -269,28 +307,65 @@ class Book:
                 entry.ended_attempts += 1
                 if event.machine:
                     entry.machine, entry.isolation = event.machine, "process"
+                self._attempt_over(entry)
             case ev.RetryDue():
                 entry.retry_at = 0
             case ev.RunFinished():
                 entry.status, entry.fence = event.status, ""
+                self._attempt_over(entry)
                 self._end(entry)
             case ev.RunCanceled():
                 entry.status, entry.canceled, entry.retry_at, entry.kept = RunStatus.CANCELED, True, 0, False
+                entry.waits.clear()
+                entry.held_until = 0
                 if not entry.fence:
                     self._end(entry)
             case ev.RunTimedOut():
                 entry.status = RunStatus.TIMED_OUT
+                entry.waits.clear()
+            case ev.WaitOpened():
+                entry.waits[event.op] = event.wait
+            case ev.WaitDropped():
+                del entry.waits[event.op]
+            case ev.WaitOver():
+                del entry.waits[event.op]
+                entry.over.add(event.op)
+                if entry.suspended_at:
+                    entry.untold.add(event.op)
+                if entry.status is RunStatus.WAITING:
+                    entry.status = RunStatus.QUEUED
+            case ev.RunSuspended():
+                entry.status, entry.suspended_at, entry.held_until = RunStatus.WAITING, event.at, event.held_until
+            case ev.RunResumed():
+                entry.status, entry.resumes = RunStatus.DEQUEUED, True
+                self._go_on(entry, event.at)
+            case ev.AttemptParked():
+                entry.fence, entry.worker, entry.held_until = "", "", 0
+            case ev.StepKept():
+                entry.steps.add(event.op)
             case ev.AttemptStopped():
                 entry.fence = ""
                 self._end(entry)
             case ev.OpDone():
-                entry.ops.add((entry.fence, event.op))
+                entry.ops.add((entry.ended_attempts, event.op))
                 if event.op.startswith("increment"):
                     self._whose(entry, event.op).increments += 1
             case ev.MetadataChanged():
                 entry.metadata = event.metadata
             case _:
                 raise AssertionError(f"the book knows nothing of {event}")
+
+    def _go_on(self, entry: Entry, at: int) -> None:
+        entry.paused += max(0, at - entry.suspended_at)
+        entry.suspended_at = entry.held_until = 0
+        entry.untold.clear()
+
+    def _attempt_over(self, entry: Entry) -> None:
+        entry.waits.clear()
+        entry.over.clear()
+        entry.untold.clear()
+        entry.suspended_at = entry.paused = entry.held_until = 0
+        entry.resumes = False
 
     def _stand_in_line(self, entry: Entry, at: int) -> None:
         entry.queued_at = at

@@ -18,6 +18,8 @@ def fields_of(state: State) -> dict[str, object]:
         "numbers": state.numbers,
         "workers": state.workers,
         "limits": state.limits,
+        "tokens": state.tokens,
+        "aliases": state.aliases,
         "keys": state.keys,
         "answers": state.answers,
         "sweep_keys_at": state.sweep_keys_at,
@@ -51,7 +53,14 @@ def indexes_of(state: State) -> dict[str, object]:
         "schedule_keys": state.schedule_keys,
         "own_schedules": state.own_schedules,
         "slots": {(at, i) for at, i in state.slots if i in state.schedules and state.schedules[i].next_at == at},
-        "due": {(at, i) for at, i in state.due if i in state.runs and state.runs[i].timer == at},
+        "due": {(at, whose) for at, whose in state.due if state.timer_of(whose) == at},
+        "held": set(state.held),
+        "left": state.waiting.left,
+        "waiting for runs": state.waiting.by_run,
+        "waiting for tokens": state.waiting.by_token,
+        "token names": state.waiting.by_name,
+        "token keys": state.waiting.by_key,
+        "complete": set(state.waiting.complete),
     }
 
 

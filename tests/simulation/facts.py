@@ -46,6 +46,10 @@ def worth_noting(event: ev.AnyEvent, book: Book, outcomes: dict[str, str]) -> It
             entry = book.runs[event.run_id]
             if any(other.lane == entry.lane and other.queued_at < entry.queued_at for other in book.ready()):
                 yield "a later one went first"
+        case ev.AttemptParked(let_go=""):
+            yield "suspended worker lost"
+        case ev.WaitOver() if not book.runs[event.run_id].suspended_at:
+            yield "wait over while it executes"
         case _:
             pass
 

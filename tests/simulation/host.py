@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.decide import Change, next_due, step
+from kernelkit.engine.state import LiveRun
 from kernelkit.errors import KernelKitError, RunOverError
 from kernelkit.models import event as ev
 from kernelkit.models.task import Isolation
@@ -118,17 +121,31 @@ class Host:
                 "",
                 0,
             )
-            self.after.append(lambda: self._start(event.worker_id, event.env_id, start))
+            self.after.append(lambda: self._start(event.worker_id, event.env_id, start, resumes=event.resumes))
+        elif isinstance(event, ev.WaitOver | ev.RunResumed) and run is not None:
+            self.after.append(lambda: self._tell(run))
+        elif isinstance(event, ev.AttemptParked) and event.let_go:
+            self.after.append(lambda: self.world.let_go(event.let_go))
         elif isinstance(event, ev.RunCanceled | ev.RunTimedOut) and run is not None and run.fence:
             stop = m.StopAttempt(run.id, run.fence, run.stop_reason or "")
             self.after.append(lambda: self._stop(run.worker_id, stop))
 
     # ---- fleet ---------------------------------------------------------------------------------------------------
 
-    def _start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None:
+    def _tell(self, run: LiveRun) -> None:
+        """Give the attempt the results of all its waits; those it has it does not mind."""
+        link = self.links.get(run.worker_id)
+        if self.state.runs.get(run.id) is not run or link is None or link.pipe is None or run.id in link.waiting:
+            return
+        if run.fence and not run.suspended_at and run.done:
+            link.pipe.to_worker.append(m.WaitsOver(run.id, run.fence, results_of(run)))
+
+    def _start(self, worker_id: str, env_id: str, attempt: m.StartAttempt, *, resumes: bool) -> None:
         run = self.state.runs.get(attempt.run_id)
         if run is None or run.fence != attempt.fence:
             return
+        if resumes:
+            attempt = replace(attempt, replay=m.Resumption(results_of(run), tuple(run.waits), dict(run.ops)))
         if run.stop_reason is not None:
             self.world.facts.note("canceled before it was sent")
             self.try_take(c.TakeReport(run.id, run.fence, m.Stopped(self.world.now)))
@@ -180,6 +197,8 @@ class Host:
             pipe.to_worker.append(m.Retire())
         pipe.to_worker.extend(link.waiting.values())
         link.waiting.clear()
+        for run_id in sorted(self.state.by_worker.get(worker.id, ())):
+            self._tell(self.state.runs[run_id])
         worker.connect(pipe)
 
     def report(self, worker_id: str, report: m.Report, pipe: Pipe) -> None:
@@ -236,3 +255,8 @@ class Host:
         if link is not None and link.pipe is not None:
             pipe = link.pipe
             self.after.append(lambda: pipe.to_worker.append(m.Retire()))
+
+
+def results_of(run: LiveRun) -> tuple[m.WaitResult, ...]:
+    """What came of the run's waits, in the order in which they were over."""
+    return tuple(m.WaitResult(op, done.wait.type, done.value, done.timed_out) for op, done in run.done.items())

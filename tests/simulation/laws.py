@@ -67,6 +67,10 @@ def moves_follow_the_lifecycle(world: World, event: Any) -> None:
             after = RunStatus.EXECUTING
         case ev.DelayOver() if _entry(world, event).awaits:
             after = RunStatus.PENDING_VERSION
+        case ev.RunSuspended():
+            after = RunStatus.WAITING
+        case ev.RunResumed():
+            after = RunStatus.DEQUEUED
         case ev.RunRescheduled():
             after = RunStatus.DELAYED
         case _:
@@ -146,7 +150,7 @@ def a_stopping_run_has_no_new_children(world: World, event: ev.RunTriggered) -> 
 def an_op_key_acts_once(world: World, event: ev.OpDone) -> None:
     """A call of an attempt is carried out once under its op key, however often it is sent."""
     entry = _entry(world, event)
-    if (entry.fence, event.op) in entry.ops:
+    if (entry.ended_attempts, event.op) in entry.ops:
         broken(an_op_key_acts_once, event)
 
 
@@ -198,7 +202,7 @@ def a_timed_out_run_is_never_retried(world: World, event: Any) -> None:
 def nothing_is_dispatched_twice(world: World, event: ev.RunDispatched) -> None:
     """Each dispatch has a fence of its own, and a run has one live attempt at most."""
     entry = _entry(world, event)
-    if event.fence in world.book.fences or entry.fence or entry.canceled:
+    if event.fence in world.book.fences or entry.fence or entry.canceled or event.resumes != bool(entry.suspended_at):
         broken(nothing_is_dispatched_twice, f"{event} while {entry}")
 
 

@@ -134,7 +134,7 @@ def forgotten_op_key_of_children(patch: Patch) -> None:
     def child_trigger(state: State, command: c.TakeReport, body: m.ChildTrigger, now: int) -> Sequence[ev.AnyEvent]:
         run = state.runs.get(command.run_id)
         if run is not None:
-            run.ops = {op: None for op in run.ops if op != body.op}
+            run.ops = {op: result for op, result in run.ops.items() if op != body.op}
         return before(state, command, body, now)
 
     patch.setattr(decide, "_child_trigger", child_trigger)
@@ -318,10 +318,21 @@ MUTANTS = (
     Mutant(dropped_fence_check, {"the_winner_is_the_current_attempt", "slots_return_when_code_has_stopped"}),
     Mutant(leaked_slot, {"slots_are_held_by_who_holds_them", "an_error_of_the_engine"}),
     Mutant(lost_timer, {"timers_are_set", "snapshots_lose_nothing"}),
-    Mutant(double_wake, {"retries_wait_for_their_moment", "the_engines_own_check", "an_error_of_the_engine"}),
+    Mutant(
+        double_wake,
+        {
+            "retries_wait_for_their_moment",
+            "the_engines_own_check",
+            "an_error_of_the_engine",
+            "first_completion_wins",
+            "a_completed_wait_resumes_its_run_once",
+        },
+    ),
     Mutant(
         early_wake,
         {
+            "waits_are_over_for_a_reason",
+            "tokens_time_out_at_their_moment",
             "retries_wait_for_their_moment",
             "delays_are_waited_out",
             "runs_expire_in_their_queue",

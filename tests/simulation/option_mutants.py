@@ -6,7 +6,7 @@ Made as those of `mutants.py`.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -183,9 +183,9 @@ def expiry_instead_of_a_retry(patch: Patch) -> None:
     """A run with a time to live expires when it should try again."""
     before = decide._rung
 
-    def rung(run: LiveRun, now: int) -> ev.AnyEvent:
+    def rung(run: LiveRun, now: int) -> Iterator[ev.AnyEvent]:
         if run.ttl and run.retry_at and run.status is RunStatus.QUEUED:
-            return ev.RunFinished(now, run.id, RunStatus.EXPIRED)
+            return iter([ev.RunFinished(now, run.id, RunStatus.EXPIRED)])
         return before(run, now)
 
     patch.setattr(decide, "_rung", rung)

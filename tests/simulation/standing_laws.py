@@ -62,6 +62,7 @@ def timers_are_set(world: World, state: State) -> None:
     """The next timer is the earliest of all: ends of delays and of times to live, retries, and longest durations."""
     moments = [moment for entry in world.book.live.values() if (moment := entry.moment)]
     moments += [entry.waits_for for entry in world.book.schedules.live.values() if entry.waits_for]
+    moments += [token.timeout_at for token in world.book.tokens.values() if token.timeout_at and not token.ended]
     if next_due(state) != (min(moments) if moments else None):
         broken(timers_are_set, f"{next_due(state)} of {sorted(moments)}")
 
@@ -71,6 +72,24 @@ def a_tick_leaves_nothing_overdue(world: World, state: State) -> None:
     due = [moment for entry in world.book.live.values() if 0 < (moment := entry.moment) <= world.now]
     if isinstance(world.host.command, c.Tick) and due:
         broken(a_tick_leaves_nothing_overdue, f"{due} is due at {world.now}")
+
+
+def what_has_come_is_told(world: World, state: State) -> None:
+    """After a step no open wait misses nothing: neither runs that have not ended, nor an open token."""
+    book = world.book
+    for entry in book.live.values():
+        for op, wait in entry.waits.items():
+            runs_left = any(i in book.live and book.live[i].status not in FINAL for i in wait.runs)
+            token = book.tokens.get(wait.token)
+            if (wait.runs and not runs_left) or (token is not None and token.ended):
+                broken(what_has_come_is_told, f"{op} of {entry}")
+
+
+def whoever_waits_has_nothing_else_to_do(world: World, state: State) -> None:
+    """A WAITING run has open waits, and is not untold of any that is over."""
+    for entry in world.book.live.values():
+        if entry.status is RunStatus.WAITING and (not entry.waits or entry.untold):
+            broken(whoever_waits_has_nothing_else_to_do, entry)
 
 
 def slots_are_held_by_who_holds_them(world: World, state: State) -> None:
@@ -84,6 +103,8 @@ STEP_LAWS: tuple[Callable[[World, State], None], ...] = (
     slots_are_held_by_who_holds_them,
     timers_are_set,
     a_tick_leaves_nothing_overdue,
+    what_has_come_is_told,
+    whoever_waits_has_nothing_else_to_do,
     no_run_that_could_start_is_left_standing,
 )
 
@@ -118,11 +139,17 @@ def the_book_agrees(world: World, state: State) -> None:
     """The engine's memory says of every run what the log says."""
     book = world.book
     told = {
-        entry.id: (entry.status, entry.fence, entry.holds, entry.retry_at, entry.moment, entry.metadata, entry.tags)
+        entry.id: (
+            *(entry.status, entry.fence, entry.holds, entry.retry_at, entry.moment, entry.metadata, entry.tags),
+            *(set(entry.waits), entry.untold, entry.steps, entry.paused),
+        )
         for entry in book.live.values()
     }
     known = {
-        run.id: (run.status, run.fence, run.holds_slot, run.retry_at, run.timer, run.metadata, run.tags)
+        run.id: (
+            *(run.status, run.fence, run.holds_slot, run.retry_at, run.timer, run.metadata, run.tags),
+            *(set(run.waits), set(run.fresh), set(run.steps), run.paused),
+        )
         for run in state.runs.values()
     }
     if told != known:

@@ -11,6 +11,7 @@ from tests.simulation.option_mutants import OPTION_MUTANTS
 from tests.simulation.pending_mutants import PENDING_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 from tests.simulation.schedule_mutants import SCHEDULE_MUTANTS
+from tests.simulation.wait_mutants import WAIT_MUTANTS
 
 SEEDS = range(160)
 ALL = (
@@ -22,6 +23,7 @@ ALL = (
     *BULK_MUTANTS,
     *SAMENESS_MUTANTS,
     *SCHEDULE_MUTANTS,
+    *WAIT_MUTANTS,
 )
 
 

@@ -36,6 +36,9 @@ class Body:
     stopping: bool = False
     ops: int = 0
     last_op: m.ReportBody | None = None
+    waits: set[str] = field(default_factory=set)  # op keys whose results it does not have
+    given: set[str] = field(default_factory=set)
+    suspended: bool = False
 
 
 class SimWorker:
@@ -63,7 +66,17 @@ class SimWorker:
         match message:
             case m.StartAttempt():
                 self.world.body_starts(self, message)
-                self.bodies[message.run_id, message.fence] = Body(message.run_id, message.fence, message.attempt)
+                made = Body(message.run_id, message.fence, message.attempt)
+                made.last_op = self.world.last_ops.get((message.run_id, message.attempt))
+                if message.replay is not None:
+                    self.world.facts.note("resumed from checkpoints")
+                    made.waits = set(message.replay.open)
+                    made.given = {result.op for result in message.replay.results}
+                self.bodies[message.run_id, message.fence] = made
+            case m.WaitsOver():
+                found = self.bodies.get((message.run_id, message.fence))
+                if found is not None and found.runs:
+                    self._told(found, {result.op for result in message.results})
             case m.StopAttempt():
                 body = self.bodies.get((message.run_id, message.fence))
                 if body is not None and body.runs:
@@ -91,6 +104,15 @@ class SimWorker:
         self.pipe = pipe
         pipe.to_engine.extend(self.unacked)
 
+    def _told(self, body: Body, ops: set[str]) -> None:
+        fresh = ops - body.given
+        body.given |= fresh
+        body.waits -= fresh
+        if fresh and body.suspended:
+            body.suspended = False
+            self.world.suspended.discard(body.fence)
+            self.report(body, m.Started(self.world.now))
+
     # ---- bodies --------------------------------------------------------------------------------------------------
 
     def running(self) -> list[Body]:
@@ -103,7 +125,23 @@ class SimWorker:
     def operate(self, body: Body, what: m.ReportBody) -> None:
         body.ops += 1
         body.last_op = what
+        self.world.last_ops[body.run_id, body.attempt] = what
         self.report(body, what)
+
+    def wait(self, body: Body, what: m.OpenWait) -> None:
+        body.waits.add(what.op)
+        self.report(body, what)
+
+    def suspend(self, body: Body) -> None:
+        body.suspended = True
+        self.world.suspended.add(body.fence)
+        self.report(body, m.Suspend(tuple(sorted(body.waits)), 1_000, hold_for=20.0))
+
+    def drop_wait(self, body: Body) -> None:
+        op = min(body.waits)
+        body.waits.discard(op)
+        body.given.add(op)
+        self.report(body, m.DropWait(op))
 
     def repeat_op(self, body: Body) -> None:
         """The call is sent once more, as after a reply that was lost: another report with the same op key."""
@@ -126,6 +164,7 @@ class SimWorker:
 
     def _end(self, body: Body, outcome: str) -> None:
         body.runs = False
+        self.world.suspended.discard(body.fence)
         self.world.body_ended(body.fence, outcome)
 
     def die(self) -> None:

@@ -20,7 +20,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.machine import GIB
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
-from tests.simulation import laws, sameness_laws, schedules, standing_laws
+from tests.simulation import laws, sameness_laws, schedules, standing_laws, waiting
 from tests.simulation.batch_laws import BATCH_LAWS
 from tests.simulation.book import Book
 from tests.simulation.bulk_laws import BULK_LAWS
@@ -31,9 +31,18 @@ from tests.simulation.facts import Facts, worth_noting
 from tests.simulation.host import Host
 from tests.simulation.pending_laws import PENDING_LAWS
 from tests.simulation.specs import random_spec
+from tests.simulation.wait_laws import WAIT_LAWS
 from tests.simulation.worker import Body, SimWorker
 
-EVENT_LAWS = (laws.EVENT_LAWS, BATCH_LAWS, PENDING_LAWS, BULK_LAWS, sameness_laws.EVENT_LAWS, schedules.EVENT_LAWS)
+EVENT_LAWS = (
+    laws.EVENT_LAWS,
+    BATCH_LAWS,
+    PENDING_LAWS,
+    BULK_LAWS,
+    WAIT_LAWS,
+    sameness_laws.EVENT_LAWS,
+    schedules.EVENT_LAWS,
+)
 START = 1_800_000_000_000_000
 SECOND = 1_000_000
 ACTS = 440
@@ -63,6 +72,8 @@ class World:
         self.step_events: list[ev.AnyEvent] = []  # of the command being carried out, judged so far
         # by run: the attempt (run, fence) that started the process which triggered it
         self.process_of: dict[str, tuple[str, str]] = {}
+        self.suspended: set[str] = set()  # fences of bodies that have asked to be suspended
+        self.last_ops: dict[tuple[str, int], m.ReportBody] = {}  # by run and attempt
         self.quiet = False
         self._ids = 0
         self._started: set[str] = set()
@@ -92,6 +103,7 @@ class World:
             (lambda: self._client().resend(), 3.0),
             (lambda: self._client().cancel(), 2.5),
             (lambda: self._client().reschedule(), 2.0),
+            (lambda: waiting.client_acts(self), 5.0),
             (lambda: self._client().reset_key(), 1.0),
             (lambda: self._client().start_bulk(), 0.8),
             (lambda: self._client().abort_bulk(), 0.3),
@@ -143,6 +155,7 @@ class World:
             self.host.take(c.DefineTask(random_spec(self.random, task_id)))
         while any(not bulk.is_completed for bulk in self.host.state.bulks.values()):
             self._bulk_advances()
+        waiting.complete_all(self)
         while self.orders:
             self._spawn(self.orders.popleft(), fails=False)
         for worker in list(self.processes.values()):
@@ -155,7 +168,7 @@ class World:
             for body in worker.running():
                 if body.stopping:
                     worker.stop(body)
-                else:
+                elif not body.suspended:
                     worker.succeed(body)
             self._deliver(worker, 10_000)
         self.host.commit()
@@ -198,7 +211,8 @@ class World:
     def body_starts(self, worker: SimWorker, start: m.StartAttempt) -> None:
         if start.fence in self._started:
             raise laws.BrokenLaw("a_fence_starts_one_body", f"{start.fence} again on {worker.id}")
-        if start.run_id in self.living.values():
+        executing = {fence for fence, run_id in self.living.items() if run_id == start.run_id} - self.suspended
+        if executing:
             raise laws.BrokenLaw("a_run_has_one_body_at_a_time", f"{start.run_id} on {worker.id}")
         if start.run_id not in self.disk.runs:
             raise laws.BrokenLaw("no_code_runs_before_its_run_is_on_disk", start.run_id)
@@ -302,6 +316,13 @@ class World:
             else:
                 self.host.never_began(worker_id, blames_worker=False)
 
+    def let_go(self, worker_id: str) -> None:
+        """The engine ends a process whose suspended attempt has left it."""
+        self.facts.note("process let go")
+        worker = self.processes.get(worker_id)
+        if worker is not None and worker.alive:
+            self._kill(worker)
+
     # ---- acts: connections and bodies ----------------------------------------------------------------------------
 
     def _deliver_some(self) -> None:
@@ -359,6 +380,8 @@ class World:
         chance = self.random.random()
         if body.stopping and chance < 0.8:
             worker.stop(body)
+        elif body.suspended or (body.began and self.random.random() < 0.4):
+            waiting.body_acts(self, worker, body)
         elif not body.began and chance < 0.9:
             worker.begin(body)
         elif chance < 0.22:
@@ -464,4 +487,5 @@ class World:
             shared_workers=pick((1, 1, 2)),
             cpu=pick((2.0, 4.0)),
             memory=pick((2, 3, 8)) * GIB,
+            held=pick((0, 1, 3)),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from kernelkit.models.error import Error
 from kernelkit.models.run import Attempt, Run, RunStatus
+from kernelkit.models.wait import Waiting
 from kernelkit.ui.tree import MORE, Tree, run_tree
 from kernelkit.ui.tree_faces import tree_html, tree_text
 from tests.ui import samples
@@ -41,8 +42,16 @@ def report() -> list[Run]:
             runs.append(node(f"run_b{number:03}", "embed-documents", "FAILED", error=error))
         else:
             runs.append(node(f"run_b{number:03}", "embed-documents", statuses.pop(0)))
-    runs.append(node("run_c", "summarize-region", "WAITING", waiting_for="Run run_d."))
-    runs.append(node("run_d", "ask-approval", "WAITING", parent="run_c", waiting_for="token waitpoint_k2vd"))
+    runs.append(node("run_c", "summarize-region", "WAITING", waiting_for=(Waiting("task", run_id="run_d"),)))
+    runs.append(
+        node(
+            "run_d",
+            "ask-approval",
+            "WAITING",
+            parent="run_c",
+            waiting_for=(Waiting("token", token_id="waitpoint_k2vd"),),
+        )
+    )
     runs.append(node("run_e", "send-mail", "QUEUED", queued_reason="Queue mail: 1 of 1 running."))
     return runs
 

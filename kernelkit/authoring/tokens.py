@@ -1,0 +1,398 @@
+"""`kk.tokens`: something that a person or another program completes, and that runs wait for.
+
+A token belongs to the project. It may be completed before anybody waits, many runs may wait for one, and the first
+completion counts. What a newcomer would get wrong: a text that is no token's id *names* a token, which is made when
+that name is first waited for or completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, overload
+
+import msgspec
+
+from kernelkit import ids, jsonvalues
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring import display
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.idempotency import IdempotencyKey
+from kernelkit.authoring.options import check_tag_list
+from kernelkit.authoring.pending import Pending
+from kernelkit.clock import from_datetime, to_datetime
+from kernelkit.durations import Duration, to_seconds
+from kernelkit.errors import InvalidDurationError, InvalidOptionError, KernelKitError, WaitTimeoutError
+from kernelkit.models import wait as models
+from kernelkit.models.error import Error
+from kernelkit.models.value import Value
+from kernelkit.models.wait import TokenStatus
+from kernelkit.wire.messages import CompleteToken, ListTokens, MakeToken, RetrieveToken, TokenPage, TokenReply
+
+MAX_KEY = 2_048
+PAGE = 100
+_STATUSES: tuple[TokenStatus, ...] = ("WAITING", "COMPLETED", "TIMED_OUT")
+
+
+class TokenResult:
+    """What came of a token: `.ok`, `.output`, `.error`; `.unwrap()` is the output, or raises `WaitTimeoutError`.
+
+    approval = await kk.wait.for_token(token)
+    if approval.ok and approval.output["approved"]: ...
+    """
+
+    __slots__ = ("id", "name", "output", "timed_out")
+
+    def __init__(self, token_id: str, name: str, output: Any, *, timed_out: bool) -> None:
+        self.id = token_id
+        self.name = name
+        self.output = output
+        """What it was completed with, any JSON value."""
+        self.timed_out = timed_out
+
+    @property
+    def ok(self) -> bool:
+        """True when it was completed in time."""
+        return not self.timed_out
+
+    @property
+    def error(self) -> Error | None:
+        if self.ok:
+            return None
+        return Error(name=WaitTimeoutError.__name__, message=self._told(), code=WaitTimeoutError.code)
+
+    def unwrap(self) -> Any:
+        """The output; raises `WaitTimeoutError` when nobody completed it in time."""
+        if self.timed_out:
+            raise WaitTimeoutError(self._told(), token=self.id)
+        return self.output
+
+    def _told(self) -> str:
+        named = self.name if self.name == self.id else f"{self.name!r} ({self.id})"
+        return f"Nobody completed the token {named} in time."
+
+    def __repr__(self) -> str:
+        shown = f"output={self.output!r}" if self.ok else "timed out"
+        return f"<TokenResult of {self.id}: {shown}>"
+
+
+class PendingToken(Pending[TokenResult]):
+    """A `Pending` of a `TokenResult`; `.unwrap()` is a Pending of what the token was completed with."""
+
+    __slots__ = ()
+
+    def unwrap(self) -> Pending[Any]:
+        """The output instead of the result; it raises `WaitTimeoutError` when nobody completed the token in time."""
+        if self._was_started:
+            raise KernelKitError(f"{self.told} was awaited before; call .unwrap() on its result.")
+        self._taken()
+        start, plain = self._start, self._start_plain
+
+        async def unwrapped() -> Any:
+            return (await start()).unwrap()
+
+        return Pending(f"{self.told}.unwrap()", unwrapped, lambda timeout: plain(timeout).unwrap())
+
+
+class Token(display.Shown):
+    """A token: `.id`, `.status`, `.tags`, `.output`; `.complete(data)` completes it.
+
+    token = kk.tokens.create(timeout="1h", tags=["invoice"])
+    token.complete({"approved": True})
+    """
+
+    __slots__ = ("_caller", "_seen", "id", "is_cached")
+
+    def __init__(
+        self, token_id: str, *, caller: Caller | None = None, seen: models.Token | None = None, is_cached: bool = False
+    ) -> None:
+        self.id = token_id
+        self.is_cached = is_cached
+        """Whether it had been made before, under the same idempotency key. Inside a run that is not known: False."""
+        self._caller = caller
+        self._seen = seen
+
+    @property
+    def url(self) -> str:
+        """Where a POST with JSON completes it, once the HTTP gateway is on; until then empty."""
+        return ""
+
+    def refresh(self) -> Token:
+        """Ask the engine how it is now; returns the token itself."""
+        reply = self._caller_now().call(RetrieveToken(self.id))
+        assert isinstance(reply, TokenReply)
+        self._seen = reply.token
+        return self
+
+    def complete(self, data: Any = None) -> Token:
+        """Complete it with a JSON value. The first completion counts; a later one changes nothing, without an error."""
+        return _complete(self._caller_now(), self.id, data)
+
+    def _now(self) -> models.Token:
+        if self._seen is None or self._seen.is_open:
+            self.refresh()
+        assert self._seen is not None
+        return self._seen
+
+    @property
+    def seen(self) -> models.Token | None:
+        """The token as it was when the engine last spoke of it, without asking again."""
+        return self._seen
+
+    @property
+    def status(self) -> TokenStatus:
+        """WAITING, COMPLETED or TIMED_OUT, as it is now."""
+        return self._now().status
+
+    @property
+    def name(self) -> str | None:
+        """Of a token that was made by being named."""
+        return self._now().name or None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self._now().tags
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self._now().key or None
+
+    @property
+    def created_at(self) -> datetime:
+        return to_datetime(self._now().created_at)
+
+    @property
+    def timeout_at(self) -> datetime | None:
+        """When it times out by itself."""
+        return _moment(self._now().timeout_at)
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it was completed, or timed out."""
+        return _moment(self._now().completed_at)
+
+    @property
+    def output(self) -> Any:
+        """What it was completed with, or None."""
+        value = self._now().value
+        return None if value is None or value.text is None else jsonvalues.decode(value.text)
+
+    @property
+    def error(self) -> Error | None:
+        """Why it has no output, once it has timed out."""
+        now = self._now()
+        if now.status != "TIMED_OUT":
+            return None
+        moment = to_datetime(now.completed_at).isoformat()
+        return Error(name=WaitTimeoutError.__name__, message=f"Token timed out at {moment}", code=WaitTimeoutError.code)
+
+    def _caller_now(self) -> Caller:
+        if self._caller is None:
+            self._caller = callers.current()
+        return self._caller
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Token, (self.id,))
+
+    def __repr__(self) -> str:
+        known = "" if self._seen is None else f": {self._seen.status}"
+        return f"<Token {self.id}{known}>"
+
+
+class TokenList(display.Shown, Sequence[Token]):
+    """Some tokens, newest first, without large outputs; `.next()` is the page after."""
+
+    __slots__ = ("_asked", "_caller", "has_more", "tokens", "total")
+
+    def __init__(self, caller: Caller, asked: ListTokens) -> None:
+        reply = caller.call(asked)
+        assert isinstance(reply, TokenPage)
+        self._caller = caller
+        self._asked = asked
+        self.tokens = tuple(Token(each.id, caller=caller, seen=each) for each in reply.tokens)
+        self.has_more = reply.has_more
+        self.total = reply.total
+        """How many match in all."""
+
+    def next(self) -> TokenList | None:
+        """The page after this one, None after the last."""
+        if not self.has_more or not self.tokens:
+            return None
+        return TokenList(self._caller, msgspec.structs.replace(self._asked, after=self.tokens[-1].id))
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Token, ...]: ...
+    def __getitem__(self, index: int | slice) -> Token | tuple[Token, ...]:
+        return self.tokens[index]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        return "\n".join(line for line in token_lines(self.tokens)) or "No tokens match."
+
+
+class Tokens:
+    """The tokens of the project.
+
+    token = kk.tokens.create(timeout="1h", tags=["invoice"])
+    kk.tokens.complete(token.id, {"approved": True})
+    kk.tokens.list(status="WAITING")
+    """
+
+    def __init__(self, caller: Caller | None = None) -> None:
+        self._caller = caller
+
+    def _current(self) -> Caller:
+        return self._caller or callers.current()
+
+    def create(
+        self,
+        *,
+        timeout: Duration | datetime | None = None,
+        tags: str | Iterable[str] = (),
+        idempotency_key: Any = None,
+        idempotency_key_ttl: Duration | None = None,
+    ) -> Token:
+        """Make a token, inside a run or outside. Without `timeout` (a duration, or an aware moment) it waits for ever.
+
+        With an `idempotency_key` that has a token already, and whose `idempotency_key_ttl` is not over, that token is
+        given. Raises `InvalidOptionError`.
+
+            token = kk.tokens.create(timeout="1h", tags=["invoice"])
+        """
+        timeout_s, timeout_at = _timeout(timeout)
+        body = MakeToken(
+            ids.make_id("waitpoint"),
+            tags=check_tag_list(tags),
+            timeout_s=timeout_s,
+            timeout_at=timeout_at,
+            key="" if idempotency_key is None else key_text(idempotency_key),
+            key_ttl=0.0 if idempotency_key_ttl is None else to_seconds(idempotency_key_ttl, field="key_ttl"),
+        )
+        caller = self._current()
+        reply = caller.call(body)
+        assert isinstance(reply, TokenReply)
+        seen = None if caller.inside_run else reply.token
+        return Token(reply.token.id, caller=caller, seen=seen, is_cached=reply.is_cached)
+
+    def complete(self, token: Token | str, data: Any = None) -> Token:
+        """Complete a token, by object, id or name, with a JSON value; whoever waits for it goes on.
+
+        The first completion counts; a later one changes nothing, without an error. Raises `UnknownTokenError`.
+
+            kk.tokens.complete("invoice-17", {"approved": True})
+        """
+        return _complete(self._current(), name_of(token), data)
+
+    def retrieve(self, token: Token | str) -> Token:
+        """The token of that id or name as it is now; raises `UnknownTokenError`."""
+        caller = self._current()
+        reply = caller.call(RetrieveToken(name_of(token)))
+        assert isinstance(reply, TokenReply)
+        return Token(reply.token.id, caller=caller, seen=reply.token)
+
+    def list(
+        self,
+        *,
+        status: str | Iterable[str] = (),
+        tag: str | Iterable[str] = (),
+        idempotency_key: Any = None,
+        limit: int = 25,
+        after: Token | str = "",
+    ) -> TokenList:
+        """Tokens that match all filters, newest first. Those that have ended are kept up to 10,000."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE:
+            raise InvalidOptionError(f"limit={limit!r} is not a number from 1 to {PAGE}.", field="limit")
+        asked = ListTokens(
+            status=tuple(_status(one) for one in ([status] if isinstance(status, str) else status)),
+            tag=(tag,) if isinstance(tag, str) else tuple(tag),
+            key="" if idempotency_key is None else key_text(idempotency_key),
+            limit=limit,
+            after=name_of(after) if after else "",
+        )
+        return TokenList(self._current(), asked)
+
+    def __repr__(self) -> str:
+        return "<kk.tokens: create(timeout=…), complete(token, data), retrieve(token), list()>"
+
+
+def token_lines(tokens: Iterable[Token]) -> Iterable[str]:
+    """One line of text for each token, as it was seen last."""
+    for token in tokens:
+        seen = token.seen
+        if seen is None:
+            yield token.id
+            continue
+        parts = [token.id, f"{seen.status:<9}", seen.name, " ".join(f"#{tag}" for tag in seen.tags)]
+        if seen.timeout_at and seen.is_open:
+            parts.append(f"until {to_datetime(seen.timeout_at):%Y-%m-%d %H:%M:%S} UTC")
+        yield "  ".join(part for part in parts if part)
+
+
+def name_of(token: Token | str) -> str:
+    """Id or name of a token; raises `InvalidOptionError`."""
+    name = token.id if isinstance(token, Token) else token
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_KEY:
+        raise InvalidOptionError(
+            f"{token!r} is neither a token nor its id or name, a text of 1 to {MAX_KEY:,} characters.", field="token"
+        )
+    return name
+
+
+def key_text(key: Any) -> str:
+    """An idempotency key as text: a text, a list of texts, or what `kk.idempotency_keys.create` made."""
+    parts = [key] if not isinstance(key, list | tuple) else key
+    text = "\x1f".join(str(part) for part in parts)
+    if (
+        not all(isinstance(part, str) or isinstance(part, IdempotencyKey) for part in parts)
+        or not 0 < len(text) <= MAX_KEY
+    ):
+        raise InvalidOptionError(
+            f"idempotency_key={key!r} is not a text of 1 to {MAX_KEY:,} characters, nor a list of texts.",
+            field="idempotency_key",
+        )
+    return text
+
+
+def _complete(caller: Caller, token: str, data: Any) -> Token:
+    text = jsonvalues.encode(data, what="the data of the token")
+    value = Value(text=text, size=len(text.encode()))
+    reply = caller.call(CompleteToken(token, value, new_id=ids.make_id("waitpoint")))
+    assert isinstance(reply, TokenReply)
+    return Token(reply.token.id, caller=caller, seen=None if caller.inside_run else reply.token)
+
+
+def _timeout(given: Duration | datetime | None) -> tuple[float, int]:
+    if given is None:
+        return 0.0, 0
+    if isinstance(given, datetime):
+        if given.tzinfo is None:
+            raise InvalidDurationError(f"timeout={given!r} has no time zone.", field="timeout")
+        return 0.0, from_datetime(given)
+    seconds = to_seconds(given, field="timeout")
+    if not seconds:
+        raise InvalidDurationError("timeout=0 leaves no time to complete the token.", field="timeout")
+    return seconds, 0
+
+
+def _status(given: str) -> TokenStatus:
+    wanted = str(given).upper()
+    if wanted not in _STATUSES:
+        raise InvalidOptionError(f"status={given!r} is none of {', '.join(_STATUSES)}.", field="status")
+    return wanted
+
+
+def _moment(micros: int) -> datetime | None:
+    return to_datetime(micros) if micros else None
+
+
+tokens = Tokens()
