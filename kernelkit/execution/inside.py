@@ -109,7 +109,7 @@ def _trigger(items: tuple[TriggerItem, ...], batch_id: str) -> Triggered:
     for each in items:
         if each.key is not None or each.debounce is not None:
             scope.carried[each.run_id] = number
-    return Triggered(run_ids=tuple(each.run_id for each in items), batch_id=batch_id)
+    return Triggered(run_ids=tuple(each.run_id for each in items))
 
 
 def _make_token(body: MakeToken) -> TokenReply:

@@ -45,7 +45,7 @@ EVENT_LAWS = (
 )
 START = 1_800_000_000_000_000
 SECOND = 1_000_000
-ACTS = 440
+ACTS = 560
 QUIET_TURNS = 4_000
 
 
@@ -380,7 +380,7 @@ class World:
         chance = self.random.random()
         if body.stopping and chance < 0.8:
             worker.stop(body)
-        elif body.suspended or (body.began and self.random.random() < 0.4):
+        elif body.suspended or (body.began and self.random.random() < 0.28):
             waiting.body_acts(self, worker, body)
         elif not body.began and chance < 0.9:
             worker.begin(body)
