@@ -133,7 +133,14 @@ WAIT_MUTANTS = (
     Mutant(slot_kept_while_waiting, {"slots_are_held_by_who_holds_them"}),
     Mutant(last_completion_wins, {"first_completion_wins"}),
     Mutant(nobody_is_told, {"what_has_come_is_told"}),
-    Mutant(told_and_not_queued, {"whoever_waits_has_nothing_else_to_do", "no_run_that_could_start_is_left_standing"}),
+    Mutant(
+        told_and_not_queued,
+        {
+            "whoever_waits_has_nothing_else_to_do",
+            "no_run_that_could_start_is_left_standing",
+            "machines_go_by_their_turn",
+        },
+    ),
     Mutant(suspended_too_late, {"only_open_waits_suspend"}),
     Mutant(resumed_as_a_new_attempt, {"attempts_are_counted"}),
     Mutant(waiting_fails_with_its_worker, {"whoever_waits_survives_its_worker", "the_engines_own_check"}),
