@@ -28,9 +28,11 @@ from kernelkit.rules.fetch_retry import (
     MAX_TRIES,
     RESET_FORMATS,
     FetchRules,
+    IfBody,
     Strategy,
     UntilReset,
     check_key,
+    fits,
     wait_after,
     wait_after_status,
 )
@@ -38,7 +40,7 @@ from kernelkit.rules.fetch_retry import (
 CONNECT_S = 5.0  # httpx2's own default; without `timeout` there is no limit on the whole try
 _OPTIONS = ("max_attempts", "by_status", "timeout", "connection_error", "condition")
 _POLICY = ("max_attempts", "factor", "min_timeout", "max_timeout", "randomize")
-_HEADERS = ("strategy", "reset_header", "reset_format", "limit_header", "remaining_header")
+_HEADERS = ("strategy", "reset_header", "reset_format", "limit_header", "remaining_header", "body_filter")
 
 Condition = Callable[[httpx2.Response | None, Exception | None], Any]  # true or false
 
@@ -101,7 +103,15 @@ class Fetching:
             if response.is_success:
                 return None
             now = datetime.now(UTC)
-            return wait_after_status(rules, response.status_code, response.headers, tries=tries, now=now, jitter=jitter)
+            return wait_after_status(
+                rules,
+                response.status_code,
+                response.headers,
+                tries=tries,
+                now=now,
+                jitter=jitter,
+                body=response.content,
+            )
         policy = rules.timeout if _is_timeout(error) else rules.connection_error
         return wait_after(rules, policy, tries=tries, jitter=jitter)
 
@@ -152,7 +162,7 @@ def read_rules(retry: Mapping[str, Any]) -> tuple[FetchRules, Condition | None]:
     if "max_attempts" in retry:
         usual = Retry(max_attempts=retry["max_attempts"]).policy
         max_tries = min(usual.max_attempts, MAX_TRIES)
-    by_status: dict[str, Strategy | None] = {DEFAULT_STATUSES: usual}
+    by_status: dict[str, Strategy | IfBody | None] = {DEFAULT_STATUSES: usual}
     if "by_status" in retry:
         given = retry["by_status"] or {}
         if not isinstance(given, Mapping):
@@ -174,7 +184,41 @@ def read_rules(retry: Mapping[str, Any]) -> tuple[FetchRules, Condition | None]:
     return rules, condition
 
 
-def _strategy(given: Any, where: str) -> Strategy | None:
+def _strategy(given: Any, where: str) -> Strategy | IfBody | None:
+    if not isinstance(given, Mapping) or "body_filter" not in given:
+        return _plain_strategy(given, where)
+    strategy = _plain_strategy({name: value for name, value in given.items() if name != "body_filter"}, where)
+    wanted = given["body_filter"]
+    if wanted is None or strategy is None:
+        return strategy
+    return IfBody(strategy, _body_filter(wanted, f"{where}: body_filter"))
+
+
+def _body_filter(given: Any, where: str) -> Callable[[Any], Any]:
+    if callable(given):
+        return given  # type: ignore[no-any-return]  # what it answers is taken as true or false
+    operators = _operators(given)
+    if not isinstance(given, Mapping) or operators:
+        told = f" ({', '.join(operators)} is no pattern here)" if operators else ""
+        raise InvalidOptionError(
+            f"{where}={given!r} is neither a function of the JSON body nor a dict of values that the body must "
+            f'have, such as {{"error": {{"code": ["busy", "slow"]}}}}{told}.',
+            field="body_filter",
+        )
+    return functools.partial(fits, given)
+
+
+def _operators(pattern: Any) -> list[str]:
+    """Keys such as `$gt`, which other systems' patterns have."""
+    if isinstance(pattern, list | tuple):
+        return [name for one in pattern for name in _operators(one)]
+    if not isinstance(pattern, Mapping):
+        return []
+    own = [str(name) for name in pattern if str(name).startswith("$")]
+    return own + [name for one in pattern.values() for name in _operators(one)]
+
+
+def _plain_strategy(given: Any, where: str) -> Strategy | None:
     if not isinstance(given, Mapping) or given.get("strategy", "backoff") == "backoff":
         return _policy(given, where)
     if given["strategy"] != "headers":

@@ -176,6 +176,8 @@ class RetryHelpers:
           fields, to None (never), or to `{"strategy": "headers", "reset_header": …, "reset_format": …}`, which waits
           until the moment that header names (`unix_timestamp_in_ms`, the default, `unix_timestamp`, `iso_8601`,
           `iso_8601_duration_openai_variant`). The first key that fits counts. Default: 429, 408, 409 and 5xx.
+          Either dict may hold `body_filter` as well, a function of the answer's JSON, or a pattern of what it must
+          have, such as `{"error": {"code": ["busy", "slow"]}}`; answers it does not fit are left to the next keys.
         * `timeout` and `connection_error`: a `kk.Retry`, its fields, or None.
         * `condition(response, error)`: says alone, after every try, whether to try again; one of the two is None.
 

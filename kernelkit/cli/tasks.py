@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from kernelkit import jsonvalues
+from kernelkit.authoring.debounce import Debounce
 from kernelkit.authoring.run_options import run_options
 from kernelkit.authoring.triggering import Order
 from kernelkit.cli.link import Link
@@ -94,6 +95,11 @@ def _task_json(task: TaskInfo) -> dict[str, Any]:  # any JSON object
 @click.option("--allow-undefined", is_flag=True, default=None, help="Wait for a task that is not defined yet.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key again gives the same run.")
 @click.option("--idempotency-key-ttl", metavar="DURATION", help="For how long; 30 days unless said.")
+@click.option(
+    "--debounce",
+    metavar="JSON",
+    help='Merge triggers of one key: {"key": "user-1", "delay": "5s"}, see kk.Debounce.',
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 unless the run completed.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: how long at most.")
 @home_option
@@ -104,6 +110,7 @@ def trigger(
     tags: tuple[str, ...],
     max_attempts: int | None,
     metadata: str,
+    debounce: str | None,
     wait: bool,
     timeout: float | None,
     home: Home,
@@ -129,6 +136,7 @@ def trigger(
         tags=tags or None,
         max_attempts=max_attempts,
         metadata=meta or None,
+        debounce=None if debounce is None else _debounce(debounce),
         **{k: v for k, v in options.items() if v is not None},
     )
     item = Order(task_id, Value(text=text, size=len(text.encode())), checked, None).item(make_id("run"))
@@ -188,6 +196,18 @@ def _field(word: str) -> tuple[str, object]:
         return name, msgspec.json.decode(text)
     except msgspec.DecodeError:
         return name, text
+
+
+def _debounce(text: str) -> Debounce:
+    """What `--debounce` says; refused as `kk.Debounce` refuses it.
+
+    >>> _debounce('{"key": "user-1", "delay": "5s", "mode": "trailing"}')
+    Debounce('user-1', delay=5.0, mode='trailing')
+    """
+    given = _json(text, "--debounce")
+    if not isinstance(given, dict) or not {"key", "delay"} <= given.keys():
+        raise InvalidOptionError(f'--debounce={text} is not JSON such as {{"key": "user-1", "delay": "5s"}}.')
+    return Debounce(**given)
 
 
 def _json(text: str, what: str) -> object:

@@ -20,6 +20,7 @@ from kernelkit.models.error import Error, Frame
 
 MAX_MESSAGE = 1_000
 MAX_LINE = 1_024
+MAX_LINES = 500  # of a traceback: a message, a chain of causes or a group of errors may be as long as it likes
 HEAD_FRAMES, TAIL_FRAMES = 5, 45
 
 _RUNNER = {f"kernelkit.execution.{room}" for room in ("body", "lifecycle", "runner", "worker")}
@@ -57,7 +58,7 @@ def _foreign(error: BaseException) -> tuple[str, tuple[Frame, ...]] | None:
         if isinstance(each, NotebookError):
             text = str(each.facts.get("traceback") or f"{type(each).__name__}: {each}")
             frames = tuple(msgspec.convert(each.facts.get("frames") or [], list[Frame]))
-            return "\n".join(_clean(line, MAX_LINE) for line in text.splitlines()), frames
+            return _bounded(text), frames
     return None
 
 
@@ -102,7 +103,16 @@ def _traceback_text(error: BaseException, trace: TracebackType | None) -> str:
         text = "".join(told.format())
     except Exception as broken:  # traceback calls into the exception's own code, which may raise anything
         text = f"{type(error).__name__}: <its traceback cannot be shown: {type(broken).__name__}>"
-    return "\n".join(_clean(line, MAX_LINE) for line in text.splitlines())
+    return _bounded(text)
+
+
+def _bounded(text: str) -> str:
+    """`text` with lines of bearable length and number; of too many, the first and the last ones."""
+    lines = text.splitlines()
+    left_out = len(lines) - MAX_LINES
+    if left_out > 0:
+        lines[MAX_LINES // 2 : -MAX_LINES // 2] = [f"… {left_out:,} lines left out …"]
+    return "\n".join(_clean(line, MAX_LINE) for line in lines)
 
 
 def _shorten(told: traceback.TracebackException, seen: set[int]) -> None:

@@ -6,11 +6,12 @@ gets past `MAX_TRIES`. An answer that no rule wants again is no error: it is han
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from kernelkit.errors import InvalidOptionError
 from kernelkit.models.task import RetryPolicy
@@ -43,13 +44,21 @@ Strategy = RetryPolicy | UntilReset
 
 
 @dataclass(frozen=True, slots=True)
+class IfBody:
+    """A strategy for those answers only whose JSON body `fits`; others are left to the keys that follow."""
+
+    strategy: Strategy
+    fits: Callable[[Any], Any]  # the body to true or false
+
+
+@dataclass(frozen=True, slots=True)
 class FetchRules:
     """What is tried again. `by_status` maps keys of statuses, in order of precedence; None = never for that cause.
 
     `by_condition` is the policy of a caller's own condition, which then is the only one to say whether.
     """
 
-    by_status: Mapping[str, Strategy | None]
+    by_status: Mapping[str, Strategy | IfBody | None]
     timeout: RetryPolicy | None
     connection_error: RetryPolicy | None
     max_tries: int = MAX_TRIES
@@ -91,27 +100,62 @@ def _part_matches(part: str, status: int) -> bool:
     return len(text) == len(part) and all(wanted in ("x", digit) for wanted, digit in zip(part, text, strict=True))
 
 
-def strategy_of(by_status: Mapping[str, Strategy | None], status: int) -> Strategy | None:
-    """The strategy of the first key that names `status`."""
+def fits(pattern: Any, body: Any) -> bool:
+    """Whether a JSON value fits a pattern of nested dicts, whose innermost are a value or a list of possible ones.
+
+    Where the body has a list, one of its elements is enough.
+
+    >>> [fits({"error": {"code": ["busy", "slow"]}}, {"error": {"code": code}}) for code in ("busy", "bad")]
+    [True, False]
+    """
+    if isinstance(pattern, Mapping):
+        return isinstance(body, Mapping) and all(key in body and fits(one, body[key]) for key, one in pattern.items())
+    if isinstance(body, list):
+        return any(fits(pattern, one) for one in body)
+    if isinstance(pattern, list | tuple):
+        return any(fits(one, body) for one in pattern)
+    return bool(pattern == body) and isinstance(pattern, bool) == isinstance(body, bool)  # True is no 1 in JSON
+
+
+def strategy_of(
+    by_status: Mapping[str, Strategy | IfBody | None], status: int, body: bytes | str = b""
+) -> Strategy | None:
+    """The strategy of the first key that names `status` and, where it asks for that, whose filter fits `body`."""
     for key, strategy in by_status.items():
-        if matches(key, status):
+        if not matches(key, status):
+            continue
+        if not isinstance(strategy, IfBody):
             return strategy
+        try:
+            value = json.loads(body)
+        except ValueError:  # no JSON fits nothing
+            continue
+        if strategy.fits(value):
+            return strategy.strategy
     return None
 
 
 def wait_after_status(
-    rules: FetchRules, status: int, headers: Mapping[str, str], *, tries: int, now: datetime, jitter: float
+    rules: FetchRules,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    tries: int,
+    now: datetime,
+    jitter: float,
+    body: bytes | str = b"",
 ) -> float | None:
     """Seconds until the next try after an answer, or None when it is to be handed over.
 
-    `tries` counts this one; a header that is missing or cannot be read is no reason to try again.
+    `tries` counts this one; a header that is missing or cannot be read is no reason to try again. `body` is the
+    answer's, for strategies that look into it.
 
     >>> rules = FetchRules({"429": UntilReset("x-reset", "unix_timestamp")}, None, None)
     >>> now = datetime(2027, 1, 1, tzinfo=UTC)
     >>> wait_after_status(rules, 429, {"x-reset": str(now.timestamp() + 30)}, tries=1, now=now, jitter=0.0)
     30.0
     """
-    strategy = strategy_of(rules.by_status, status)
+    strategy = strategy_of(rules.by_status, status, body)
     if not isinstance(strategy, UntilReset):
         return wait_after(rules, strategy, tries=tries, jitter=jitter)
     if tries >= rules.max_tries:

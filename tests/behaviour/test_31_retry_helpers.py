@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import kernelkit as kk
+from kernelkit.testing import engine
 from tests.authoring.http_server import Answer, Server, http_server
 from tests.behaviour.conftest import Stage
 
@@ -79,8 +81,6 @@ def test_31_1_abort_ends_the_run_at_once(stage: Stage) -> None:
 
 
 def test_31_1_long_waits_are_virtual_on_the_test_engine() -> None:
-    from kernelkit.testing import engine
-
     @kk.task(retries=1)
     async def patient() -> int:
         def flaky(attempt: int) -> int:
@@ -161,3 +161,110 @@ def test_31_3_a_reset_header_decides_when(stage: Stage, server: Server) -> None:
 
     assert run.result(timeout=10).output == "in"
     assert server.retry_counts("/limited") == ["0", "1"]
+
+
+BUSY = {"error": {"code": "busy", "tags": ["soft", "later"]}, "retry": True}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "body", "tries"),
+    [
+        ({"error": {"code": ["busy", "slow"]}}, BUSY, 2),
+        ({"error": {"code": "busy"}, "retry": True}, BUSY, 2),
+        ({"error": {"tags": ["later"]}}, BUSY, 2),  # one element of the body's list is enough
+        ({"retry": 1}, BUSY, 1),  # true is no 1
+        ({"error": {"code": "busy", "who": "ann"}}, BUSY, 1),
+        ({"error": {"code": {"deeper": "busy"}}}, BUSY, 1),
+        ({"error": []}, BUSY, 1),
+        ({"gone": None}, BUSY, 1),  # what is not there is not null
+        ({"gone": None}, {"gone": None}, 2),
+        ({}, BUSY, 2),
+        ({"error": "busy"}, "busy", 1),
+        (lambda body: body["error"]["code"] == "busy", BUSY, 2),
+        (lambda body: 0, BUSY, 1),
+    ],
+)
+def test_31_3_a_body_filter_says_which_answers_are_tried_again(
+    server: Server, wanted: dict[str, Any] | Callable[[Any], Any], body: Any, tries: int
+) -> None:
+    url = server.script("/filtered", Answer(503, body=body), Answer(200, body="in"))
+
+    @kk.task(retries=1)
+    async def filtered(url: str) -> int:
+        response = await kk.retry.fetch(url, retry={"by_status": {"5xx": {"max_attempts": 3, "body_filter": wanted}}})
+        return response.status_code
+
+    with engine() as eng:
+        run = filtered.trigger(url=url)
+        eng.advance(minutes=5)
+        assert run.result().output == (200 if tries == 2 else 503)
+    assert server.retry_counts("/filtered") == ["0", "1"][:tries]
+
+
+def test_31_3_an_answer_that_a_filter_does_not_fit_is_left_to_the_next_keys(server: Server) -> None:
+    hopeless = {"strategy": "headers", "reset_header": "x-reset", "body_filter": {"error": "quota"}}
+    by_status = {"503": hopeless, "5xx": {"max_attempts": 2}}
+    quota = server.script("/quota", Answer(503, body={"error": "quota"}))
+    other = server.script("/other", Answer(503, body={"error": "busy"}))
+
+    @kk.task(retries=1)
+    async def several(url: str) -> int:
+        return (await kk.retry.fetch(url, retry={"by_status": by_status})).status_code
+
+    with engine() as eng:
+        several.trigger(url=quota)
+        several.trigger(url=other)
+        eng.advance(minutes=5)
+    assert server.retry_counts("/quota") == ["0"], "its header is missing"
+    assert server.retry_counts("/other") == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("busy", "neither a function of the JSON body nor a dict"),
+        ([{"a": 1}], "neither a function of the JSON body nor a dict"),
+        ({"a": {"$gt": 5}}, r"\$gt is no pattern here"),
+        ({"a": [{"$exists": True}]}, r"\$exists is no pattern here"),
+    ],
+)
+def test_31_3_a_body_filter_that_is_none_is_refused_at_the_call(wanted: Any, words: str) -> None:
+    with pytest.raises(kk.InvalidOptionError, match=words):
+        kk.retry.fetch("http://127.0.0.1:1", retry={"by_status": {"5xx": {"body_filter": wanted}}})
+
+
+@pytest.mark.parametrize(("status", "returned"), [(404, True), (503, True), (429, True), (0, False)])
+def test_31_4_answers_are_returned_and_connections_that_fail_raise(server: Server, status: int, returned: bool) -> None:
+    url = server.script("/end", Answer(status, drops=status == 0))
+
+    @kk.task(retries=1)
+    async def ends(url: str) -> int:
+        return (await kk.retry.fetch(url)).status_code
+
+    with engine() as eng:
+        run = ends.trigger(url=url)
+        eng.advance(minutes=30)
+        result = run.result()
+
+    assert result.output == (status if returned else None)
+    assert (result.error is None) is returned
+    assert result.error is None or result.error.name == "RemoteProtocolError"
+    assert server.retry_counts("/end") == (["0"] if status == 404 else ["0", "1", "2"])
+
+
+def test_31_1_tries_of_on_throw_begin_anew_with_the_body() -> None:
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=1, randomize=False))
+    async def twice(ctx: kk.Context) -> list[int]:
+        def flaky(attempt: int, max_attempts: int) -> list[int]:
+            kk.metadata.append("tries", [ctx.attempt.number, attempt, max_attempts])
+            if ctx.attempt.number == 1 or attempt < 2:
+                raise OSError("not yet")
+            return [attempt]
+
+        return await kk.retry.on_throw(flaky, max_attempts=2)
+
+    with engine() as eng:
+        run = twice.trigger()
+        eng.advance(hours=1)
+        assert run.metadata == {"tries": [[1, 1, 2], [1, 2, 2], [2, 1, 2], [2, 2, 2]]}
+        assert run.result().output == [2]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from kernelkit.cli.main import main
 from kernelkit.cli.tasks import read_payload
 from kernelkit.errors import InvalidOptionError, PayloadTooLargeError
 
@@ -38,3 +42,24 @@ def test_a_payload_one_byte_over_the_limit_is_refused_before_anything_is_sent() 
     assert len(read_payload([f"a={largest}"])) == 3_145_728
     with pytest.raises(PayloadTooLargeError, match="3,145,729 bytes"):
         read_payload([f"a={largest}x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("5s", "--debounce is not JSON"),
+        ('["k", "5s"]', "--debounce=.* is not JSON such as"),
+        ('{"key": "k"}', "--debounce=.* is not JSON such as"),
+        ('{"key": "", "delay": "5s"}', "debounce key"),
+        ('{"key": "k", "delay": "soon"}', "delay='soon' of a debounce"),
+        ('{"key": "k", "delay": "5s", "maxDelay": "1m"}', "maxDelay"),
+    ],
+)
+def test_a_debounce_that_is_none_is_refused_before_an_engine_is_asked(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["trigger", "resize", "--debounce", text, "--home", str(tmp_path)])
+
+    assert re.search(words, capsys.readouterr().err)
+    assert not any(tmp_path.iterdir())

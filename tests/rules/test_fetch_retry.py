@@ -8,6 +8,7 @@ from kernelkit.errors import InvalidOptionError
 from kernelkit.models.task import RetryPolicy
 from kernelkit.rules.fetch_retry import (
     FetchRules,
+    IfBody,
     UntilReset,
     check_key,
     matches,
@@ -50,6 +51,13 @@ def test_31_3_the_first_key_that_fits_counts() -> None:
     assert strategy_of({"503": first, "5xx": second}, 503) is first
     assert strategy_of({"503": None, "5xx": second}, 503) is None
     assert strategy_of({"503": first, "5xx": second}, 404) is None
+
+
+def test_31_3_a_body_that_is_no_json_fits_no_filter() -> None:
+    by_status = {"503": IfBody(PLAIN, lambda _: True), "all": None}
+
+    assert strategy_of(by_status, 503, b'{"any": 1}') is PLAIN
+    assert [strategy_of(by_status, 503, body) for body in (b"", b"<html>", b"\xff")] == [None, None, None]
 
 
 @pytest.mark.parametrize(
