@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import kernelkit as kk
-from kernelkit.testing import VirtualEngine, engine
+from kernelkit.testing import RealEngine, VirtualEngine, engine
+
+Make = Callable[[VirtualEngine | RealEngine], kk.RunHandle[Any]]
 
 
 @kk.task(retry=None)
@@ -24,10 +26,10 @@ async def ends(kind: str = "") -> Any:
     return {"kind": kind}
 
 
-def triggered(**options: Any) -> Callable[[VirtualEngine], kk.RunHandle[Any]]:
+def triggered(**options: Any) -> Make:
     kind = options.pop("kind", "")
 
-    def make(eng: VirtualEngine) -> kk.RunHandle[Any]:
+    def make(eng: VirtualEngine | RealEngine) -> kk.RunHandle[Any]:
         run = ends.options(**options).trigger(kind=kind)
         eng.advance(minutes=2)
         return run
@@ -35,8 +37,8 @@ def triggered(**options: Any) -> Callable[[VirtualEngine], kk.RunHandle[Any]]:
     return make
 
 
-def canceled(reason: str | None) -> Callable[[VirtualEngine], kk.RunHandle[Any]]:
-    def make(eng: VirtualEngine) -> kk.RunHandle[Any]:
+def canceled(reason: str | None) -> Make:
+    def make(eng: VirtualEngine | RealEngine) -> kk.RunHandle[Any]:
         run = ends.options(delay="1h").trigger()
         run.cancel(reason) if reason else run.cancel()
         return run
@@ -59,7 +61,7 @@ CASES = [
 
 @pytest.mark.parametrize(("make", "status", "name", "message", "code"), CASES)
 def test_16_1_a_result_tells_how_the_run_ended_and_does_not_raise(
-    make: Callable[[VirtualEngine], kk.RunHandle[Any]],
+    make: Make,
     status: str,
     name: str | None,
     message: str | None,
@@ -81,7 +83,7 @@ def test_16_1_a_result_tells_how_the_run_ended_and_does_not_raise(
 
 @pytest.mark.parametrize(("make", "status", "name", "message", "code"), CASES)
 def test_16_2_unwrap_gives_the_output_or_raises_what_happened(
-    make: Callable[[VirtualEngine], kk.RunHandle[Any]],
+    make: Make,
     status: str,
     name: str | None,
     message: str | None,
