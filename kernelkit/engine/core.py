@@ -246,6 +246,8 @@ class Core:
         if locked_version(self.state, run).spec.takes_signal:
             since = (self.clock.now() - run.stopped_at) / MICROS
             left = max(0.0, (SIGNAL_S if canceled else TIMEOUT_SIGNAL_S) - since)
+        if run.suspended_at:  # its body stands still: nobody can heed the signal, and on_cancel is not called
+            left, canceled = 0.0, False
         return m.StopAttempt(run.id, run.fence, run.stop_reason or "", left, canceled)
 
     # ---- history and snapshots ---------------------------------------------------------------------------------
