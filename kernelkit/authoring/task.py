@@ -39,7 +39,7 @@ from kernelkit.authoring.triggering import (
 )
 from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
-from kernelkit.models.schedule import FIELDS, CatchUp, Overlap
+from kernelkit.models.schedule import FIELDS, CatchUp, Overlap, Timing
 from kernelkit.models.task import Isolation, LogLevel, Owner, RetryPolicy
 from kernelkit.models.value import NULL
 
@@ -116,6 +116,11 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     @property
     def tags(self) -> tuple[str, ...]:
         return self._registration.options.tags
+
+    @property
+    def timing(self) -> Timing | None:
+        """When it starts by the clock; None for a task that is defined without `cron`."""
+        return self._registration.options.timing
 
     @property
     def isolation(self) -> Isolation:

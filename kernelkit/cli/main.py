@@ -31,6 +31,7 @@ COMMANDS = {
     "service": ("service", "Start the engine with the machine, so that schedules fire after a reboot."),
     "cancel": ("runs", "Cancel runs."),
     "replay": ("replay", "Trigger runs again as they were, or with another payload."),
+    "serve": ("serve", "Define the tasks and schedules of modules and notebooks, without a kernel."),
     "notebook": ("notebook", "Run a notebook as a job, with parameters."),
 }
 
