@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -360,26 +361,43 @@ def test_a_token_made_and_completed_inside_runs(stage: Stage) -> None:
 # ---- §19: slots ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("depth", [30])
-def test_19_7_a_chain_of_waiting_runs_ends_on_one_slot(depth: int) -> None:
-    @kk.task
-    async def link(left: int) -> int:
-        if not left:
-            return 0
-        task = "plain-link" if left % 10 == 0 else "link"
-        return 1 + int(await kk.tasks.trigger_and_wait(task, {"left": left - 1}).unwrap())
+@kk.task
+async def link(left: int, plain_each: int) -> int:
+    if not left:
+        return 0
+    task = "plain-link" if left % plain_each == 0 else "link"
+    return 1 + int(await kk.tasks.trigger_and_wait(task, {"left": left - 1, "plain_each": plain_each}).unwrap())
 
-    @kk.task
-    def plain_link(left: int) -> int:
-        if not left:
-            return 0
-        return 1 + int(kk.tasks.trigger_and_wait("link", {"left": left - 1}).unwrap().result())
 
+@kk.task
+def plain_link(left: int, plain_each: int) -> int:
+    if not left:
+        return 0
+    child = {"left": left - 1, "plain_each": plain_each}
+    return 1 + int(kk.tasks.trigger_and_wait("link", child).unwrap().result())
+
+
+def check_chain(stage: Stage, depth: int, plain_each: int) -> None:
+    link.register()
+    plain_link.register()
+    run = link.trigger(left=depth, plain_each=plain_each)
+    stage.finish()
+
+    ended = run.result(timeout=90)
+    assert (ended.output, ended.error) == (depth, None)
+    below = kk.runs.list(root=run.id, limit=100)
+    assert below.total == depth + 1, "as many runs as links, none of them twice"
+    assert kk.runs.list(root=run.id, task="plain-link").total == depth // plain_each
+
+
+def test_19_7_a_chain_of_200_waiting_runs_ends_on_one_slot() -> None:
     with engine(concurrency_limit=1) as eng:
-        plain_link.register()
-        run = link.trigger(left=depth)
-        eng.drain()
-        assert (run.output, run.error) == (depth, None)
+        check_chain(Stage(eng), 200, 4)
+
+
+def test_19_7_a_chain_of_waiting_runs_ends_on_one_slot_of_real_workers(tmp_path: Path) -> None:
+    with engine(home=tmp_path, real_time=True, concurrency_limit=1) as eng:
+        check_chain(Stage(eng), 20, 5)
 
 
 def test_cancel_of_a_waiting_run_ends_it_and_its_children(stage: Stage) -> None:
