@@ -52,6 +52,16 @@ def decode(text: str) -> Any:
     return _untagged(value) if f'"{_TAG}"' in text else value
 
 
+def plain_number(value: Any) -> Any:
+    """A numpy number or truth value, such as one out of a DataFrame, as Python's own; anything else as it is.
+
+    >>> plain_number(3), plain_number("3")
+    (3, '3')
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", "") if type(value).__module__ == "numpy" else ""
+    return value.item() if kind and kind in "biuf" and value.shape == () else value
+
+
 @functools.cache
 def _pydantic_core() -> Any:  # the module
     return importlib.import_module("pydantic_core")

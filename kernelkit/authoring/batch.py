@@ -15,6 +15,7 @@ from kernelkit.authoring.run_options import NO_OPTIONS, Item
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.triggering import Order, Pinned, batch_and_awaited, listed, numbered, send_batch
 from kernelkit.errors import InvalidOptionError
+from kernelkit.rules.run_filters import name_of
 
 
 class Batch:
@@ -65,6 +66,7 @@ class Batch:
     def retrieve(self, batch_id: str) -> BatchHandle[Any]:
         """The batch of that id; raises `UnknownRunError` when there is none."""
         caller = self._current()
+        batch_id = name_of(batch_id, "batch_id")
         found = retrieve_batch(caller, batch_id)
         tasks = {run.id: run.task_id for run in found.runs}
         handles = [RunHandle[Any](i, tasks.get(i, ""), caller=caller) for i in found.batch.run_ids if i]

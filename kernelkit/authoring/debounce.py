@@ -9,6 +9,7 @@ from kernelkit.durations import Duration, to_seconds, type_of_duration
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
 from kernelkit.models.sameness import DebounceUse
 from kernelkit.rules.dedupe import MAX_DEBOUNCE_KEY_LENGTH, MIN_DEBOUNCE_S
+from kernelkit.rules.limits import check_text
 
 
 class Debounce:
@@ -42,6 +43,7 @@ class Debounce:
                 f"The debounce key {str(key)[:40]!r} is not a text of 1 to {MAX_DEBOUNCE_KEY_LENGTH} characters.",
                 field="debounce",
             )
+        check_text(key, "A debounce key")
         if mode not in ("leading", "trailing"):
             raise InvalidOptionError(f"mode={mode!r} of a debounce is neither 'leading' nor 'trailing'.", field="mode")
         delay_s = _seconds(delay, "delay")

@@ -31,6 +31,7 @@ from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
+from kernelkit.errors import InvalidDurationError
 from kernelkit.models.batch import BatchError
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
@@ -425,6 +426,8 @@ def cancel_run(caller: Caller, run_id: str, reason: str) -> Run:
 
 def reschedule_run(caller: Caller, run_id: str, delay: Duration | datetime) -> Run:
     """Move a delayed run to another moment, and the run as it is then."""
+    if delay is None:
+        raise InvalidDurationError("delay=None is no moment to move the run to.", field="delay")
     delay_s, delay_until = delay_of(delay)
     reply = caller.call(Reschedule(run_id, delay_s, delay_until, ids.make_id("ask")))
     assert isinstance(reply, RunReply)

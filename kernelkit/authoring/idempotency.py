@@ -19,6 +19,7 @@ from kernelkit.durations import to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
 from kernelkit.models.sameness import KeyScope, KeyUse
 from kernelkit.rules.dedupe import DEFAULT_KEY_TTL_S, MAX_KEY_LENGTH
+from kernelkit.rules.limits import check_text
 from kernelkit.wire.messages import ResetKey
 
 SCOPES = get_args(KeyScope)
@@ -182,6 +183,8 @@ def _parts(given: Any, field: str) -> Parts:
             "kk.idempotency_keys.create returns.",
             field=field,
         )
+    for part in parts:
+        check_text(part, field)
     return parts
 
 

@@ -15,7 +15,8 @@ from kernelkit import jsonvalues
 from kernelkit.authoring.context import Scope, Site, call_site, current_scope
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.value import MAX_METADATA_BYTES
-from kernelkit.rules.metadata import apply_op, encode_checked, parse_path
+from kernelkit.rules.limits import check_text
+from kernelkit.rules.metadata import apply_op, check_object, encode_checked, parse_path
 from kernelkit.wire.messages import ChangeMetadata, MetadataOp
 
 if TYPE_CHECKING:
@@ -211,11 +212,12 @@ class Changes(ABC):
 
     def replace(self, metadata: Mapping[str, Any]) -> Self:  # any JSON object
         """Put `metadata` in place of the whole object."""
-        return self._change("update", "", dict(metadata))
+        return self._change("update", "", check_object(metadata))
 
     def _change(self, kind: Kind, key: str, value: Any = None) -> Self:  # any JSON value
         if not isinstance(key, str):
             raise InvalidOptionError(f"A metadata key is text, not {key!r}.", field="key")
+        check_text(key, "A metadata key")
         if key.startswith("$."):
             parse_path(key)
         self._outbox(kind).change(kind, key, value)
@@ -292,6 +294,7 @@ class Metadata(Changes):
 
 
 def _step(verb: str, key: str, by: float) -> float:
+    by = jsonvalues.plain_number(by)
     if isinstance(by, bool) or not isinstance(by, int | float):
         raise InvalidOptionError(f"metadata.{verb}({key!r}, {by!r}): the step must be a number.", field="by")
     return by

@@ -17,9 +17,11 @@ from kernelkit.authoring.tags import new_tags
 from kernelkit.authoring.timing import TIMING_OPTIONS, timing_of
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, TaskDefinitionError
+from kernelkit.jsonvalues import plain_number
 from kernelkit.models.machine import check_preset
 from kernelkit.models.schedule import Timing
 from kernelkit.models.task import MAX_ATTEMPTS, ONE_ATTEMPT, Isolation, LogLevel, RetryPolicy
+from kernelkit.rules.limits import check_text
 
 MAX_FACTOR = 10  # 10 ** 249 is still a float
 MAX_CONCURRENCY = 100_000
@@ -99,11 +101,13 @@ class Retry:
         refuse_unknown(unknown, RETRY_FIELDS, "kk.Retry")
         low = to_seconds(min_timeout, field="min_timeout")
         high = to_seconds(max_timeout, field="max_timeout")
+        factor, randomize = plain_number(factor), plain_number(randomize)
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= MAX_FACTOR:
             raise InvalidOptionError(f"factor={factor!r} is not a number from 1 to {MAX_FACTOR}.", field="factor")
         if high < low:
             raise InvalidOptionError(
-                f"max_timeout={max_timeout!r} is shorter than min_timeout={min_timeout!r}.", field="max_timeout"
+                f"max_timeout={max_timeout!r} is shorter than min_timeout={min_timeout!r}. Give a longer max_timeout.",
+                field="max_timeout",
             )
         if not isinstance(randomize, bool):
             raise InvalidOptionError(f"randomize={randomize!r} is not True or False.", field="randomize")
@@ -200,14 +204,15 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
     for name, kind, words in (("description", str, "text"), ("replace", bool, "True or False")):
         if given.get(name) is not None and not isinstance(given[name], kind):
             raise InvalidOptionError(f"{name}={given[name]!r} is not {words}.", field=name)
+    check_text(given.get("description") or "", "A description")
     return TaskOptions(
-        id=check_id(given["id"] if explicit else function.strip("_").replace("_", "-")),
+        id=check_id(given["id"] if explicit else _id_of(function)),
         explicit_id=explicit,
         description=given.get("description") or "",
         queue="" if queue is None else check_queue(queue),
         concurrency_limit=limit,
         retry=_retry(given.get("retry", DEFAULT), given.get("retries")),
-        tags=check_tag_list(given.get("tags") or ()),
+        tags=new_tags(() if given.get("tags") is None else given["tags"]),
         isolation=isolation,
         replace=bool(given.get("replace")),
         ttl=0.0 if given.get("ttl") is None else to_seconds(given["ttl"], field="ttl"),
@@ -216,6 +221,13 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
         log_level=check_log_level(given.get("log_level")),
         timing=timing_of(given),
     )
+
+
+def _id_of(function: str) -> str:
+    found = function.strip("_").replace("_", "-")
+    if found in ("", "<lambda>"):
+        raise TaskDefinitionError("This function has no name to make a task id of. Give it one, or pass id='…'.")
+    return found
 
 
 def refuse_unknown(given: Iterable[str], known: tuple[str, ...], whose: str) -> None:
@@ -235,8 +247,8 @@ def check_id(given: object) -> str:
     """A task's id; raises `InvalidOptionError`."""
     if isinstance(given, str) and len(given) <= MAX_NAME and _ID.fullmatch(given):
         return given
-    if given in ("", "<lambda>"):
-        raise TaskDefinitionError("This function has no name to make a task id of. Give it one, or pass id='…'.")
+    if isinstance(named := getattr(given, "id", None), str):  # a task, where its id belongs
+        raise InvalidOptionError(f"id={given!r} is a task. Give its id, {named!r}, or trigger it itself.", field="id")
     raise InvalidOptionError(
         f"id={given!r} is not a task id. It starts with a letter or digit and goes on with letters, digits "
         f"and - _ . / : up to {MAX_NAME} characters.",
@@ -246,8 +258,10 @@ def check_id(given: object) -> str:
 
 def check_queue(given: object) -> str:
     """A queue's name; raises `InvalidOptionError`."""
-    if isinstance(given, str) and len(given) <= MAX_NAME and _QUEUE.fullmatch(given):
-        return given
+    if isinstance(given, str):
+        own = given.removeprefix("task/")  # of a task that names none, whose id may hold more than letters
+        if len(own) <= MAX_NAME and (_QUEUE.fullmatch(own) or (own != given and _ID.fullmatch(own))):
+            return given
     raise InvalidOptionError(
         f"queue={given!r} is not a queue. Give a name of letters, digits and - _ / up to {MAX_NAME} characters, or "
         "kk.Queue(name, concurrency_limit=n).",
@@ -257,6 +271,7 @@ def check_queue(given: object) -> str:
 
 def check_attempts(given: object, field: str) -> int:
     """A number of attempts, the first included; raises `InvalidOptionError`."""
+    given = plain_number(given)
     if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= MAX_ATTEMPTS:
         return given
     raise InvalidOptionError(
@@ -268,6 +283,7 @@ def check_attempts(given: object, field: str) -> int:
 
 def check_limit(given: object) -> int | None:
     """How many runs of a queue execute at once, None for no limit; raises `InvalidOptionError`."""
+    given = plain_number(given)
     if given is None:
         return None
     if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= MAX_CONCURRENCY:
@@ -319,13 +335,7 @@ def _retry(retry: object, retries: object) -> RetryPolicy:
         return retry.policy
     raise InvalidOptionError(
         f"retry={retry!r} is not a kk.Retry(…). For a number of attempts alone write retries={retry!r}."
-        if isinstance(retry, int)
+        if isinstance(retry, int) and retry > 0 and not isinstance(retry, bool)
         else f"retry={retry!r} is not a kk.Retry(…), nor None for one attempt.",
         field="retry",
     )
-
-
-def check_tag_list(given: object) -> tuple[str, ...]:
-    if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping):
-        raise InvalidOptionError(f"tags={given!r} is not a text or a list of texts.", field="tags")
-    return new_tags(given)

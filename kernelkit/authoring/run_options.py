@@ -22,14 +22,15 @@ from kernelkit.authoring.options import (
     check_machine,
     check_max_duration,
     check_queue,
-    check_tag_list,
     refuse_unknown,
 )
+from kernelkit.authoring.tags import new_tags
 from kernelkit.clock import from_datetime
-from kernelkit.durations import to_seconds
+from kernelkit.durations import to_seconds, type_of_duration
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
 from kernelkit.models.sameness import DebounceUse
-from kernelkit.rules.metadata import encode_checked
+from kernelkit.rules.limits import check_text
+from kernelkit.rules.metadata import check_object, encode_checked
 
 RUN_OPTIONS = (
     "tags",
@@ -48,6 +49,7 @@ RUN_OPTIONS = (
     "debounce",
     "allow_undefined",
 )
+LAST_YEAR = 9_000  # so that it has a date in every time zone
 MAX_PRIORITY_S = 2_147_483.647  # Trigger.dev's, which counts milliseconds in 32 bits
 
 
@@ -132,7 +134,7 @@ def run_options(**given: Any) -> RunOptions:
     queue = given.get("queue")
     delay_s, delay_until = delay_of(given.get("delay"))
     return RunOptions(
-        tags=check_tag_list(() if given.get("tags") is None else given["tags"]),
+        tags=new_tags(() if given.get("tags") is None else given["tags"]),
         max_attempts=None if attempts is None else check_attempts(attempts, "max_attempts"),
         metadata=_metadata(given.get("metadata")),
         queue="" if queue is None else queue.name if isinstance(queue, Queue) else check_queue(queue),
@@ -168,12 +170,15 @@ def delay_of(given: Any) -> tuple[float, int]:
         return 0.0, 0
     moment = _moment(given)
     if moment is None:
-        return to_seconds(given, field="delay"), 0
+        forms = f"{type_of_duration}, or a moment with its time zone: datetime(2027, 1, 1, tzinfo=UTC)"
+        return to_seconds(given, field="delay", forms=forms), 0
     if moment.tzinfo is None:
         raise InvalidDurationError(
             f"delay={given!r} has no time zone. Give one, for instance datetime(2027, 1, 1, tzinfo=UTC).", field="delay"
         )
-    return 0.0, from_datetime(moment)
+    if moment.year > LAST_YEAR:
+        raise InvalidDurationError(f"delay={given!r} is later than the year {LAST_YEAR:,}.", field="delay")
+    return 0.0, max(1, from_datetime(moment))  # 0 would be no delay, and before 1970 all moments are as past
 
 
 def _moment(given: object) -> datetime | None:
@@ -188,8 +193,9 @@ def _moment(given: object) -> datetime | None:
 def _concurrency_key(given: object) -> str:
     if given is None:
         return ""
+    given = jsonvalues.plain_number(given)
     if isinstance(given, str | int) and not isinstance(given, bool) and 0 < len(str(given)) <= MAX_NAME:
-        return str(given)
+        return check_text(str(given), "A concurrency_key")
     raise InvalidOptionError(
         f"concurrency_key={given!r} is not a text or whole number of 1 to {MAX_NAME} characters.",
         field="concurrency_key",
@@ -199,6 +205,7 @@ def _concurrency_key(given: object) -> str:
 def _priority(given: object) -> float:
     if given is None:
         return 0.0
+    given = jsonvalues.plain_number(given)
     if isinstance(given, int | float) and not isinstance(given, bool) and abs(given) <= MAX_PRIORITY_S:
         return float(given)
     raise InvalidOptionError(
@@ -209,7 +216,7 @@ def _priority(given: object) -> float:
 
 
 def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name)
+    value = jsonvalues.plain_number(given.get(name))
     if value is None or isinstance(value, bool):
         return bool(value)
     raise InvalidOptionError(f"{name}={value!r} is not True or False.", field=name)
@@ -218,11 +225,4 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
 def _metadata(given: object) -> str:
     if given is None:
         return "{}"
-    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
-        raise InvalidOptionError(
-            f"metadata={given!r} is not a dict with texts as keys."
-            if len(repr(given)) < 100
-            else "metadata is not a dict with texts as keys.",
-            field="metadata",
-        )
-    return encode_checked(jsonvalues.decode(jsonvalues.encode(dict(given), what="the option metadata")))
+    return encode_checked(jsonvalues.decode(jsonvalues.encode(check_object(given), what="the option metadata")))

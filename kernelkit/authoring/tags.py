@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kernelkit.authoring.context import current_scope
 from kernelkit.errors import InvalidOptionError
@@ -16,6 +16,8 @@ def new_tags(given: str | Iterable[str], *, present: Sequence[str] = ()) -> tupl
     >>> new_tags(["user_1", " ", "paid", "user_1"], present=["paid"])
     ('user_1',)
     """
+    if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping):
+        raise InvalidOptionError(f"tags={given!r} is not a text or a list of texts.", field="tags")
     new: list[str] = []
     for tag in [given] if isinstance(given, str) else given:
         if not isinstance(tag, str):

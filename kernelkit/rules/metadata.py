@@ -8,7 +8,7 @@ list, a path through a number) changes nothing rather than failing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from kernelkit import jsonvalues
@@ -83,6 +83,15 @@ def parse_path(key: str) -> Path:
         steps.append(int(index) if index is not None else next(s for s in (name, double, single) if s is not None))
         position = found.end()
     return tuple(steps)
+
+
+def check_object(given: object) -> JsonObject:
+    """`given` as a dict; raises `InvalidOptionError` for what is no dict with texts as keys."""
+    if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
+        return dict(given)
+    shown = repr(given)
+    shown = f"metadata={shown}" if len(shown) < 100 else "metadata"
+    raise InvalidOptionError(f"{shown} is not a dict with texts as keys.", field="metadata")
 
 
 def encode_checked(metadata: JsonObject) -> str:

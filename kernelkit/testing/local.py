@@ -228,6 +228,7 @@ class LocalFleet:
 
     def _emit(self, attempt: m.StartAttempt, level: str, text: str) -> None:
         at = to_datetime(self._clock.now())
+        text = text.encode("utf-8", "replace").decode()  # as a worker does: lone surrogates cannot travel
         lines = [LogLine(at, level, line, attempt.attempt) for line in text.splitlines() or [text]]
         logs = m.WorkerLogs(attempt.run_id, attempt.attempt, tuple(lines))
         self._loop.call_soon_threadsafe(lambda: self._core.add_lines(self._logbook.take(logs)))
