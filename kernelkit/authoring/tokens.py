@@ -18,8 +18,8 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.idempotency import IdempotencyKey
-from kernelkit.authoring.options import check_tag_list
 from kernelkit.authoring.pending import Pending
+from kernelkit.authoring.tags import new_tags
 from kernelkit.clock import from_datetime, to_datetime
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, KernelKitError, WaitTimeoutError
@@ -272,7 +272,7 @@ class Tokens:
         timeout_s, timeout_at = _timeout(timeout)
         body = MakeToken(
             ids.make_id("waitpoint"),
-            tags=check_tag_list(tags),
+            tags=new_tags(tags),
             timeout_s=timeout_s,
             timeout_at=timeout_at,
             key="" if idempotency_key is None else key_text(idempotency_key),
