@@ -176,6 +176,8 @@ def unknown_token(token: str) -> UnknownTokenError:
 def _named(name: str, new_id: str, now: int) -> Token:
     if TOKEN_ID.fullmatch(name):
         raise unknown_token(name)
+    if not 0 < len(name) <= MAX_KEY:
+        raise InvalidOptionError(f"The name of a token is a text of 1 to {MAX_KEY:,} characters.", field="token")
     return Token(new_id, now, name=name)
 
 

@@ -22,12 +22,13 @@ from kernelkit.authoring.runs import Page
 from kernelkit.authoring.schedule import Schedule, ScheduleTable
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
+from kernelkit.authoring.tokens import Token, TokenList
 from kernelkit.authoring.tree import RunTree
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
-from kernelkit.ui import batch, engine_panel, hosts, html, schedules, sql_table, table, task_line, text, words
+from kernelkit.ui import batch, engine_panel, hosts, html, schedules, sql_table, table, task_line, text, tokens, words
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.tree_faces import tree_html, tree_text
@@ -49,6 +50,8 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Page, page_bundle)
     display.register(ScheduleTable, schedules_bundle)
     display.register(Schedule, schedule_bundle)
+    display.register(Token, token_bundle)
+    display.register(TokenList, tokens_bundle)
     display.register(Table, table_bundle)
     display.register(RunTree, tree_bundle, show=show_tree)
     display.register(Task, task_bundle)
@@ -216,6 +219,30 @@ def schedules_bundle(shown: ScheduleTable) -> Bundle:
 def schedule_bundle(shown: Schedule) -> Bundle:
     """One schedule, as a table of one."""
     return schedules_bundle(ScheduleTable([shown]))
+
+
+def token_bundle(token: Token) -> Bundle:
+    """A token as it is now."""
+    try:
+        token.status  # noqa: B018  # asks the engine unless it has ended
+        seen = token.seen
+    except KernelKitError as error:
+        return _unreadable(token, error)
+    assert seen is not None
+    row = tokens.token_row(seen, now=datetime.now(UTC), zone=words.local_zone())
+    return {"text/plain": tokens.token_text(row, **_terminal()), "text/html": tokens.token_html(row)}
+
+
+def tokens_bundle(shown: TokenList) -> Bundle:
+    """A page of `kk.tokens.list`."""
+    view = tokens.tokens_table(
+        [token.seen for token in shown if token.seen is not None],
+        now=datetime.now(UTC),
+        zone=words.local_zone(),
+        total=shown.total,
+        has_more=shown.has_more,
+    )
+    return {"text/plain": tokens.tokens_text(view, **_terminal()), "text/html": tokens.tokens_html(view)}
 
 
 def table_bundle(shown: Table) -> Bundle:
