@@ -178,7 +178,7 @@ SCHEDULE_MUTANTS = (
     Mutant(overlap_never_ends, {"runs_do_not_overlap"}),
     Mutant(switched_off_goes_on, {"slots_fire_when_they_have_come", "the_quiet_world_is_empty"}),
     Mutant(clock_ahead_forgets_slots, {"a_clock_set_back_gives_slots_back"}),
-    Mutant(clock_back_fires_again, {"a_slot_has_one_run", "no_slot_is_lost"}),
+    Mutant(clock_back_fires_again, {"a_run_id_is_used_once", "a_slot_has_one_run", "no_slot_is_lost"}),
     Mutant(snapshot_without_schedules, {"snapshots_lose_nothing"}),
     Mutant(keys_not_kept, {"one_schedule_per_deduplication_key", "snapshots_lose_nothing"}),
     Mutant(no_timer_for_slots, {"timers_are_set"}),

@@ -13,6 +13,8 @@ from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 from tests.simulation.schedule_mutants import SCHEDULE_MUTANTS
 from tests.simulation.wait_mutants import WAIT_MUTANTS
 
+pytestmark = pytest.mark.timeout(600)  # histories take long where other programs have the CPUs
+
 SEEDS = range(160)
 ALL = (
     *MUTANTS,

@@ -135,7 +135,7 @@ class SimWorker:
     def suspend(self, body: Body) -> None:
         body.suspended = True
         self.world.suspended.add(body.fence)
-        self.report(body, m.Suspend(tuple(sorted(body.waits)), 1_000, hold_for=20.0))
+        self.report(body, m.Suspend(tuple(sorted(body.waits)), 1_000, hold_for=self.world.random.choice((20.0, 600.0))))
 
     def drop_wait(self, body: Body) -> None:
         op = min(body.waits)

@@ -272,9 +272,10 @@ class World:
     def _worker_dies(self) -> None:
         alive = [worker for worker in self.processes.values() if worker.alive]
         if alive:
-            # One that is deaf to its stop is killed for it, so these go more often than the rest.
+            # Deaf to its stop it is killed for it, and asleep it is what makes room: these go more often than the rest.
             late = [one for one in alive if any(self.book.runs[body.run_id].timed_out for body in one.running())]
-            self._kill(self.random.choice(late or alive))
+            asleep = [one for one in alive if any(body.suspended for body in one.bodies.values())]
+            self._kill(self.random.choice(self.random.choice((late, asleep, alive)) or alive))
 
     def _kill(self, worker: SimWorker) -> None:
         if worker.running():
