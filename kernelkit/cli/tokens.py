@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from kernelkit import jsonvalues
 from kernelkit.cli.link import Link
@@ -22,9 +23,16 @@ from kernelkit.ui.tokens import token_row, token_text, tokens_table, tokens_text
 from kernelkit.wire.messages import CompleteToken, ListTokens, RetrieveToken, TokenPage, TokenReply
 
 
-@click.group()
-def tokens() -> None:
-    """List tokens, show one, or complete one, which lets the runs go on that wait for it."""
+@click.group(invoke_without_command=True)
+@home_option
+@json_option
+@click.pass_context
+def tokens(ctx: click.Context, home: Home, as_json: bool) -> None:
+    """List tokens; with a subcommand show one, or complete one, which lets the runs go on that wait for it."""
+    if ctx.invoked_subcommand is None:
+        _list(home, ListTokens(), as_json)
+    elif ctx.get_parameter_source("home") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"Write --home behind the word {ctx.invoked_subcommand}.")
 
 
 @tokens.command("list")
@@ -41,8 +49,12 @@ def tokens() -> None:
 @home_option
 def list_(home: Home, status: tuple[Any, ...], tags: tuple[str, ...], limit: int, after: str, as_json: bool) -> None:
     """Show tokens, newest first."""
+    _list(home, ListTokens(status=status, tag=tags, limit=limit, after=after), as_json)
+
+
+def _list(home: Home, asked: ListTokens, as_json: bool) -> None:
     with Link(home) as link:
-        page = link.ask(ListTokens(status=status, tag=tags, limit=limit, after=after), TokenPage)
+        page = link.ask(asked, TokenPage)
     if as_json:
         print_json([token_json(token) for token in page.tokens])
         return

@@ -10,7 +10,7 @@ from tests.cli.conftest import KernelKit
 
 def test_tokens_are_completed_shown_and_listed(kernelkit: KernelKit, home: Home) -> None:
     kernelkit("up")
-    assert kernelkit("tokens", "list").startswith("No such token")
+    assert kernelkit("tokens").startswith("No such token")
     assert json.loads(kernelkit("tokens", "list", "--json")) == []
 
     done = json.loads(kernelkit("tokens", "complete", "deploy", "approved=true", "--json"))
