@@ -17,6 +17,7 @@ from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError
 from kernelkit.models.bulk import Bulk, BulkKind, BulkStatus
 from kernelkit.models.filter import RunFilter
+from kernelkit.rules.limits import check_reason
 from kernelkit.rules.run_filters import FILTERS
 from kernelkit.wire.messages import AbortBulk, BulkReply, GetBulk, StartBulk
 
@@ -102,6 +103,8 @@ def start_bulk(caller: Caller, kind: BulkKind, asked: RunFilter, reason: str = "
             "created_to=datetime.now(UTC).",
             field="filters",
         )
+    if kind == "CANCEL":
+        check_reason(reason)
     reply = caller.call(StartBulk(ids.make_id("bulk"), kind, asked, reason))
     assert isinstance(reply, BulkReply)
     return BulkHandle(reply.bulk, caller)

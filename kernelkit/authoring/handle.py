@@ -36,6 +36,7 @@ from kernelkit.models.batch import BatchError
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Logs, Run, RunStatus
+from kernelkit.rules.limits import check_reason
 from kernelkit.wire.messages import (
     BatchReply,
     Cancel,
@@ -419,7 +420,7 @@ def retrieve_run(caller: Caller, run_id: str, *, related: bool = False) -> Run:
 
 def cancel_run(caller: Caller, run_id: str, reason: str) -> Run:
     """Cancel, and the run as it is then; raises `UnknownRunError`."""
-    reply = caller.call(Cancel(run_id, reason=reason))
+    reply = caller.call(Cancel(run_id, reason=check_reason(reason)))
     assert isinstance(reply, RunReply)
     return reply.run
 

@@ -252,7 +252,7 @@ class Runs:
 
             kk.runs.cancel_all(task="resize", status=["queued", "delayed"]).result(timeout="1m")
         """
-        asked = read_filter(filters, "kk.runs.cancel_all", others=("reason",))
+        asked = _bulk_filter(filters, "kk.runs.cancel_all", others=("reason",))
         return start_bulk(self._current(), "CANCEL", asked, reason)
 
     def replay_all(self, **filters: Any) -> BulkHandle:
@@ -260,7 +260,7 @@ class Runs:
 
         kk.runs.replay_all(task="resize", status="failed", period="1d")
         """
-        return start_bulk(self._current(), "REPLAY", read_filter(filters, "kk.runs.replay_all"))
+        return start_bulk(self._current(), "REPLAY", _bulk_filter(filters, "kk.runs.replay_all"))
 
     def bulk(self, bulk_id: str) -> BulkHandle:
         """A bulk action that was begun before, by whoever; the last hundred that have ended are kept."""
@@ -299,6 +299,17 @@ def list_request(asked: RunFilter, *, limit: int, after: Any, before: Any) -> Li
         after=name_of(after, "after") if after else "",
         before=name_of(before, "before") if before else "",
     )
+
+
+def _bulk_filter(filters: dict[str, Any], whose: str, *, others: tuple[str, ...] = ()) -> RunFilter:
+    """As `read_filter`, except that an empty value is refused: what was to say which runs must not come to mean all."""
+    for name, value in filters.items():
+        if isinstance(value, str | list | tuple | set | frozenset) and not value:
+            raise InvalidOptionError(
+                f"{name}={value!r} of {whose} names nothing, so runs of any {name} would match. Leave it out for that.",
+                field=name,
+            )
+    return read_filter(filters, whose, others=others)
 
 
 runs = Runs()

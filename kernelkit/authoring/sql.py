@@ -7,6 +7,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.table import Table, from_reply
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError
+from kernelkit.rules.limits import check_text
 from kernelkit.wire.messages import Sql, TableReply
 
 TIMEOUT_S = 30.0
@@ -25,6 +26,7 @@ def sql(query: str, *, timeout: Duration = TIMEOUT_S, caller: Caller | None = No
         raise InvalidOptionError(
             "kk.sql takes a SELECT as text, such as kk.sql('select * from runs limit 5').", field="query"
         )
+    check_text(query, "The query")
     seconds = to_seconds(timeout, field="timeout")
     if not seconds:
         raise InvalidOptionError("timeout=0 leaves no time for an answer.", field="timeout")

@@ -16,6 +16,7 @@ from kernelkit.config import Home
 from kernelkit.errors import KernelKitError, to_wire
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Run, RunStatus
+from kernelkit.rules.limits import check_reason
 from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import words
 from kernelkit.ui.table import runs_table, table_text
@@ -89,6 +90,7 @@ def cancel(run_ids: tuple[str, ...], reason: str, home: Home, as_json: bool) -> 
     """
     answers: list[object] = []
     refused = False
+    check_reason(reason)
     with Link(home) as link:
         for run_id in run_ids:
             try:

@@ -8,6 +8,7 @@ from kernelkit.errors import InvalidOptionError
 
 MAX_TAGS = 10
 MAX_TAG_LENGTH = 128
+MAX_REASON_LENGTH = 1_000
 
 
 def check_text(text: str, what: str) -> str:
@@ -40,3 +41,17 @@ def check_tags(tags: Sequence[str]) -> None:
                 f"The tag {tag[:40]!r} has {len(tag)} characters; 1 to {MAX_TAG_LENGTH} are allowed."
             )
         check_text(tag, "A tag")
+
+
+def check_reason(reason: object) -> str:
+    """The reason of a cancel; raises `InvalidOptionError` for what is no text of 1 to 1,000 characters.
+
+    >>> check_reason("not today")
+    'not today'
+    """
+    if not isinstance(reason, str) or not 0 < len(reason) <= MAX_REASON_LENGTH:
+        shown = f"has {len(reason):,} characters" if isinstance(reason, str) else f"is {reason!r}"
+        raise InvalidOptionError(
+            f"The reason of a cancel {shown}. Give a text of 1 to {MAX_REASON_LENGTH:,} characters.", field="reason"
+        )
+    return check_text(reason, "The reason")

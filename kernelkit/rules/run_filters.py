@@ -17,6 +17,7 @@ from kernelkit.errors import InvalidOptionError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import PRESETS
 from kernelkit.models.run import RunStatus
+from kernelkit.rules.limits import check_text
 
 FILTERS = (
     "status",
@@ -99,7 +100,7 @@ def in_words(asked: RunFilter) -> str:
 def name_of(given: object, field: str) -> str:
     """The id or name that `given` is or has; raises `InvalidOptionError`."""
     if isinstance(given, str) and given:
-        return given
+        return check_text(given, field)
     named = getattr(given, "name" if field in ("queue", "machine") else "id", None)
     if isinstance(named, str) and named:
         return named
