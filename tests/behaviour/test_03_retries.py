@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 import kernelkit as kk
+from kernelkit.testing import VirtualEngine
 from tests.behaviour.conftest import Stage
 
 QUICK = kk.Retry(max_attempts=3, min_timeout=0.05, max_timeout=0.2, randomize=False)
@@ -149,3 +151,48 @@ def test_03_virtual_time_reaches_a_retry_of_an_hour() -> None:
         assert run.status == "QUEUED"
         eng.advance(minutes=2)
         assert run.result(timeout=5).output == "back"
+
+
+def test_03_4_attempts_of_trigger_and_task(kk_engine: VirtualEngine) -> None:
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=0.1))
+    async def fails() -> None:
+        raise ValueError("always")
+
+    runs = [fails.options(max_attempts=given).trigger() for given in (None, 1, 3, 5)]
+    kk_engine.advance(hours=1)
+
+    assert [len(run.refresh().attempts) for run in runs] == [2, 1, 3, 5]
+
+
+@pytest.mark.parametrize("options", [{"retry": None}, {"retries": 1}, {"retry": kk.Retry(max_attempts=1)}])
+def test_03_2_one_attempt_and_no_more(kk_engine: VirtualEngine, options: dict[str, Any]) -> None:
+    @kk.task(**options)
+    async def fails() -> None:
+        raise ValueError("once")
+
+    run = fails.trigger()
+    kk_engine.advance(hours=1)
+
+    assert (run.status, len(run.refresh().attempts)) == ("FAILED", 1)
+
+
+def test_03_5_a_run_keeps_the_code_and_policy_it_began_with(kk_engine: VirtualEngine) -> None:
+    @kk.task(id="kept", retry=kk.Retry(max_attempts=3, min_timeout=10, randomize=False))
+    async def first() -> str:
+        if kk.ctx.attempt.number < 3:
+            raise ValueError("not yet")
+        return "old code"
+
+    run = first.trigger()
+    kk_engine.drain()
+
+    @kk.task(id="kept", retry=None, replace=True)
+    async def second() -> str:
+        return "new code"
+
+    second.register()
+    kk_engine.advance(hours=1)
+
+    assert run.result(timeout=5).output == "old code"
+    assert (run.refresh().version, len(run.refresh().attempts)) == (first.version, 3)
+    assert second.version != first.version

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -249,3 +250,95 @@ def test_33_a_test_run_says_so_and_so_do_its_children(kk_engine: VirtualEngine) 
     (found,) = kk.runs.list(task="child")
     assert kk.runs.retrieve(found.id).output is True
     assert found.is_test
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------
+
+
+def test_05_1_trigger_before_task_and_5_6_ctx_shows_what_holds(kk_engine: VirtualEngine) -> None:
+    @kk.task(max_duration="1h")
+    async def shown() -> float | None:
+        return kk.ctx.run.max_duration
+
+    given = [None, "5m", 0.5, kk.NO_TIMEOUT]
+    runs = [shown.options(max_duration=each).trigger() for each in given]
+    kk_engine.drain()
+
+    assert [run.result(timeout=5).output for run in runs] == [3600, 300, 0.5, None]
+
+
+def test_05_4_the_signal_is_set_and_a_late_return_does_not_help(kk_engine: VirtualEngine) -> None:
+    @kk.task(max_duration=10, retries=3, on_failure=_tell, on_complete=_tell, catch_error=_tell)
+    async def heeds(signal: kk.CancelSignal) -> str:
+        await signal.wait()
+        kk.logger.info(str(signal.is_set()))
+        return "in time?"
+
+    run = heeds.trigger()
+    kk_engine.advance(seconds=9)
+    assert run.status == "EXECUTING"
+    kk_engine.advance(minutes=1)
+
+    assert run.status == "TIMED_OUT"
+    assert run.refresh().output is None
+    assert len(run.refresh().attempts) == 1
+    assert [line.text for line in run.logs().lines] == ["True"]
+
+
+def _tell() -> None:
+    kk.logger.info("a hook was called")
+
+
+def test_06_4_what_has_been_started_or_is_delayed_never_expires(kk_engine: VirtualEngine) -> None:
+    @kk.task(ttl="1m", retry=kk.Retry(max_attempts=2, min_timeout=600, max_timeout=600, randomize=False))
+    async def slow() -> int:
+        await asyncio.sleep(600)
+        if kk.ctx.attempt.number == 1:
+            raise ValueError("once more")
+        return kk.ctx.attempt.number
+
+    started, delayed = slow.trigger(), slow.options(delay="30m").trigger()
+    kk_engine.advance(minutes=29)
+    assert delayed.status == "DELAYED"
+    kk_engine.advance(hours=3)
+
+    assert [run.result(timeout=5).output for run in (started, delayed)] == [2, 2]
+
+
+def test_06_5_an_expired_run_calls_no_hook_and_frees_its_key(kk_engine: VirtualEngine) -> None:
+    @kk.task(concurrency_limit=1, on_failure=_tell, on_complete=_tell)
+    async def slow() -> None:
+        await asyncio.sleep(3600)
+
+    first = slow.trigger()
+    run = slow.options(ttl="1m", idempotency_key="k").trigger()
+    kk_engine.advance(minutes=2)
+    ended = run.refresh()
+    again = slow.options(idempotency_key="k").trigger()
+    kk_engine.advance(hours=2)
+
+    assert (ended.status, ended.attempts, run.logs().lines) == ("EXPIRED", (), ())
+    assert [line.text for line in first.logs().lines] == ["a hook was called"]  # of on_complete
+    assert again.id != run.id
+
+
+def test_07_1_moments_near_the_ends_of_the_calendar(kk_engine: VirtualEngine) -> None:
+    past = [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), datetime(1970, 1, 1, tzinfo=UTC)]
+    runs = [quick.options(delay=moment).trigger(n=1) for moment in past]
+    kk_engine.drain()
+
+    assert [run.status for run in runs] == ["COMPLETED", "COMPLETED"]
+    assert kk.runs.list().total == 2
+    with pytest.raises(kk.InvalidDurationError, match="is later than the year 9,000"):
+        quick.options(delay=datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))))
+
+
+@pytest.mark.parametrize("bad", [None, "soon", -1, datetime(2030, 1, 1)])
+def test_07_3_a_reschedule_needs_a_moment(kk_engine: VirtualEngine, bad: Any) -> None:
+    run = quick.options(delay="1h").trigger(n=1)
+    before = run.refresh().delay_until
+
+    with pytest.raises(kk.InvalidDurationError, match="delay="):
+        run.reschedule(delay=bad)
+
+    assert run.refresh().delay_until == before

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 import kernelkit as kk
+from kernelkit.testing import VirtualEngine
 from tests.behaviour.conftest import Stage
 
 LIMIT = 3_145_728
@@ -181,3 +185,83 @@ def test_15_a_batch_of_large_items_goes_in_parts(stage: Stage) -> None:
     stage.finish()
 
     assert [result.output for result in batch.result(timeout=60)] == [500_000] * 12
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------
+
+VALUES: list[tuple[Any, Any]] = [
+    (None, None),
+    ("", ""),
+    ({}, {}),
+    (0, 0),
+    (10**40, 10**40),
+    (False, False),
+    ((1, 2), [1, 2]),
+    ({1: {3}}, {"1": [3]}),
+    (datetime(2030, 1, 1, tzinfo=UTC), "2030-01-01T00:00:00Z"),
+    (timedelta(hours=1), "PT1H"),
+    (Decimal("1.10"), "1.10"),
+    (np.float32(1.5), 1.5),
+    (np.bool_(True), True),
+    ({"$float": "nan"}, {"$float": "nan"}),
+    (math.inf, math.inf),
+]
+
+
+def test_11_1_what_each_value_becomes(kk_engine: VirtualEngine) -> None:
+    @kk.task
+    async def echo(payload: Any) -> Any:
+        return payload
+
+    runs = [echo.trigger(value) for value, _ in VALUES]
+    kk_engine.drain()
+
+    for run, (value, wanted) in zip(runs, VALUES, strict=True):
+        assert (value, run.result(timeout=5).output) == (value, wanted)
+    for value in (object(), b"\xff", "\udcff", np.zeros(2), lambda: 1, int, echo, ValueError("x")):
+        with pytest.raises(kk.PayloadNotSerializableError, match="the payload of echo cannot be written as JSON"):
+            echo.trigger(value)
+    assert kk.runs.list().total == len(VALUES)
+
+
+@pytest.mark.parametrize(("letters", "status"), [(5_242_879, "COMPLETED"), (5_242_880, "FAILED")])
+def test_11_3_an_output_has_a_limit_in_bytes(kk_engine: VirtualEngine, letters: int, status: str) -> None:
+    @kk.task
+    async def large(payload: int) -> str:
+        return "é" * payload
+
+    run = large.trigger(letters)
+    kk_engine.drain()
+
+    ended = run.refresh()
+    assert (ended.status, len(ended.attempts)) == (status, 1)
+    if ended.error is not None:
+        assert ended.error.name == "OutputTooLargeError"
+        assert "10,485,762 bytes of JSON; at most 10,485,760" in ended.error.message
+
+
+def test_12_3_the_input_is_sent_as_it_is_and_parsed_before_each_attempt(kk_engine: VirtualEngine) -> None:
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=0.1))
+    async def typed(n: int, width: int = 7) -> list[int]:
+        if kk.ctx.attempt.number == 1:
+            raise ValueError("once")
+        return [n, width]
+
+    run = typed.trigger(n="5")
+    kk_engine.advance(minutes=1)
+
+    assert run.result(timeout=5).output == [5, 7]
+    assert run.refresh().payload == {"n": "5"}
+
+
+@pytest.mark.parametrize("wrong", [None, "", 5, "two words", "-x", "x" * 129])
+def test_13_a_task_is_named_by_its_id(kk_engine: VirtualEngine, wrong: Any) -> None:
+    with pytest.raises(kk.InvalidOptionError, match=r"is not a task id\. It starts with"):
+        kk.tasks.trigger(wrong, {})
+    with pytest.raises(kk.InvalidOptionError, match=r"is not a pair of a task|is not a task id"):
+        kk.batch.trigger([(wrong, {})])
+
+
+def test_13_a_batch_is_retrieved_by_its_id(kk_engine: VirtualEngine) -> None:
+    with pytest.raises(kk.InvalidOptionError, match="batch_id=5 is neither an id nor has one"):
+        kk.batch.retrieve(5)  # type: ignore[arg-type]  # wrong on purpose
