@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.metadata import metadata
     from kernelkit.authoring.onerror import OnError
     from kernelkit.authoring.options import NO_TIMEOUT, Queue, Retry
+    from kernelkit.authoring.queues import queues
     from kernelkit.authoring.result import Result
     from kernelkit.authoring.retry import retry
     from kernelkit.authoring.run_options import Item
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         PayloadNotSerializableError,
         PayloadTooLargeError,
         PayloadValidationError,
+        QueueFullError,
         ReplayDivergedError,
         RunCanceledError,
         RunOverError,
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
         TaskTimeoutError,
         UnknownArtifactError,
         UnknownKeyError,
+        UnknownQueueError,
         UnknownRunError,
         UnknownScheduleError,
         UnknownTaskError,
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
     from kernelkit.models.batch import BatchError
     from kernelkit.models.bulk import Bulk
     from kernelkit.models.error import Error
+    from kernelkit.models.queue import QueueInfo
     from kernelkit.models.run import Attempt, Related, Run, RunRef, RunStatus, Usage
 
 _ROOMS: dict[str, str] = {
@@ -120,6 +124,7 @@ _ROOMS: dict[str, str] = {
     "OnError": "authoring.onerror",
     "Page": "authoring.runs",
     "Queue": "authoring.options",
+    "QueueInfo": "models.queue",
     "Related": "models.run",
     "Result": "authoring.result",
     "Retry": "authoring.options",
@@ -141,6 +146,7 @@ _ROOMS: dict[str, str] = {
     "logger": "authoring.logger",
     "metadata": "authoring.metadata",
     "notebook": "execution.notebooks.define",
+    "queues": "authoring.queues",
     "retry": "authoring.retry",
     "runs": "authoring.runs",
     "sql": "authoring.sql",
@@ -159,7 +165,7 @@ _ROOMS: dict[str, str] = {
 }
 # What reaches an engine through the process's own client, so that room is opened along with it.
 _NEED_A_CLIENT = frozenset(
-    {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "runs"}
+    {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "queues", "runs"}
     | {"schedules", "sql", "task", "tasks", "tokens"}
 )
 
@@ -207,6 +213,8 @@ __all__ = [
     "PayloadTooLargeError",
     "PayloadValidationError",
     "Queue",
+    "QueueFullError",
+    "QueueInfo",
     "Related",
     "ReplayDivergedError",
     "Result",
@@ -232,6 +240,7 @@ __all__ = [
     "Token",
     "UnknownArtifactError",
     "UnknownKeyError",
+    "UnknownQueueError",
     "UnknownRunError",
     "UnknownScheduleError",
     "UnknownTaskError",
@@ -250,6 +259,7 @@ __all__ = [
     "logger",
     "metadata",
     "notebook",
+    "queues",
     "retry",
     "runs",
     "schedules",

@@ -107,6 +107,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     concurrency_limit: Whole = 100  # executing attempts of the whole project
     exclusive_workers: Whole = 2 * (os.cpu_count() or 1)
     shared_workers: Annotated[int, msgspec.Meta(ge=1)] = max(1, (os.cpu_count() or 1) // 2)  # per environment
+    queue_size_limit: Whole = 0  # runs that may wait in one queue; 0 = any number
     machine_vcpus: Amount = 0.0  # for machine presets; 0 = what the host has
     machine_memory_bytes: Whole = 0  # the same
     strict_machines: bool = False  # refuse a preset larger than the host, instead of clamping it to that

@@ -15,6 +15,7 @@
     │  ├─ NotebookKernelError      the kernel did not start, or died
     │  └─ NotebookTimeoutError     a cell took longer than it may
     ├─ UnknownTokenError           no such token
+    ├─ QueueFullError              a queue has as many runs waiting as it may have
     ├─ DuplicateTaskError          the id belongs to another function or notebook
     ├─ TaskDefinitionError         a task that cannot be defined as it is written
     ├─ PayloadError
@@ -26,6 +27,7 @@
     │  └─ OutputTooLargeError
     ├─ TaskNotPicklableError       a captured global that cannot be shipped
     ├─ InvalidOptionError          an option's value is out of bounds
+    │  └─ UnknownQueueError        no such queue; carries near matches
     ├─ InvalidDurationError
     ├─ InvalidCronError            a cron expression that cannot be read, or never comes
     ├─ UnknownScheduleError        no such schedule
@@ -217,6 +219,18 @@ class UnknownScheduleError(KernelKitError):
     """No schedule with this id is in the home."""
 
     code = "unknown_schedule"
+
+
+class UnknownQueueError(InvalidOptionError):
+    """No task of the project uses a queue of this name, and nobody has made one."""
+
+    code = "unknown_queue"
+
+
+class QueueFullError(KernelKitError):
+    """As many runs wait in the queue as the setting `queue_size_limit` allows; nothing was stored."""
+
+    code = "queue_full"
 
 
 class NotInTaskError(KernelKitError):

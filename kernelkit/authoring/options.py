@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Never, cast, get_args
+from typing import Any, Final, Never, TypeVar, cast, get_args
 
 from kernelkit.authoring.hooks import KINDS
 from kernelkit.authoring.tags import new_tags
@@ -19,12 +19,15 @@ from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, TaskDefinitionError
 from kernelkit.jsonvalues import plain_number
 from kernelkit.models.machine import check_preset
+from kernelkit.models.queue import RateLimit
 from kernelkit.models.schedule import Timing
 from kernelkit.models.task import MAX_ATTEMPTS, ONE_ATTEMPT, Isolation, LogLevel, RetryPolicy
-from kernelkit.rules.limits import check_text
+from kernelkit.rules.limits import MAX_CONCURRENCY, check_queue_name, check_text
+from kernelkit.rules.rate import check_rate
+
+T = TypeVar("T")
 
 MAX_FACTOR = 10  # 10 ** 249 is still a float
-MAX_CONCURRENCY = 100_000
 MAX_NAME = 128
 
 TASK_OPTIONS = (
@@ -32,6 +35,7 @@ TASK_OPTIONS = (
     "description",
     "queue",
     "concurrency_limit",
+    "rate_limit",
     "retry",
     "retries",
     "tags",
@@ -47,7 +51,6 @@ TASK_OPTIONS = (
 RETRY_FIELDS = ("max_attempts", "factor", "min_timeout", "max_timeout", "randomize", "on_out_of_memory")
 
 _ID = re.compile(r"[^\W_][\w./:-]*")
-_QUEUE = re.compile(r"[A-Za-z0-9_/-]+")
 
 
 class _Default:
@@ -131,22 +134,30 @@ class Retry:
 
 
 class Queue:
-    """A queue by name, which tasks may share; `concurrency_limit` is how many of its runs execute at once.
+    """A queue by name, which tasks may share.
 
-    >>> Queue("images", concurrency_limit=5)
-    Queue('images', concurrency_limit=5)
+    `concurrency_limit` is how many of its runs execute at once (0 to 100,000), `rate_limit` how many attempts may start
+    in a second, minute, hour or day: "10/s", "100/m", "1000/h", "5000/d". What is left out stays as it is. Raises
+    `InvalidOptionError`.
+
+    >>> Queue("images", concurrency_limit=5, rate_limit="100/m")
+    Queue('images', concurrency_limit=5, rate_limit='100/m')
     """
 
-    __slots__ = ("concurrency_limit", "name")
+    __slots__ = ("concurrency_limit", "name", "rate_limit")
 
-    def __init__(self, name: str, *, concurrency_limit: int | None = None, **unknown: Never) -> None:
-        refuse_unknown(unknown, ("name", "concurrency_limit"), "kk.Queue")
-        self.name = check_queue(name)
+    def __init__(
+        self, name: str, *, concurrency_limit: int | None = None, rate_limit: str | None = None, **unknown: Never
+    ) -> None:
+        refuse_unknown(unknown, ("name", "concurrency_limit", "rate_limit"), "kk.Queue")
+        self.name = check_queue_name(name)
         self.concurrency_limit = check_limit(concurrency_limit)
+        self.rate_limit = check_rate(rate_limit)
 
     def __repr__(self) -> str:
         limit = "" if self.concurrency_limit is None else f", concurrency_limit={self.concurrency_limit}"
-        return f"Queue({self.name!r}{limit})"
+        rate = "" if self.rate_limit is None else f", rate_limit={str(self.rate_limit)!r}"
+        return f"Queue({self.name!r}{limit}{rate})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Queue) and repr(self) == repr(other)
@@ -164,6 +175,7 @@ class TaskOptions:
     description: str
     queue: str
     concurrency_limit: int | None
+    rate_limit: RateLimit | None
     retry: RetryPolicy
     tags: tuple[str, ...]
     isolation: Isolation | None  # None: as the function asks, async shared and plain a process
@@ -178,14 +190,11 @@ class TaskOptions:
 def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
     """Options of the task made from a function of that name; raises `InvalidOptionError` naming the wrong one."""
     refuse_unknown(given, (*TASK_OPTIONS, *KINDS), "a task")
-    queue, limit = given.get("queue"), check_limit(given.get("concurrency_limit"))
+    queue = given.get("queue")
+    limit, rate = check_limit(given.get("concurrency_limit")), check_rate(given.get("rate_limit"))
     if isinstance(queue, Queue):
-        if limit is not None and queue.concurrency_limit not in (None, limit):
-            raise InvalidOptionError(
-                f"queue={queue!r} and concurrency_limit={limit} contradict each other. Give one.",
-                field="concurrency_limit",
-            )
-        limit = queue.concurrency_limit if limit is None else limit
+        limit = _said_once(queue, "concurrency_limit", queue.concurrency_limit, limit)
+        rate = _said_once(queue, "rate_limit", queue.rate_limit, rate)
         queue = queue.name
     explicit = given.get("id") is not None
     isolation = given.get("isolation")
@@ -209,8 +218,9 @@ def task_options(function: str, given: Mapping[str, Any]) -> TaskOptions:
         id=check_id(given["id"] if explicit else _id_of(function)),
         explicit_id=explicit,
         description=given.get("description") or "",
-        queue="" if queue is None else check_queue(queue),
+        queue="" if queue is None else check_queue_name(queue),
         concurrency_limit=limit,
+        rate_limit=rate,
         retry=_retry(given.get("retry", DEFAULT), given.get("retries")),
         tags=new_tags(() if given.get("tags") is None else given["tags"]),
         isolation=isolation,
@@ -228,6 +238,17 @@ def _id_of(function: str) -> str:
     if found in ("", "<lambda>"):
         raise TaskDefinitionError("This function has no name to make a task id of. Give it one, or pass id='…'.")
     return found
+
+
+def _said_once(queue: Queue, field: str, its: T | None, given: T | None) -> T | None:
+    """What the queue or else the option of that name says; raises `InvalidOptionError` where they differ."""
+    if given is not None and its not in (None, given):
+        raise InvalidOptionError(
+            f"queue={queue!r} and {field}={given if isinstance(given, int) else str(given)!r} contradict each other. "
+            "Give one.",
+            field=field,
+        )
+    return its if given is None else given
 
 
 def refuse_unknown(given: Iterable[str], known: tuple[str, ...], whose: str) -> None:
@@ -253,19 +274,6 @@ def check_id(given: object) -> str:
         f"id={given!r} is not a task id. It starts with a letter or digit and goes on with letters, digits "
         f"and - _ . / : up to {MAX_NAME} characters.",
         field="id",
-    )
-
-
-def check_queue(given: object) -> str:
-    """A queue's name; raises `InvalidOptionError`."""
-    if isinstance(given, str):
-        own = given.removeprefix("task/")  # of a task that names none, whose id may hold more than letters
-        if len(own) <= MAX_NAME and (_QUEUE.fullmatch(own) or (own != given and _ID.fullmatch(own))):
-            return given
-    raise InvalidOptionError(
-        f"queue={given!r} is not a queue. Give a name of letters, digits and - _ / up to {MAX_NAME} characters, or "
-        "kk.Queue(name, concurrency_limit=n).",
-        field="queue",
     )
 
 

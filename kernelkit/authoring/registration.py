@@ -140,6 +140,7 @@ class Registration:
             isolation=self.isolation,
             queue=options.queue,
             concurrency_limit=options.concurrency_limit,
+            rate_limit=options.rate_limit,
             retry=options.retry,
             tags=options.tags,
             description=options.description,

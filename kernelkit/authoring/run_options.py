@@ -21,15 +21,15 @@ from kernelkit.authoring.options import (
     check_attempts,
     check_machine,
     check_max_duration,
-    check_queue,
     refuse_unknown,
 )
 from kernelkit.authoring.tags import new_tags
 from kernelkit.clock import from_datetime
 from kernelkit.durations import to_seconds, type_of_duration
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
+from kernelkit.models.queue import RateLimit
 from kernelkit.models.sameness import DebounceUse
-from kernelkit.rules.limits import check_text
+from kernelkit.rules.limits import check_queue_name, check_text
 from kernelkit.rules.metadata import check_object, encode_checked
 
 RUN_OPTIONS = (
@@ -62,6 +62,7 @@ class RunOptions:
     metadata: str = "{}"  # JSON text
     queue: str = ""
     queue_limit: int | None = None
+    queue_rate: RateLimit | None = None
     concurrency_key: str = ""
     priority: float = 0.0
     delay_s: float = 0.0
@@ -137,8 +138,9 @@ def run_options(**given: Any) -> RunOptions:
         tags=new_tags(() if given.get("tags") is None else given["tags"]),
         max_attempts=None if attempts is None else check_attempts(attempts, "max_attempts"),
         metadata=_metadata(given.get("metadata")),
-        queue="" if queue is None else queue.name if isinstance(queue, Queue) else check_queue(queue),
+        queue="" if queue is None else queue.name if isinstance(queue, Queue) else check_queue_name(queue),
         queue_limit=queue.concurrency_limit if isinstance(queue, Queue) else None,
+        queue_rate=queue.rate_limit if isinstance(queue, Queue) else None,
         concurrency_key=_concurrency_key(given.get("concurrency_key")),
         priority=_priority(given.get("priority")),
         delay_s=delay_s,
@@ -157,7 +159,7 @@ def run_options(**given: Any) -> RunOptions:
     )
 
 
-_FIELDS = {"queue": ("queue", "queue_limit"), "delay": ("delay_s", "delay_until"), "test": ("is_test",)}
+_FIELDS = {"queue": ("queue", "queue_limit", "queue_rate"), "delay": ("delay_s", "delay_until"), "test": ("is_test",)}
 
 
 def delay_of(given: Any) -> tuple[float, int]:

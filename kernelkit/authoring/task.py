@@ -39,6 +39,7 @@ from kernelkit.authoring.triggering import (
 )
 from kernelkit.durations import Duration
 from kernelkit.errors import TaskDefinitionError, UnknownTaskError
+from kernelkit.models.queue import RateLimit
 from kernelkit.models.schedule import FIELDS, CatchUp, Overlap, Timing
 from kernelkit.models.task import Isolation, LogLevel, Owner, RetryPolicy
 from kernelkit.models.value import NULL
@@ -108,6 +109,10 @@ class Task(display.Shown, Hooked, Generic[P, R]):
     @property
     def concurrency_limit(self) -> int | None:
         return self._registration.options.concurrency_limit
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        return self._registration.options.rate_limit
 
     @property
     def retry(self) -> RetryPolicy:
@@ -367,6 +372,7 @@ def task(
     description: str | None = None,
     queue: str | Queue | None = None,
     concurrency_limit: int | None = None,
+    rate_limit: str | None = None,
     retry: Retry | None = ...,
     retries: int | None = None,
     tags: str | Iterable[str] = (),
@@ -407,10 +413,11 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         def resize(url: str, width: int = 512) -> dict: ...
 
     Options: `id` (else the function's name with `_` as `-`), `description`, `queue` (a name or `kk.Queue`),
-    `concurrency_limit` (of that queue), `retry` (a `kk.Retry`; None means one attempt), `retries` (how many
-    attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"), `machine` (a preset such as
-    "large-1x": a process of its own with so much memory and so many threads; None for no cap), `log_level` (the lowest
-    of `kk.logger` that is kept), `replace` (take the id over), `ttl` (how long a run may wait for its first start),
+    `concurrency_limit` and `rate_limit` (of that queue: 5, and "100/m"), `retry` (a `kk.Retry`; None means one
+    attempt), `retries` (how many attempts), `tags` (of runs that give none), `isolation` ("process" or "shared"),
+    `machine` (a preset such as "large-1x": a process of its own with so much memory and so many threads; None for no
+    cap), `log_level` (the lowest of `kk.logger` that is kept), `replace` (take the id over), `ttl` (how long a run may
+    wait for its first start),
     `max_duration` (how long an attempt may take; `kk.NO_TIMEOUT`), and a function for each kind of hook (`on_start`,
     `catch_error`, …), as with the decorators of the task. What is left out comes from `kk.configure` and from
     `[tool.kernelkit]` in pyproject.toml. `cron`, `timezone`, `catch_up`, `max_catch_up` and `overlap` start the task by

@@ -64,6 +64,7 @@ class Order:
             metadata=options.metadata,
             queue=options.queue,
             queue_limit=options.queue_limit,
+            queue_rate=options.queue_rate,
             concurrency_key=options.concurrency_key,
             priority=options.priority,
             delay_s=options.delay_s,

@@ -40,10 +40,12 @@ def _task_defined(state: State, event: ev.TaskDefined) -> None:
     if not numbers or numbers[-1] != event.version.number:
         numbers.append(event.version.number)
     _keep(state, event.version)
-    if spec.concurrency_limit is not None:
-        state.limits[spec.queue_name] = spec.concurrency_limit
-    elif not spec.queue:
-        state.limits.pop(spec.queue_name, None)
+    record = state.record_of(spec.queue_name)
+    if spec.concurrency_limit is not None or not spec.queue:  # a shared queue keeps what others have said of it
+        record.limit = spec.concurrency_limit
+    if spec.rate_limit is not None or not spec.queue:
+        record.set_rate(spec.rate_limit, state.clock)
+    state.queue_changed(spec.queue_name)
 
 
 _KEPT_BUNDLES = 64
@@ -64,10 +66,36 @@ def _keep(state: State, version: TaskVersion) -> None:
 
 
 def _queue_limited(state: State, event: ev.QueueLimited) -> None:
-    if event.limit is None:
-        state.limits.pop(event.queue, None)
-    else:
-        state.limits[event.queue] = event.limit
+    state.record_of(event.queue).limit = event.limit
+    state.queue_changed(event.queue)
+
+
+def _queue_rated(state: State, event: ev.QueueRated) -> None:
+    state.record_of(event.queue).set_rate(event.rate, state.clock)
+    state.queue_changed(event.queue)
+
+
+def _queue_overridden(state: State, event: ev.QueueOverridden) -> None:
+    record = state.record_of(event.queue)
+    record.override = event.limit
+    record.overridden_at = 0 if event.limit is None else event.at
+    state.queue_changed(event.queue)
+
+
+def _queue_paused(state: State, event: ev.QueuePaused) -> None:
+    _set_paused(state, event.queue, paused=True)
+
+
+def _queue_resumed(state: State, event: ev.QueueResumed) -> None:
+    _set_paused(state, event.queue, paused=False)
+
+
+def _set_paused(state: State, queue: str, *, paused: bool) -> None:
+    if not queue:
+        state.paused = paused
+        return
+    state.record_of(queue).paused = paused
+    state.queue_changed(queue)
 
 
 def _schedule_saved(state: State, event: ev.ScheduleSaved) -> None:
@@ -370,6 +398,10 @@ def _run_dispatched(state: State, event: ev.RunDispatched) -> LiveRun:
         run.metadata_before = run.metadata
     run.retry_at = 0
     run.expires_at = 0
+    if not event.resumes:  # what has started once has its token
+        state.take_token(run.queue)
+    if not run.keeps_slot:
+        state.take_turn(run)
     run.keeps_slot = False
     state.kept.pop(run.id, None)
     run.started_at = run.started_at or event.at
@@ -428,6 +460,8 @@ def _attempt_failed(state: State, event: ev.AttemptFailed) -> LiveRun:
         run.machine, run.isolation = event.machine, "process"
     if run.keeps_slot:
         state.hold(run)
+    else:
+        state.enqueue(run)
     state.set_timer(run)
     return run
 
@@ -466,6 +500,7 @@ def _run_canceled(state: State, event: ev.RunCanceled) -> LiveRun:
     run.canceled_reason = event.reason
     run.stopped_at = event.at
     run.retry_at = run.held_until = 0
+    state.dequeue(run)
     state.held.pop(run.id, None)
     state.stop_waiting(run)
     state.waiting.run_ended(run.id)
@@ -547,6 +582,7 @@ def _run_resumed(state: State, event: ev.RunResumed) -> LiveRun:
     _move(run, RunStatus.DEQUEUED)
     _go_on(run, event.at)
     run.resumes = True
+    state.take_turn(run)
     state.held.pop(run.id, None)
     state.hold(run)
     state.set_timer(run)
@@ -631,6 +667,10 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.ScheduleDeleted: _schedule_deleted,
     ev.SlotsPassed: _slots_passed,
     ev.SlotsReopened: _slots_reopened,
+    ev.QueueRated: _queue_rated,
+    ev.QueueOverridden: _queue_overridden,
+    ev.QueuePaused: _queue_paused,
+    ev.QueueResumed: _queue_resumed,
     ev.RunTriggered: _run_triggered,
     ev.VersionFound: _version_found,
     ev.RunRefused: _run_refused,

@@ -88,7 +88,7 @@ def _trigger_all(
     for item in items:
         try:
             done.append(trigger(state, item, now))
-        except KernelKitError:  # its task is no more, say: counted, as nobody waits for the reason
+        except KernelKitError:  # its task is no more or its queue is full: counted, as nobody waits for the reason
             continue
         success += 1
     return success

@@ -93,6 +93,21 @@ class RunSchedule(msgspec.Struct, frozen=True, gc=False):
     known: bool = False  # history already has that run: a resend
 
 
+class PauseQueue(msgspec.Struct, frozen=True, gc=False):
+    """Let no run of the queue start, or let them start again; "" is the whole project."""
+
+    queue: str
+    paused: bool
+
+
+class OverrideQueue(msgspec.Struct, frozen=True, gc=False):
+    """Have `limit` hold in place of the queue's own, or with None its own again."""
+
+    queue: str
+    limit: int | None
+    most: int  # the project's limit, which no queue's may be over
+
+
 class TakeReport(msgspec.Struct, frozen=True, gc=False):
     run_id: str
     fence: str
@@ -159,6 +174,8 @@ Command = (
     | SwitchSchedule
     | DeleteSchedule
     | RunSchedule
+    | PauseQueue
+    | OverrideQueue
     | TakeReport
     | ChangeToken
     | WorkerAppeared
@@ -189,6 +206,7 @@ class Capacity:
     attempts: int = 100
     exclusive: int = 4
     shared_workers: int = 1  # per environment
+    queue_size: int | None = None  # how many runs may wait in one queue
     cpu: float = 1_000_000.0  # vCPUs of the host, for machine presets
     memory: int = 2**60  # its memory, in bytes
     strict_machines: bool = False  # refuse a preset that the host has not, instead of clamping it

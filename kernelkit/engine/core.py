@@ -76,6 +76,8 @@ class NoticesPort(Protocol):
 
     def ended(self, run: Run) -> None: ...
 
+    def queues_changed(self) -> None: ...
+
 
 class ReadPort(Protocol):
     """Runs a blocking read off the loop and then calls back on it."""
@@ -146,7 +148,7 @@ class Core:
         if then is not None:
             self._after.append(then)
         self._schedule_flush()
-        if changes:
+        if changes or isinstance(command, c.Tick):
             self.on_timer(next_due(self.state))
         return changes
 
@@ -302,6 +304,8 @@ class Core:
     def _follow(self, change: Change) -> None:
         """Note what must leave the engine after the commit of `change`."""
         event, run = change.event, change.run
+        if isinstance(event, ev.QueuePaused | ev.QueueResumed | ev.QueueOverridden | ev.QueueLimited | ev.QueueRated):
+            self._after.append(self.notices.queues_changed)
         if run is None:
             if isinstance(event, ev.BatchMade):
                 self._batch.batches.append(batch_row(event.batch, change.seq))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import assert_never
 
 import msgspec
@@ -27,6 +28,13 @@ from kernelkit.engine.attempts import (
 from kernelkit.engine.bulk import abort_bulk, advance_bulk, start_bulk
 from kernelkit.engine.machines import with_machines_checked
 from kernelkit.engine.placement import next_dispatch
+from kernelkit.engine.queues import (
+    Intake,
+    decide_override,
+    decide_pause,
+    names,
+    unknown_queue,
+)
 from kernelkit.engine.sameness import Finder, decide_reset, first_moment
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.waits import complete_token, due_waits, let_go, make_token, waits_over
@@ -45,7 +53,7 @@ from kernelkit.models.error import Error
 from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.task import MAX_ATTEMPTS, Owner, TaskSpec, TaskVersion
 from kernelkit.models.value import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
-from kernelkit.rules.limits import check_tags
+from kernelkit.rules.limits import check_queue_name, check_tags
 from kernelkit.wire.messages import ChildTrigger, MakeToken, TriggerItem
 
 MAX_BATCH = 1_000
@@ -64,7 +72,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 def step(state: State, command: c.Command, capacity: c.Capacity, now: int, roll: c.Roll) -> list[Change]:
     """Carry out `command` on `state`: the changes made, in order. A refusal raises and changes nothing."""
     command = with_machines_checked(command, capacity)
-    changes = [_change(state, event) for event in decide(state, command, now, roll)]
+    changes = [_change(state, event) for event in decide(state, command, now, roll, capacity.queue_size)]
     if isinstance(command, c.Tick):  # after the runs' own timers: one that has just ended is in no schedule's way
         changes += [_change(state, event) for event in list(_slots_due(state, now))]
     while events := waits_over(state, now) or let_go(state, capacity, now):
@@ -79,14 +87,16 @@ def _change(state: State, event: ev.AnyEvent) -> Change:
     return Change(state.seq, event, run)
 
 
-def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
+def decide(
+    state: State, command: c.Command, now: int, roll: c.Roll, queue_size: int | None = None
+) -> Sequence[ev.AnyEvent]:
     """The events of `command`; raises a `KernelKitError` when it is refused."""
     match command:
         case c.TriggerRuns():
-            return _trigger(state, command, now)
+            return _trigger(state, command, now, queue_size)
         case c.TakeReport():
             if isinstance(command.body, ChildTrigger):
-                return _child_trigger(state, command, command.body, now)
+                return _child_trigger(state, command, command.body, now, queue_size)
             return decide_report(state, command, now, roll)
         case c.ChangeToken():
             if isinstance(command.body, MakeToken):
@@ -97,13 +107,17 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
         case c.StartBulk():
             return start_bulk(state, command, now)
         case c.AdvanceBulk():
-            return advance_bulk(state, command, now, _cancel, _triggered_again)
+            return advance_bulk(state, command, now, _cancel, _again(state, queue_size))
         case c.AbortBulk():
             return abort_bulk(state, command, now)
         case c.RescheduleRun():
             return _reschedule(state, command, now)
         case c.ResetKey():
             return decide_reset(state, command, now)
+        case c.PauseQueue():
+            return decide_pause(state, command, now)
+        case c.OverrideQueue():
+            return decide_override(state, command, now)
         case c.DefineTask():
             return [*_define(state, command, now), *schedules.own(state, command.spec, now)]
         case c.SaveSchedule():
@@ -113,7 +127,7 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
         case c.DeleteSchedule():
             return schedules.delete(state, command, now)
         case c.RunSchedule():
-            return [_fired(state, fire, now) for fire in schedules.run_now(state, command, now)]
+            return [_fired(state, fire, now, queue_size) for fire in schedules.run_now(state, command, now)]
         case c.WorkerAppeared():
             if command.worker_id not in state.workers:
                 return ()
@@ -138,6 +152,8 @@ def decide(state: State, command: c.Command, now: int, roll: c.Roll) -> Sequence
 
 def _define(state: State, command: c.DefineTask, now: int) -> Sequence[ev.AnyEvent]:
     spec = command.spec
+    if spec.queue:
+        check_queue_name(spec.queue)
     known = state.tasks.get(spec.id)
     if known is not None and not command.replace:
         _refuse_clash(known.spec, spec, command.connected)
@@ -199,7 +215,7 @@ def _next_number(state: State, task_id: str, now: int) -> str:
 # ---- runs --------------------------------------------------------------------------------------------------------
 
 
-def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
+def _trigger(state: State, command: c.TriggerRuns, now: int, queue_size: int | None = None) -> list[ev.AnyEvent]:
     if command.made is not None:
         return []
     if len(command.items) > MAX_BATCH:
@@ -214,22 +230,28 @@ def _trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent
         return []
     parent = _parent(state, command)
     if command.batch_id:
-        return _batch(state, fresh, now, command.batch_id, parent)
-    return _made(state, fresh, now, parent)
+        return _batch(state, fresh, now, command.batch_id, parent, queue_size)
+    return _made(state, fresh, now, parent, queue_size)
 
 
-def _made(state: State, items: Sequence[TriggerItem], now: int, parent: LiveRun | None = None) -> list[ev.AnyEvent]:
+def _made(
+    state: State,
+    items: Sequence[TriggerItem],
+    now: int,
+    parent: LiveRun | None = None,
+    queue_size: int | None = None,
+) -> list[ev.AnyEvent]:
     """The runs of items that are no batch."""
     finder = _finder(state, now, parent)
-    queues = _queues_made(items)
-    made: dict[str, int] = {}
+    queues = Intake(state, items, queue_size)
+    used: set[str] = set()
     events: list[ev.AnyEvent] = []
     for item in items:
         first, *rest = _of_item(state, item, now, finder, batch_id=None, parent=parent, queues=queues)
         events += (first, *rest)
-        if item.queue in queues and isinstance(first, ev.RunTriggered):
-            made[item.queue] = queues[item.queue]
-    return [*_queue_limits(state, made, now), *events]
+        if isinstance(first, ev.RunTriggered):
+            used.add(item.queue)
+    return [*queues.changes(now, used), *events]
 
 
 def _finder(state: State, now: int, parent: LiveRun | None) -> Finder:
@@ -244,7 +266,7 @@ def _of_item(
     *,
     batch_id: str | None,
     parent: LiveRun | None,
-    queues: Mapping[str, int],
+    queues: Intake,
 ) -> list[OfItem]:
     """A new run, with its end if its parent is over; else what says which earlier run the item means."""
     if item.key is not None or item.debounce is not None:
@@ -252,7 +274,7 @@ def _of_item(
         answer = finder.find(item, _spec(state, item).isolation)
         if answer is not None:
             return [answer]
-    triggered = _triggered(state, item, now, batch_id=batch_id, parent=parent, made=queues)
+    triggered = _triggered(state, item, now, batch_id=batch_id, parent=parent, queues=queues)
     finder.note(item)
     return [triggered, *_ended_with(parent, item.run_id, now)]
 
@@ -282,7 +304,12 @@ _MAKES_NO_RUN = frozenset({"queue_full"})
 
 
 def _batch(
-    state: State, items: Sequence[TriggerItem], now: int, batch_id: str, parent: LiveRun | None = None
+    state: State,
+    items: Sequence[TriggerItem],
+    now: int,
+    batch_id: str,
+    parent: LiveRun | None,
+    queue_size: int | None,
 ) -> list[ev.AnyEvent]:
     """The runs of a batch. An item that is refused becomes a failed run, or none; if all are, the first is raised."""
     events: list[ev.AnyEvent] = []
@@ -290,8 +317,8 @@ def _batch(
     problems: list[BatchError] = []
     first: KernelKitError | None = None
     finder = _finder(state, now, parent)
-    queues = _queues_made(items)
-    made: dict[str, int] = {}
+    queues = Intake(state, items, queue_size)
+    used: set[str] = set()
     for index, item in enumerate(items):
         try:
             first_event, *rest = _of_item(state, item, now, finder, batch_id=batch_id, parent=parent, queues=queues)
@@ -306,12 +333,12 @@ def _batch(
         else:
             events += (first_event, *rest)
             run_ids.append(first_event.run_id)
-            if item.queue in queues and isinstance(first_event, ev.RunTriggered):
-                made[item.queue] = queues[item.queue]
+            if isinstance(first_event, ev.RunTriggered):
+                used.add(item.queue)
     if first is not None and len(problems) == len(items):
         raise first
     record = BatchRecord(batch_id, now, tuple(run_ids), tuple(problems))
-    return [*_queue_limits(state, made, now), *events, ev.BatchMade(now, record)]
+    return [*queues.changes(now, used), *events, ev.BatchMade(now, record)]
 
 
 def _refused(
@@ -334,17 +361,6 @@ def _refused(
     )
 
 
-def _queues_made(items: Iterable[TriggerItem]) -> dict[str, int]:
-    """Queues that the items create or change, each once, and their limits."""
-    return {item.queue: item.queue_limit for item in items if item.queue and item.queue_limit is not None}
-
-
-def _queue_limits(state: State, made: Mapping[str, int], now: int) -> Iterator[ev.AnyEvent]:
-    for queue, limit in made.items():
-        if state.limits.get(queue) != limit:
-            yield ev.QueueLimited(now, queue, limit)
-
-
 def _reschedule(state: State, command: c.RescheduleRun, now: int) -> Sequence[ev.AnyEvent]:
     if command.asked in state.answers:
         return ()
@@ -358,14 +374,17 @@ def _reschedule(state: State, command: c.RescheduleRun, now: int) -> Sequence[ev
     return (ev.RunRescheduled(now, run.id, moment, command.asked),)
 
 
-def _child_trigger(state: State, command: c.TakeReport, body: ChildTrigger, now: int) -> Sequence[ev.AnyEvent]:
+def _child_trigger(
+    state: State, command: c.TakeReport, body: ChildTrigger, now: int, queue_size: int | None
+) -> Sequence[ev.AnyEvent]:
     parent = run_of(state, command)
     if body.op in parent.ops:
         return ()
     if body.batch_id:
         made = ",".join([body.batch_id, *[item.run_id for item in body.items]])
-        return [*_batch(state, body.items, now, body.batch_id, parent), ev.OpDone(now, parent.id, body.op, made)]
-    events = _made(state, body.items, now, parent)
+        batch = _batch(state, body.items, now, body.batch_id, parent, queue_size)
+        return [*batch, ev.OpDone(now, parent.id, body.op, made)]
+    events = _made(state, body.items, now, parent, queue_size)
     events.append(ev.OpDone(now, parent.id, body.op, ",".join(["", *[item.run_id for item in body.items]])))
     return events
 
@@ -377,17 +396,20 @@ def _triggered(
     *,
     batch_id: str | None,
     parent: LiveRun | None = None,
-    made: Mapping[str, int],
+    queues: Intake,
     schedule_id: str | None = None,
     slot: int = 0,
 ) -> ev.RunTriggered:
     spec = _spec(state, item)
     _check(item)
+    queue, delay_until = _queue(state, item, spec, queues), first_moment(item, now)
+    if not delay_until:
+        queues.take(queue)
     return ev.RunTriggered(
         at=now,
         run_id=item.run_id,
         task_id=item.task_id,
-        queue=_queue(state, item, spec, made),
+        queue=queue,
         isolation="process" if item.machine or spec.machine else spec.isolation,
         payload=item.payload,
         bundle=item.bundle,
@@ -401,7 +423,7 @@ def _triggered(
         batch_id=batch_id,
         concurrency_key=item.concurrency_key,
         priority=item.priority,
-        delay_until=first_moment(item, now),
+        delay_until=delay_until,
         ttl=spec.ttl if item.ttl is None else item.ttl,
         max_duration=spec.max_duration if item.max_duration is None else item.max_duration,
         is_test=item.is_test or (parent is not None and parent.is_test),
@@ -415,8 +437,9 @@ def _triggered(
     )
 
 
-def _triggered_again(state: State, item: TriggerItem, now: int) -> ev.RunTriggered:
-    return _triggered(state, item, now, batch_id=None, made={})
+def _again(state: State, queue_size: int | None) -> Callable[[State, TriggerItem, int], ev.RunTriggered]:
+    """What triggers the replays of one chunk: its earlier ones count as queued already."""
+    return partial(_triggered, batch_id=None, queues=Intake(state, (), queue_size))
 
 
 _UNDEFINED = TaskSpec("", "", Owner("kernel", ""), env_id="", bundle="", fingerprint="")
@@ -433,11 +456,6 @@ def _left_open(item: TriggerItem) -> tuple[str, ...]:
         "machine": bool(item.machine),
     }
     return tuple(name for name, is_given in given.items() if not is_given)
-
-
-def known_queues(state: State) -> set[str]:
-    """The queues that somebody has made."""
-    return {version.spec.queue_name for version in state.tasks.values()} | state.limits.keys()
 
 
 def _spec(state: State, item: TriggerItem) -> TaskSpec:
@@ -468,25 +486,21 @@ def _check(item: TriggerItem) -> None:
         raise InvalidOptionError(f"max_attempts={item.max_attempts} is not between 1 and {MAX_ATTEMPTS}.")
 
 
-def _fired(state: State, fire: schedules.Fire, now: int) -> ev.RunTriggered:
-    """The run of a schedule's slot."""
-    return _triggered(state, fire.item, now, batch_id=None, made={}, schedule_id=fire.schedule_id, slot=fire.slot)
+def _fired(state: State, fire: schedules.Fire, now: int, queue_size: int | None = None) -> ev.RunTriggered:
+    """The run of a schedule's slot. The clock's own slots are kept however long a queue is: they are no flood."""
+    queues = Intake(state, (), queue_size)
+    return _triggered(state, fire.item, now, batch_id=None, queues=queues, schedule_id=fire.schedule_id, slot=fire.slot)
 
 
-def _queue(state: State, item: TriggerItem, spec: TaskSpec, made: Mapping[str, int]) -> str:
+def _queue(state: State, item: TriggerItem, spec: TaskSpec, queues: Intake) -> str:
     """The queue of a new run; one that nobody has made, nor makes here, is refused, as an unknown task is."""
-    if not item.queue or item.queue in made:
+    if not item.queue or item.queue in queues.made or item.queue in state.queues:
         return item.queue or (spec.queue_name if spec.id else f"task/{item.task_id}")
-    known = known_queues(state)
+    known = names(state)
     if item.queue in known:
         return item.queue
-    near = difflib.get_close_matches(item.queue, known, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    raise InvalidOptionError(
-        f"There is no queue {item.queue!r} in this project. {hint}To make one, give "
-        f"queue=kk.Queue({item.queue!r}, concurrency_limit=n).",
-        field="queue",
-    )
+    remedy = f"To make one, give queue=kk.Queue({item.queue!r}, concurrency_limit=n)."
+    raise unknown_queue(check_queue_name(item.queue), known, remedy)
 
 
 def _unknown_task(state: State, item: TriggerItem) -> UnknownTaskError:
@@ -530,13 +544,14 @@ def _with_parent(run_id: str, how: str = "was canceled") -> str:
 
 def next_due(state: State) -> int | None:
     """The next moment at which `Tick` has something to do; drops timers that no longer matter."""
-    slot = schedules.next_due(state)
+    moments = [at for at in (schedules.next_due(state), state.next_token_at()) if at is not None]
     while state.due:
         at, whose = state.due[0]
         if state.timer_of(whose) == at:
-            return at if slot is None else min(at, slot)
+            moments.append(at)
+            break
         heapq.heappop(state.due)
-    return slot
+    return min(moments, default=None)
 
 
 def _due(state: State, now: int) -> Iterator[ev.AnyEvent]:

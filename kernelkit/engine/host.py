@@ -29,6 +29,7 @@ def capacity_of(settings: EngineSettings) -> Capacity:
         memory=settings.machine_memory_bytes or host_memory(),
         strict_machines=settings.strict_machines,
         held=settings.held_workers,
+        queue_size=settings.queue_size_limit or None,
     )
 
 

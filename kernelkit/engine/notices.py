@@ -12,7 +12,7 @@ from typing import Protocol
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.subscriptions import Subscriptions
-from kernelkit.models.run import FINAL, Logs, Run
+from kernelkit.models.run import FINAL, Logs, Run, RunStatus
 from kernelkit.wire import messages as m
 
 PACE_S = 0.2
@@ -66,6 +66,13 @@ class Notices:
             self._tell_watchers(run.id, run)
         if self.subscriptions:
             self.subscriptions.ended(run)
+
+    def queues_changed(self) -> None:
+        """What is set for a queue has changed: watched runs that are queued may say another reason."""
+        for run_id in self._watchers:
+            run = self._core.state.runs.get(run_id)
+            if run is not None and run.status is RunStatus.QUEUED:
+                self.changed(run_id, status_changed=True)
 
     def lines_came(self, run_id: str) -> None:
         """Captured lines have come in."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kernelkit.engine.decide import known_queues
+from kernelkit.engine.queues import names
 from kernelkit.engine.state import State
 from kernelkit.models.run import Run
 from kernelkit.models.value import Value
@@ -26,7 +26,7 @@ def replayed_item(source: Run, asked: TriggerItem, given: Collection[str], state
         "concurrency_key": source.concurrency_key or "",
         "machine": source.machine or "",
         "is_test": source.is_test,
-        "queue": source.queue if source.queue in known_queues(state) else "",
+        "queue": source.queue if source.queue in names(state) else "",
     }
     kept = {name: value for name, value in copied.items() if name not in given}
     return replace(asked, task_id=source.task_id, bundle="", is_replay=True, **kept)

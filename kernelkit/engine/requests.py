@@ -17,6 +17,7 @@ from kernelkit.engine.core import Core, ReadPort
 from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs
 from kernelkit.engine.notices import Notices, Peer
+from kernelkit.engine.queues import queue_info, queue_infos
 from kernelkit.engine.relations import with_relations
 from kernelkit.engine.replaying import replayed_item
 from kernelkit.engine.sameness import triggered
@@ -47,6 +48,10 @@ _NEEDS_THE_STORE = (
     | m.ListRuns
     | m.GetLogs
     | m.ListTasks
+    | m.ListQueues
+    | m.RetrieveQueue
+    | m.PauseQueue
+    | m.OverrideQueue
     | m.Watch
 )
 
@@ -181,6 +186,17 @@ class Requests:
             case m.RunSchedule():
                 self._core.refuse_if_full()
                 self._run_schedule(body, request.again, reply, refuse)
+            case m.ListQueues():
+                queues = self._queues()
+                self._core.after_commit(lambda: reply(queues))
+            case m.RetrieveQueue():
+                queue = m.QueueReply(queue_info(self._core.state, body.name, self._core.clock.now()))
+                self._core.after_commit(lambda: reply(queue))
+            case m.PauseQueue():
+                self._core.take(c.PauseQueue(body.name, body.paused), lambda: reply(self._queue(body.name)))
+            case m.OverrideQueue():
+                command = c.OverrideQueue(body.name, body.limit, self._core.capacity.attempts)
+                self._core.take(command, lambda: reply(self._queue(body.name)))
             case m.GetStatus() if self._core.writer.problem:  # what is wrong must not wait until it is right again
                 self._read_now(self._status(), reply, refuse)
             case m.GetStatus():
@@ -411,6 +427,16 @@ class Requests:
                 for task_id, version in sorted(state.tasks.items())
             )
         )
+
+    def _queues(self) -> m.QueueList:
+        state = self._core.state
+        return m.QueueList(queue_infos(state, self._core.clock.now()), state.paused)
+
+    def _queue(self, name: str) -> m.QueueReply | m.QueueList:
+        """The queue after a change; all of them where the project was meant."""
+        if not name:
+            return self._queues()
+        return m.QueueReply(queue_info(self._core.state, name, self._core.clock.now()))
 
     def _read(self, read: Callable[[], T], then: Callable[[T], None], refuse: Refuse) -> None:
         """Read off the loop, after everything taken so far is on disk."""

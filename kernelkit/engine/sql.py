@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelkit.engine.core import Core
-from kernelkit.engine.state import KEY, State
+from kernelkit.engine.state import State
 from kernelkit.models.run import RunStatus
 from kernelkit.store.history import to_row
 from kernelkit.store.query import Answer
@@ -100,5 +100,5 @@ def _queues(state: State) -> Rows:
         elif live.status is RunStatus.DELAYED:
             delayed[live.queue] += 1
     names = {version.spec.queue_name for version in state.tasks.values()}
-    names |= {name.partition(KEY)[0] for name in state.limits} | executing.keys() | queued.keys() | delayed.keys()
-    return [(name, state.limits.get(name), executing[name], queued[name], delayed[name]) for name in sorted(names)]
+    names |= state.queues.keys() | executing.keys() | queued.keys() | delayed.keys()
+    return [(name, state.limit_of(name), executing[name], queued[name], delayed[name]) for name in sorted(names)]

@@ -1,7 +1,7 @@
 """Everything the engine knows about what is not yet over. Held in memory; `engine/apply.py` alone changes it.
 
-The fields of `State` are the fold of the log. What starts with `by_` or is called a lane is an index over them, made
-again by `State.reindex` when a snapshot is loaded; limits are always read off the sets of holders, never a counter.
+The fields of `State` are the fold of the log. What `State.reindex` makes is an index over them, made again when a
+snapshot is loaded; limits are always read off the sets of holders, never a counter.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import heapq
 
 import msgspec
 
+from kernelkit.engine.queues import QueueRecord
+from kernelkit.engine.turns import KINDS, Kind, Turns, kind_of
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
@@ -21,8 +23,8 @@ from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 from kernelkit.models.wait import Done, Token, Wait
 
-Lane = tuple[str, Isolation]
-"""Runs of one slot group that need one kind of worker; first in, first out."""
+Lane = tuple[str, Kind]
+"""Runs of one slot group that need one kind of worker; the one with the lowest order goes first."""
 
 Order = tuple[int, int]
 """Place in a queue: the moment the run entered it (by `State.clock`) less its priority, then the event's number."""
@@ -31,6 +33,11 @@ _NEVER = 1 << 62
 
 KEY = "\x1f"
 """Between the name of a queue and the concurrency key of one of its copies."""
+
+
+def slots_of(queue: str, key: str) -> str:
+    """What slots are counted under: the queue, or its copy for a concurrency key."""
+    return f"{queue}{KEY}{key}" if key else queue
 
 
 class PastAttempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -111,7 +118,12 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     @property
     def slots(self) -> str:
         """What its slot is counted under: the queue, or its copy for the concurrency key."""
-        return f"{self.queue}{KEY}{self.concurrency_key}" if self.concurrency_key else self.queue
+        return slots_of(self.queue, self.concurrency_key)
+
+    @property
+    def kind(self) -> Kind:
+        """What it needs besides a slot."""
+        return kind_of("machine" if self.machine else self.isolation, resumes=bool(self.suspended_at))
 
     @property
     def timer(self) -> int:
@@ -179,7 +191,9 @@ class Snapshot(msgspec.Struct):
     bundles: dict[str, TaskVersion]
     numbers: dict[str, list[str]]
     workers: list[Worker]
-    limits: dict[str, int]
+    queues: dict[str, QueueRecord]
+    since: dict[str, int]
+    paused: bool = False
     clock: int = 0
     keys: dict[bytes, HeldKey] = {}
     answers: dict[str, Answer] = {}
@@ -202,24 +216,31 @@ class State:
         self.numbers: dict[str, list[str]] = {}  # version numbers of each task, oldest first
         self.workers: dict[str, Worker] = {}
         self.bulks: dict[str, Bulk] = {}  # bulk actions: those under way, and the last that have ended
-        self.limits: dict[str, int] = {}  # concurrency limit of each queue that has one
         self.keys: dict[bytes, HeldKey] = {}  # idempotency keys, by `digest_of` task and hash
         self.sweep_keys_at = 1_000  # so many of them: then those whose time is over are dropped
         self.answers: dict[str, Answer] = {}  # to the latest requests that made no run of their own, by their names
         self.schedules: dict[str, Schedule] = {}
         self.tokens: dict[str, Token] = {}  # open ones, and the newest of those that are not
         self.aliases: dict[str, str] = {}  # ids of tokens that had been made before, under the same key
+        self.queues: dict[str, QueueRecord] = {}  # those for which something is set
+        self.paused = False  # the whole project: nothing starts
+        # The event since which each queue, or copy of it for a key, with queued runs waits for its turn: the one that
+        # served it last, or the one that brought the first of them.
+        self.since: dict[str, int] = {}
         self.reindex()
 
     def reindex(self) -> None:
         """Make every index anew from the fields above."""
         self.holders: set[str] = set()
+        self.exclusive: set[str] = set()  # the holders that need a worker of their own
         self.by_queue: dict[str, set[str]] = {}
         self.by_worker: dict[str, set[str]] = {}
         self.by_parent: dict[str, set[str]] = {}
         self.by_env: dict[str, set[str]] = {}
         self.undefined: dict[str, set[str]] = {}  # runs that wait for a task of that id to be defined
         self.lanes: dict[Lane, list[tuple[Order, str]]] = {}
+        self.queued: dict[str, dict[str, set[str]]] = {}  # runs with status QUEUED by queue and concurrency key
+        self.turns = Turns(self)
         self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
         self.due: list[tuple[int, str]] = []
         self.debounced: dict[tuple[str, str], str] = {}  # by task and debounce key: the delayed run that takes pushes
@@ -248,6 +269,8 @@ class State:
                 self.hold(run)
             elif run.fence:
                 self.by_worker.setdefault(run.worker_id, set()).add(run.id)
+            if run.status is RunStatus.QUEUED:
+                self.enqueue(run)
             if run.is_ready:
                 self.line_up(run)
             if run.keeps_slot and not run.retry_at:
@@ -259,7 +282,44 @@ class State:
     # ---- indexes, kept by apply --------------------------------------------------------------------------------
 
     def line_up(self, run: LiveRun) -> None:
-        heapq.heappush(self.lanes.setdefault((run.slots, run.isolation), []), (run.order, run.id))
+        """It waits for nothing but a slot."""
+        self.enqueue(run)
+        slots = run.slots
+        heapq.heappush(self.lanes.setdefault((slots, run.kind), []), (run.order, run.id))
+        self.turns.enter(run.queue, slots)
+
+    def enqueue(self, run: LiveRun) -> None:
+        """Its status is QUEUED."""
+        self.queued.setdefault(run.queue, {}).setdefault(run.concurrency_key, set()).add(run.id)
+        self.since.setdefault(run.slots, self.seq)
+
+    def dequeue(self, run: LiveRun) -> None:
+        """Its status is no longer QUEUED; does nothing if it was not."""
+        keys = self.queued.get(run.queue, {})
+        members = keys.get(run.concurrency_key, set())
+        members.discard(run.id)
+        slots = run.slots
+        if members or slots not in self.since:
+            return
+        del self.since[slots], keys[run.concurrency_key]
+        if not keys:
+            del self.queued[run.queue]
+            self.turns.throttled.pop(run.queue, None)
+        for kind in KINDS:
+            self.lanes.pop((slots, kind), None)
+        self.turns.leave(slots)
+
+    def take_token(self, queue: str) -> None:
+        """An attempt of one of its runs starts."""
+        record = self.queues.get(queue)
+        if record is not None:
+            record.take_token(self.clock)
+
+    def take_turn(self, run: LiveRun) -> None:
+        """It leaves its queue for a slot: its copy is served."""
+        self.dequeue(run)
+        if run.slots in self.since:
+            self.since[run.slots] = self.seq
 
     def set_timer(self, run: LiveRun) -> None:
         self._set_timer(run.timer, run.id)
@@ -312,10 +372,14 @@ class State:
         run.waits = {}
 
     def hold(self, run: LiveRun) -> None:
+        slots = run.slots
         self.holders.add(run.id)
-        self.by_queue.setdefault(run.slots, set()).add(run.id)
+        if run.isolation == "process":
+            self.exclusive.add(run.id)
+        self.by_queue.setdefault(slots, set()).add(run.id)
         if run.fence:
             self.by_worker.setdefault(run.worker_id, set()).add(run.id)
+        self.turns.enter(run.queue, slots)
 
     def release(self, run: LiveRun) -> None:
         self.give_slot_back(run)
@@ -324,12 +388,16 @@ class State:
 
     def give_slot_back(self, run: LiveRun) -> None:
         """The attempt lives on in its worker, suspended."""
+        slots = run.slots
         self.holders.discard(run.id)
+        self.exclusive.discard(run.id)
         self.kept.pop(run.id, None)
-        _drop(self.by_queue, run.slots, run.id)
+        _drop(self.by_queue, slots, run.id)
+        self.turns.enter(run.queue, slots)
 
     def forget(self, run: LiveRun) -> None:
         del self.runs[run.id]
+        self.dequeue(run)
         if run.parent_id:
             _drop(self.by_parent, run.parent_id, run.id)
         if run.awaited is not None:
@@ -346,22 +414,67 @@ class State:
 
     def limit_of(self, slots: str) -> int | None:
         """How many of them may be in use at once; every copy of a queue has the whole limit."""
-        return self.limits.get(slots.partition(KEY)[0])
+        record = self.queues.get(slots.partition(KEY)[0])
+        return None if record is None else record.current
+
+    def is_full(self, slots: str) -> bool:
+        limit = self.limit_of(slots)
+        return limit is not None and self.holding(slots) >= limit
+
+    def is_paused(self, queue: str) -> bool:
+        record = self.queues.get(queue)
+        return record is not None and record.paused
+
+    def may_start(self, queue: str, moment: int) -> bool:
+        """Whether the queue as a whole lets an attempt start: it is not paused, and there is a token for it."""
+        record = self.queues.get(queue)
+        return record is None or (not record.paused and record.has_token(moment))
+
+    def has_token(self, queue: str, moment: int) -> bool:
+        record = self.queues.get(queue)
+        return record is None or record.has_token(moment)
+
+    def queued_of(self, queue: str) -> int:
+        """Runs of the queue with status QUEUED."""
+        return sum([len(members) for members in self.queued.get(queue, {}).values()])
 
     def executing_exclusive(self) -> int:
         """Exclusive attempts that hold a slot, over all environments."""
-        return sum(1 for run_id in self.holders if self.runs[run_id].isolation == "process")
+        return len(self.exclusive)
+
+    def next_token_at(self) -> int | None:
+        """The first moment at which somebody who stands aside for want of a token may go on."""
+        waiting = [*self.turns.throttled, *(self.runs[run_id].queue for run_id in self.kept)]
+        moments = [
+            record.next_token()
+            for queue in waiting
+            if (record := self.queues.get(queue)) is not None and record.rate and not record.has_token(self.clock)
+        ]
+        return min(moments, default=None)
+
+    def record_of(self, queue: str) -> QueueRecord:
+        """The record of a queue, made if there is none."""
+        return self.queues.setdefault(queue, QueueRecord())
+
+    def queue_changed(self, queue: str) -> None:
+        """What is set for it has changed: its copies take part, or have another rank, from now on."""
+        if self.queues.get(queue) == QueueRecord():
+            del self.queues[queue]
+        self.turns.throttled.pop(queue, None)
+        for key in self.queued.get(queue, ()):
+            self.turns.enter(queue, slots_of(queue, key))
+        self.turns.offer_all(queue)
 
     def head(self, lane: Lane) -> LiveRun | None:
         """The first run of a lane that is still ready; entries that no longer are get dropped on the way."""
-        heap = self.lanes[lane]
+        heap = self.lanes.get(lane)
         while heap:
             order, run_id = heap[0]
             run = self.runs.get(run_id)
-            if run is not None and run.is_ready and run.order == order and (run.slots, run.isolation) == lane:
+            if run is not None and run.is_ready and run.order == order and (run.slots, run.kind) == lane:
                 return run
             heapq.heappop(heap)
-        del self.lanes[lane]
+        self.lanes.pop(lane, None)
         return None
 
     # ---- snapshots ---------------------------------------------------------------------------------------------
@@ -377,7 +490,6 @@ class State:
                 bundles=self.bundles,
                 numbers=self.numbers,
                 workers=list(self.workers.values()),
-                limits=self.limits,
                 keys=self.keys,
                 answers=self.answers,
                 sweep_keys_at=self.sweep_keys_at,
@@ -385,6 +497,9 @@ class State:
                 schedules=list(self.schedules.values()),
                 tokens=list(self.tokens.values()),
                 aliases=self.aliases,
+                queues=self.queues,
+                since=self.since,
+                paused=self.paused,
             )
         )
 
@@ -399,7 +514,6 @@ class State:
         state.bundles = snapshot.bundles
         state.numbers = snapshot.numbers
         state.workers = {worker.id: worker for worker in snapshot.workers}
-        state.limits = snapshot.limits
         state.keys = snapshot.keys
         state.answers = snapshot.answers
         state.sweep_keys_at = snapshot.sweep_keys_at
@@ -407,6 +521,9 @@ class State:
         state.schedules = {schedule.id: schedule for schedule in snapshot.schedules}
         state.tokens = {token.id: token for token in snapshot.tokens}
         state.aliases = snapshot.aliases
+        state.queues = snapshot.queues
+        state.since = snapshot.since
+        state.paused = snapshot.paused
         state.reindex()
         return state
 

@@ -12,6 +12,7 @@ from kernelkit.models.batch import BatchRecord
 from kernelkit.models.bulk import Bulk, BulkStatus
 from kernelkit.models.error import Error
 from kernelkit.models.machine import Machine
+from kernelkit.models.queue import RateLimit
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import KeyUse
 from kernelkit.models.schedule import Missed, Schedule
@@ -35,6 +36,32 @@ class QueueLimited(Event, frozen=True):
 
     queue: str
     limit: int | None
+
+
+class QueueRated(Event, frozen=True):
+    """A trigger created the queue or gave it another rate."""
+
+    queue: str
+    rate: RateLimit
+
+
+class QueueOverridden(Event, frozen=True):
+    """This limit holds in place of the queue's own, whatever becomes of that; None: its own holds again."""
+
+    queue: str
+    limit: int | None
+
+
+class QueuePaused(Event, frozen=True):
+    """No run of the queue starts any more; of no run at all where `queue` is ""."""
+
+    queue: str
+
+
+class QueueResumed(Event, frozen=True):
+    """Runs of the queue start again; where `queue` is "", those of all queues that are not paused by themselves."""
+
+    queue: str
 
 
 class RunTriggered(Event, frozen=True):
@@ -437,6 +464,10 @@ AnyEvent = (
     | ScheduleDeleted
     | SlotsPassed
     | SlotsReopened
+    | QueueRated
+    | QueueOverridden
+    | QueuePaused
+    | QueueResumed
     | RunTriggered
     | VersionFound
     | RunRefused

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from kernelkit.models.queue import TASK_PREFIX, RateLimit
 from kernelkit.models.schedule import Timing
 
 Isolation = Literal["shared", "process"]
@@ -49,6 +50,7 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     isolation: Isolation = "shared"
     queue: str = ""  # "" = the task's own queue, `task/<id>`
     concurrency_limit: int | None = None  # of the queue named above
+    rate_limit: RateLimit | None = None  # the same
     retry: RetryPolicy = RetryPolicy()
     tags: tuple[str, ...] = ()
     description: str = ""
@@ -65,7 +67,7 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def queue_name(self) -> str:
-        return self.queue or f"task/{self.id}"
+        return self.queue or TASK_PREFIX + self.id
 
 
 class TaskVersion(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from kernelkit.errors import InvalidOptionError
@@ -9,6 +10,11 @@ from kernelkit.errors import InvalidOptionError
 MAX_TAGS = 10
 MAX_TAG_LENGTH = 128
 MAX_REASON_LENGTH = 1_000
+MAX_CONCURRENCY = 100_000
+MAX_QUEUE_NAME = 128
+
+_QUEUE = re.compile(r"[A-Za-z0-9_/-]+")
+_TASK_ID = re.compile(r"[^\W_][\w./:-]*")
 
 
 def check_text(text: str, what: str) -> str:
@@ -55,3 +61,20 @@ def check_reason(reason: object) -> str:
             f"The reason of a cancel {shown}. Give a text of 1 to {MAX_REASON_LENGTH:,} characters.", field="reason"
         )
     return check_text(reason, "The reason")
+
+
+def check_queue_name(given: object) -> str:
+    """The name of a queue; raises `InvalidOptionError`.
+
+    >>> check_queue_name("images/large")
+    'images/large'
+    """
+    if isinstance(given, str):
+        own = given.removeprefix("task/")  # of a task that names none, whose id may hold more than letters
+        if len(own) <= MAX_QUEUE_NAME and (_QUEUE.fullmatch(own) or (own != given and _TASK_ID.fullmatch(own))):
+            return given
+    raise InvalidOptionError(
+        f"queue={given!r} is not a queue. Give a name of letters, digits and - _ / up to {MAX_QUEUE_NAME} characters, "
+        "or kk.Queue(name, concurrency_limit=n).",
+        field="queue",
+    )

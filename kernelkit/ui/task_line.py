@@ -23,7 +23,9 @@ class TaskView(msgspec.Struct, frozen=True):
 
 def task_view(task: Task[..., Any]) -> TaskView:
     """What is known of a task without asking an engine."""
-    at_once = f" ({task.concurrency_limit} at once)" if task.concurrency_limit is not None else ""
+    limits = [f"{task.concurrency_limit} at once"] if task.concurrency_limit is not None else []
+    limits += [str(task.rate_limit)] if task.rate_limit is not None else []
+    at_once = f" ({', '.join(limits)})" if limits else ""
     kind = "a process of its own" if task.isolation == "process" else "shared worker"
     rules = [f"queue {words.clean(task.queue)}{at_once}", attempts(task.retry), kind]
     if task.tags:

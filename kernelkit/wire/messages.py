@@ -20,6 +20,7 @@ from kernelkit.models.bulk import Bulk, BulkKind
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
+from kernelkit.models.queue import QueueInfo, RateLimit
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.sameness import DebounceUse, KeyUse, Match
 from kernelkit.models.schedule import Schedule, Timing
@@ -98,6 +99,7 @@ class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     metadata: str = "{}"
     queue: str = ""  # "" = the task's
     queue_limit: int | None = None  # with `queue`: create or update it with this limit
+    queue_rate: RateLimit | None = None  # the same, with this rate
     concurrency_key: str = ""
     priority: float = 0.0
     delay_s: float = 0.0  # from when the engine takes it
@@ -353,6 +355,39 @@ class ScheduleList(Message, frozen=True):
     schedules: tuple[Schedule, ...]
 
 
+class ListQueues(Message, frozen=True):
+    """→ `QueueList`: every queue that a task uses, that was made by a trigger, or that has runs."""
+
+
+class QueueList(Message, frozen=True):
+    queues: tuple[QueueInfo, ...]
+    paused: bool = False  # the whole project
+
+
+class RetrieveQueue(Message, frozen=True):
+    """→ `QueueReply`."""
+
+    name: str
+
+
+class PauseQueue(Message, frozen=True):
+    """→ `QueueReply`; `paused` False resumes it. Where `name` is "" the whole project, → `QueueList`."""
+
+    name: str
+    paused: bool
+
+
+class OverrideQueue(Message, frozen=True):
+    """→ `QueueReply`. `limit` holds in place of the queue's own; None: its own again."""
+
+    name: str
+    limit: int | None
+
+
+class QueueReply(Message, frozen=True):
+    queue: QueueInfo
+
+
 class GetStatus(Message, frozen=True):
     """→ `EngineStatus`."""
 
@@ -526,6 +561,10 @@ RequestBody = (
     | RunSchedule
     | GetSchedule
     | ListSchedules
+    | ListQueues
+    | RetrieveQueue
+    | PauseQueue
+    | OverrideQueue
     | GetStatus
     | StopEngine
     | Follow
@@ -551,6 +590,8 @@ ReplyBody = (
     | TaskList
     | ScheduleReply
     | ScheduleList
+    | QueueList
+    | QueueReply
     | EngineStatus
     | TableReply
     | Exported

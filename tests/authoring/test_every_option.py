@@ -24,6 +24,7 @@ OF_A_TASK: dict[str, tuple[str, Any]] = {
     "description": ('"Makes thumbnails"', "Makes thumbnails"),
     "queue": ("images", "images"),
     "concurrency_limit": ("5", 5),
+    "rate_limit": ("100/m", "100/m"),
     "retries": ("4", 4),
     "machine": ("large-1x", "large-1x"),
     "max_duration": ("30m", 1800),

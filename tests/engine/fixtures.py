@@ -88,6 +88,9 @@ class Notes:
     def ended(self, run: Run) -> None:
         self.ends.append(run)
 
+    def queues_changed(self) -> None:
+        self.changes.append("queues")
+
 
 class Bench:
     """A core and everything around it; `settle` turns the loop until nothing is left to do."""

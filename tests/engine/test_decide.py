@@ -84,7 +84,7 @@ def test_a_redefinition_without_a_limit_lifts_the_limit_of_the_own_queue_only() 
     engine.take(c.DefineTask(spec(fingerprint="resize-2")))
     engine.take(c.DefineTask(spec("mail", queue="letters", fingerprint="mail-2")))
 
-    assert engine.state.limits == {"letters": 3}
+    assert (engine.state.limit_of("task/resize"), engine.state.limit_of("letters")) == (None, 3)
 
 
 # ---- triggering ------------------------------------------------------------------------------------------------------

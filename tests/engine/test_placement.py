@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kernelkit.engine import commands as c
-from kernelkit.engine.placement import queued_reason
+from kernelkit.engine.reasons import queued_reason
 from kernelkit.models import event as ev
 from kernelkit.models.task import RetryPolicy
 from tests.engine.samples import Engine, item, spec
@@ -57,15 +57,15 @@ def test_a_run_in_a_long_backoff_says_so() -> None:
     assert reason(engine, "run_1") == "attempt 2 of 3 waits out its backoff; the slot was given back"
 
 
-def test_the_oldest_of_all_queues_goes_first() -> None:
+def test_queues_take_turns() -> None:
     engine = Engine(spec("a"), spec("b"), capacity=c.Capacity(attempts=1))
-    for number, task_id in enumerate("abba"):
+    for number, task_id in enumerate("aaabba"):
         engine.trigger(item(f"run_{number}", task_id))
 
-    for number in range(3):
+    for number in (0, 1, 3, 2, 4):
         engine.succeed(f"run_{number}")
 
-    assert dispatched(engine) == ["run_0", "run_1", "run_2", "run_3"]
+    assert dispatched(engine) == ["run_0", "run_1", "run_3", "run_2", "run_4", "run_5"]
 
 
 def test_a_full_queue_does_not_hold_up_the_others() -> None:

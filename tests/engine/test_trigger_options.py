@@ -43,7 +43,7 @@ def test_items_of_one_batch_may_name_the_queue_that_another_of_them_makes() -> N
 
     engine.trigger(item("run_1", queue="images"), item("run_2", queue="images", queue_limit=1))
 
-    assert (engine.state.limits, engine.state.holders) == ({"images": 1}, {"run_1"})
+    assert (engine.state.limit_of("images"), engine.state.holders) == (1, {"run_1"})
 
 
 def test_each_key_has_a_copy_of_the_queue_with_the_whole_limit() -> None:

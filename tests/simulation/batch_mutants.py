@@ -18,8 +18,8 @@ from tests.simulation.mutants import Mutant, Patch
 def one_bad_item_stops_the_batch(patch: Patch) -> None:
     """A batch is made whole or not at all."""
 
-    def batch(state: State, items: Sequence[Any], now: int, batch_id: str, parent: Any = None) -> list[ev.AnyEvent]:
-        events = before(state, items, now, batch_id, parent)
+    def batch(state: State, items: Sequence[Any], now: int, batch_id: str, *others: Any) -> list[ev.AnyEvent]:
+        events = before(state, items, now, batch_id, *others)
         refused = next((event for event in events if isinstance(event, ev.RunRefused)), None)
         if refused is not None:
             raise KernelKitError(refused.error.message)
@@ -32,8 +32,8 @@ def one_bad_item_stops_the_batch(patch: Patch) -> None:
 def bad_items_are_dropped(patch: Patch) -> None:
     """Of an item that is refused nothing is said."""
 
-    def batch(state: State, items: Sequence[Any], now: int, batch_id: str, parent: Any = None) -> list[ev.AnyEvent]:
-        events = before(state, items, now, batch_id, parent)
+    def batch(state: State, items: Sequence[Any], now: int, batch_id: str, *others: Any) -> list[ev.AnyEvent]:
+        events = before(state, items, now, batch_id, *others)
         refused = {event.run_id for event in events if isinstance(event, ev.RunRefused)}
         kept: list[ev.AnyEvent] = []
         for event in events:
@@ -53,8 +53,8 @@ def batch_made_again_when_sent_again(patch: Patch) -> None:
     """That a batch has been made before is not asked."""
     before = decide._trigger
 
-    def trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
-        return before(state, replace(command, made=None), now)
+    def trigger(state: State, command: c.TriggerRuns, now: int, size: int | None) -> list[ev.AnyEvent]:
+        return before(state, replace(command, made=None), now, size)
 
     patch.setattr(decide, "_trigger", trigger)
 
@@ -74,7 +74,12 @@ BATCH_MUTANTS = (
     Mutant(bad_items_are_dropped, {"batches_account_for_every_item"}),
     Mutant(
         batch_made_again_when_sent_again,
-        {"a_run_id_is_used_once", "batches_account_for_every_item", "batches_are_refused_whole"},
+        {
+            "a_run_id_is_used_once",
+            "a_request_acts_once",
+            "batches_account_for_every_item",
+            "batches_are_refused_whole",
+        },
     ),
     Mutant(too_large_item_triggered, {"bad_items_are_not_triggered"}),
 )

@@ -6,7 +6,9 @@ an event which comes after the end is seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.bulk import Bulk
 from kernelkit.models.machine import PRESETS, Machine
+from kernelkit.models.queue import PERIODS, RateLimit
 from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.wait import Wait
 from tests.simulation.samebook import SameBook
@@ -92,7 +95,15 @@ class Entry:
 
     @property
     def lane(self) -> tuple[str, str, str]:
-        return self.queue, self.key, self.isolation
+        return self.queue, self.key, f"{self.need} again" if self.suspended_at else self.need
+
+    @property
+    def need(self) -> str:
+        return "machine" if self.machine else self.isolation
+
+    def same_copy(self, other: Entry) -> bool:
+        """Whether both stand in one line, but for the tokens that a run which goes on does not need."""
+        return (self.slots, self.need) == (other.slots, other.need)
 
     @property
     def timed_out(self) -> bool:
@@ -138,6 +149,48 @@ class TokenEntry:
     value: object = None  # what it was completed with first
 
 
+@dataclass(slots=True)
+class QueueEntry:
+    """One queue as the log tells it; tokens are counted as fractions here."""
+
+    limit: int | None = None
+    override: int | None = None
+    paused: bool = False
+    rate: RateLimit | None = None
+    tokens: Fraction = Fraction(0)
+    tokens_at: int = 0
+    starts: list[int] = field(default_factory=list)  # since its rate was set
+
+    @property
+    def current(self) -> int | None:
+        return self.limit if self.override is None else self.override
+
+    @property
+    def per_micro(self) -> Fraction:
+        assert self.rate is not None
+        return Fraction(self.rate.count, micros(PERIODS[self.rate.per]))
+
+    def tokens_now(self, now: int) -> Fraction:
+        assert self.rate is not None
+        return min(Fraction(self.rate.count), self.tokens + max(0, now - self.tokens_at) * self.per_micro)
+
+    def has_token(self, now: int) -> bool:
+        return self.rate is None or self.tokens_now(now) >= 1
+
+    def set_rate(self, new: RateLimit | None, now: int) -> None:
+        if new == self.rate:
+            return
+        if new is not None:
+            used = Fraction(0) if self.rate is None else self.rate.count - self.tokens_now(now)
+            self.tokens, self.tokens_at, self.starts = max(Fraction(0), new.count - used), now, []
+        self.rate = new
+
+    def start(self, now: int) -> None:
+        if self.rate is not None:
+            self.tokens, self.tokens_at = self.tokens_now(now) - 1, now
+            self.starts.append(now)
+
+
 class Book:
     """All runs and workers the log tells of, and which of them hold slots."""
 
@@ -147,7 +200,10 @@ class Book:
         self.runs: dict[str, Entry] = {}
         self.live: dict[str, Entry] = {}
         self.workers: dict[str, WorkerEntry] = {}
-        self.limits: dict[str, int] = {}
+        self.queues: dict[str, QueueEntry] = {}
+        self.paused = False
+        self.since: dict[tuple[str, str], int] = {}  # by copy with queued runs: when it was served, or had none
+        self.passed: dict[tuple[str, str], set[tuple[str, str]]] = {}  # by copy: who has started while it could have
         self.fences: set[str] = set()
         self.tokens: dict[str, TokenEntry] = {}
         self.batches: dict[str, BatchRecord] = {}
@@ -163,13 +219,39 @@ class Book:
 
     def is_full(self, slots: tuple[str, str]) -> bool:
         """Whether all slots of a queue, or of its copy for one key, are in use."""
-        limit = self.limits.get(slots[0])
+        limit = self.queue(slots[0]).current
         return limit is not None and sum(1 for entry in self.holders() if entry.slots == slots) >= limit
 
     def promised(self, cpu: float, memory: int) -> tuple[float, int]:
         """vCPUs and bytes reserved by who holds slots."""
         shares = [share(entry.machine, cpu, memory) for entry in self.holders()]
         return sum(each for each, _ in shares), sum(each for _, each in shares)
+
+    def queue(self, name: str) -> QueueEntry:
+        return self.queues.setdefault(name, QueueEntry())
+
+    def may_start(self, entry: Entry, moment: int) -> bool:
+        """Whether its queue, and the queue's copy for its key, let a run start."""
+        queue = self.queue(entry.queue)
+        has_token = bool(entry.suspended_at) or queue.has_token(moment)
+        return has_token and not (self.paused or queue.paused or self.is_full(entry.slots))
+
+    def turn(self, entry: Entry) -> tuple[int, int, tuple[int, int]]:
+        """Who comes before whom: the copy with fewer slots, the one that has waited longer, then by order."""
+        held = sum(1 for other in self.holders() if other.slots == entry.slots)
+        return held, self.since[entry.slots], entry.order
+
+    def startable(self, exclusive: int, moment: int) -> Iterator[Entry]:
+        """Runs without a machine that wait for nothing but their turn, while `exclusive` workers of their own may be
+        in use."""
+        in_use = sum(1 for entry in self.holders() if entry.isolation == "process")
+        seen: set[tuple[str, str, str]] = set()
+        for entry in self.ready():
+            if entry.machine or entry.lane in seen or (entry.isolation == "process" and in_use >= exclusive):
+                continue
+            seen.add(entry.lane)
+            if self.may_start(entry, moment):
+                yield entry
 
     def write(self, event: ev.AnyEvent) -> None:
         """Tell of one more event; the laws have passed it."""
@@ -179,14 +261,25 @@ class Book:
         match event:
             case ev.TaskDefined():
                 spec = event.version.spec
-                if spec.concurrency_limit is not None:
-                    self.limits[spec.queue_name] = spec.concurrency_limit
-                elif not spec.queue:
-                    self.limits.pop(spec.queue_name, None)
+                queue = self.queue(spec.queue_name)
+                if spec.concurrency_limit is not None or not spec.queue:
+                    queue.limit = spec.concurrency_limit
+                if spec.rate_limit is not None or not spec.queue:
+                    queue.set_rate(spec.rate_limit, self.clock)
             case ev.QueueLimited():
-                self.limits.pop(event.queue, None)
-                if event.limit is not None:
-                    self.limits[event.queue] = event.limit
+                self.queue(event.queue).limit = event.limit
+            case ev.QueueRated():
+                self.queue(event.queue).set_rate(event.rate, self.clock)
+            case ev.QueueOverridden():
+                self.queue(event.queue).override = event.limit
+            case ev.QueuePaused(queue=""):
+                self.paused = True
+            case ev.QueueResumed(queue=""):
+                self.paused = False
+            case ev.QueuePaused():
+                self.queue(event.queue).paused = True
+            case ev.QueueResumed():
+                self.queue(event.queue).paused = False
             case ev.RunTriggered():
                 entry = Entry(
                     event.run_id,
@@ -218,6 +311,7 @@ class Book:
                 self.runs[entry.id] = self.live[entry.id] = entry
                 if event.parent_id in self.runs:
                     self.runs[event.parent_id].children.add(entry.id)
+                self._take_turns(entry, served=False)
             case ev.RunRefused():
                 refused = Entry(event.run_id, event.queue, "", "shared", event.parent_id, batch=event.batch_id)
                 refused.status = RunStatus.SYSTEM_FAILURE
@@ -253,7 +347,10 @@ class Book:
             case ev.WorkerRunning() | ev.TriggerAnswered() | ev.KeyCleared():
                 pass
             case _:
-                self._write_of(self.runs[event.run_id], event)
+                entry = self.runs[event.run_id]
+                kept = entry.kept
+                self._write_of(entry, event)
+                self._take_turns(entry, served=isinstance(event, ev.RunDispatched | ev.RunResumed) and not kept)
 
     def _write_of(self, entry: Entry, event: ev.AnyEvent) -> None:
         match event:
@@ -283,6 +380,9 @@ class Book:
                     entry.status = RunStatus.QUEUED
                     self._stand_in_line(entry, event.at)
             case ev.RunDispatched():
+                if not event.resumes:
+                    self.queue(entry.queue).start(self.clock)
+                self.passed.pop(entry.slots, None)
                 entry.status, entry.fence, entry.worker = RunStatus.DEQUEUED, event.fence, event.worker_id
                 entry.locked = (event.version, event.bundle, event.env_id)
                 entry.max_attempts, entry.kept, entry.resumes = event.max_attempts, False, event.resumes
@@ -337,6 +437,7 @@ class Book:
             case ev.RunSuspended():
                 entry.status, entry.suspended_at, entry.held_until = RunStatus.WAITING, event.at, event.held_until
             case ev.RunResumed():
+                self.passed.pop(entry.slots, None)
                 entry.status, entry.resumes = RunStatus.DEQUEUED, True
                 self._go_on(entry, event.at)
             case ev.AttemptParked():
@@ -366,6 +467,16 @@ class Book:
         entry.untold.clear()
         entry.suspended_at = entry.paused = entry.held_until = 0
         entry.resumes = False
+
+    def _take_turns(self, entry: Entry, *, served: bool) -> None:
+        slots = entry.slots
+        if not any(other.status is RunStatus.QUEUED and other.slots == slots for other in self.live.values()):
+            self.passed.pop(slots, None)
+            self.since.pop(slots, None)
+        elif served:
+            self.since[slots] = self.seq
+        else:
+            self.since.setdefault(slots, self.seq)
 
     def _stand_in_line(self, entry: Entry, at: int) -> None:
         entry.queued_at = at

@@ -13,12 +13,13 @@ from kernelkit.engine.sameness import triggered
 from kernelkit.errors import PayloadTooLargeError, to_wire
 from kernelkit.models.bulk import Bulk, BulkKind
 from kernelkit.models.filter import RunFilter
+from kernelkit.models.queue import RateLimit
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import DebounceUse, KeyUse
 from kernelkit.models.value import NULL
 from kernelkit.wire.messages import TriggerItem
 from tests.simulation.book import micros
-from tests.simulation.specs import OWNERS, TASKS, random_spec, recaptured
+from tests.simulation.specs import OWNERS, TASKS, random_rate, random_spec, recaptured
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -96,7 +97,7 @@ class Client:
             if lost:
                 self.world.facts.note("lost reply")
                 return
-            self.world.acknowledge(made)
+            self.world.acknowledge(run_id for run_id in made if run_id)
             if request in self.unanswered:
                 self.unanswered.remove(request)
 
@@ -142,6 +143,29 @@ class Client:
         if bulks:
             self.world.host.take(c.AbortBulk(self._random.choice(sorted(bulks))))
 
+    def pause(self) -> None:
+        """A queue or, seldom, the project; resumed sooner than paused."""
+        state, random = self.world.host.state, self._random
+        paused = [name for name, record in state.queues.items() if record.paused] + [""] * state.paused
+        if paused and random.random() < 0.85:
+            self.world.host.take(c.PauseQueue(random.choice(paused), paused=False))
+        else:
+            queue = "" if random.random() < 0.15 else random.choice(QUEUES)
+            self.world.host.try_take(c.PauseQueue(queue, paused=True))
+
+    def override(self) -> None:
+        random = self._random
+        limit = random.choice((None, 0, 1, 1, 2, 4, 1_000))
+        self.world.host.try_take(c.OverrideQueue(random.choice(QUEUES), limit, most=100))
+
+    def calm(self) -> None:
+        """Let every queue start runs."""
+        state = self.world.host.state
+        for name in [name for name, record in state.queues.items() if record.paused] + [""] * state.paused:
+            self.world.host.take(c.PauseQueue(name, paused=False))
+        for name in [name for name, record in state.queues.items() if record.override == 0]:
+            self.world.host.take(c.OverrideQueue(name, None, most=100))
+
     def cancel(self) -> None:
         host, random = self.world.host, self._random
         parents = [run_id for run_id in host.state.by_parent if run_id in host.state.runs]
@@ -173,7 +197,7 @@ def random_item(world: World) -> TriggerItem:
         task_id, key = random.choice(waiting)
         debounce = replace(debounce, key=key)
     pinned = task_id in known and random.random() < 0.5
-    queue, queue_limit = random_queue(random)
+    queue, queue_limit, queue_rate = random_queue(random)
     delay_s, delay_until = random_delay(world) if random.random() < 0.15 else (0.0, 0)
     item = TriggerItem(
         run_id=world.new_id("run"),
@@ -184,6 +208,7 @@ def random_item(world: World) -> TriggerItem:
         max_attempts=random.choice((None, None, None, 1, 2)),
         queue=queue,
         queue_limit=queue_limit,
+        queue_rate=queue_rate,
         concurrency_key=random.choice(("", "", "ann", "bob")),
         priority=random.choice((0.0, 0.0, 0.0, 3.0, 60.0, -2.0)),
         delay_s=delay_s,
@@ -201,12 +226,16 @@ def random_item(world: World) -> TriggerItem:
     return item
 
 
-def random_queue(random: Random) -> tuple[str, int | None]:
+QUEUES = ("images", "letters", "urgent", "task/resize", "task/mail", "task/sum", "task/train")
+
+
+def random_queue(random: Random) -> tuple[str, int | None, RateLimit | None]:
     """Mostly the task's own; else one by its name, which there may not be, or one that is made or changed by it."""
     if random.random() < 0.8:
-        return "", None
-    limited = random.random() < 0.4
-    return random.choice(("images", "letters", "urgent", "task/sum")), random.randint(1, 3) if limited else None
+        return "", None, None
+    limit = random.randint(1, 3) if random.random() < 0.4 else None
+    rate = random_rate(random) if random.random() < 0.15 else None
+    return random.choice(("images", "letters", "urgent", "task/sum")), limit, rate
 
 
 def random_key(random: Random) -> KeyUse:

@@ -17,7 +17,6 @@ def fields_of(state: State) -> dict[str, object]:
         "bundles": state.bundles,
         "numbers": state.numbers,
         "workers": state.workers,
-        "limits": state.limits,
         "tokens": state.tokens,
         "aliases": state.aliases,
         "keys": state.keys,
@@ -25,6 +24,9 @@ def fields_of(state: State) -> dict[str, object]:
         "sweep_keys_at": state.sweep_keys_at,
         "bulks": state.bulks,
         "schedules": state.schedules,
+        "queues": state.queues,
+        "since": state.since,
+        "paused": state.paused,
     }
 
 
@@ -36,12 +38,14 @@ def indexes_of(state: State) -> dict[str, object]:
             (order, run_id)
             for order, run_id in heap
             if (run := state.runs.get(run_id)) is not None
-            and (run.is_ready, run.order, (run.slots, run.isolation)) == (True, order, lane)
+            and (run.is_ready, run.order, (run.slots, run.kind)) == (True, order, lane)
         }
         if ready:
             lanes[lane] = sorted(ready)
     return {
         "holders": state.holders,
+        "exclusive": state.exclusive,
+        "queued": state.queued,
         "by_queue": state.by_queue,
         "by_worker": state.by_worker,
         "by_parent": state.by_parent,

@@ -46,6 +46,9 @@ def worth_noting(event: ev.AnyEvent, book: Book, outcomes: dict[str, str]) -> It
             entry = book.runs[event.run_id]
             if any(other.lane == entry.lane and other.queued_at < entry.queued_at for other in book.ready()):
                 yield "a later one went first"
+            queue = book.queue(entry.queue)
+            if queue.rate is not None and queue.starts and not queue.has_token(queue.starts[-1]):
+                yield "waited for a token"
         case ev.AttemptParked(let_go=""):
             yield "suspended worker lost"
         case ev.WaitOver() if not book.runs[event.run_id].suspended_at:

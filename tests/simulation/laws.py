@@ -243,14 +243,57 @@ def the_project_keeps_its_limits(world: World, event: ev.RunDispatched) -> None:
         broken(the_project_keeps_its_limits, f"{exclusive} exclusive holders, and {event}")
 
 
-def lanes_go_by_their_order(world: World, event: ev.RunDispatched) -> None:
+def queues_keep_their_size(world: World, event: ev.RunTriggered) -> None:
+    """A trigger makes no queue longer than the setting allows; only slots of schedules are not asked."""
+    size = world.capacity.queue_size
+    if size is None or event.delay_until or isinstance(world.host.command, c.Tick):
+        return
+    queued = sum(
+        1 for other in world.book.live.values() if other.status is RunStatus.QUEUED and other.queue == event.queue
+    )
+    if queued >= size:
+        broken(queues_keep_their_size, f"{queued} are queued, and {event}")
+
+
+def paused_queues_start_nothing(world: World, event: ev.RunDispatched | ev.RunResumed) -> None:
+    """No run leaves a paused queue, nor any queue of a paused project."""
+    entry, book = _entry(world, event), world.book
+    if not entry.kept and (book.paused or book.queue(entry.queue).paused):
+        broken(paused_queues_start_nothing, event)
+
+
+def rates_are_never_exceeded(world: World, event: ev.RunDispatched) -> None:
+    """Over any time a queue starts no more attempts than its bucket holds and than have come into it."""
+    queue, now = world.book.queue(_entry(world, event).queue), max(world.book.clock, event.at)
+    if queue.rate is None or event.resumes:
+        return
+    for number, start in enumerate(queue.starts):
+        if len(queue.starts) - number + 1 > queue.rate.count + (now - start) * queue.per_micro:
+            broken(rates_are_never_exceeded, f"{queue.starts[number:]} and {event}")
+
+
+def no_key_starves(world: World, event: ev.RunDispatched | ev.RunResumed) -> None:
+    """While a queue, or its copy for a key, holds no slot and could start a run, no other starts two."""
+    entry, book = _entry(world, event), world.book
+    if entry.kept:
+        return
+    others = {other.slots for other in book.startable(world.capacity.exclusive, max(book.clock, event.at))}
+    for slots in others - {other.slots for other in book.holders()} - {entry.slots}:
+        passed = book.passed.setdefault(slots, set())
+        if entry.slots in passed:
+            broken(no_key_starves, f"{slots} was passed over twice by {entry.slots}: {event}")
+        passed.add(entry.slots)
+
+
+def lanes_go_by_their_order(world: World, event: ev.RunDispatched | ev.RunResumed) -> None:
     """Of the runs of one queue and key that need one kind of worker, the one starts first that came first, priority
     counted as time."""
     entry = _entry(world, event)
     if entry.kept:
         return
-    for other in world.book.ready():
-        if other.lane == entry.lane and other.order < entry.order:
+    book, moment = world.book, max(world.book.clock, event.at)
+    for other in book.ready():
+        if other.same_copy(entry) and other.order < entry.order and book.may_start(other, moment):
             broken(lanes_go_by_their_order, f"{event} before {other}")
 
 
@@ -280,13 +323,14 @@ def the_host_is_not_promised_twice(world: World, event: ev.RunDispatched) -> Non
         broken(the_host_is_not_promised_twice, f"{entry.machine} for {event} beside {cpu} vCPU, {memory} bytes")
 
 
-def machines_go_by_their_turn(world: World, event: ev.RunDispatched) -> None:
-    """No run with a machine passes an older one whose queue has a slot, so small ones starve no large one."""
+def machines_go_by_their_turn(world: World, event: ev.RunDispatched | ev.RunResumed) -> None:
+    """No run with a machine passes one whose turn came before and whose queue lets it start: none starves."""
     entry = _entry(world, event)
     if entry.kept or not entry.machine:
         return
-    for other in world.book.ready():
-        if other.machine and other.order < entry.order and not world.book.is_full(other.slots):
+    book, moment = world.book, max(world.book.clock, event.at)
+    for other in book.ready():
+        if other.machine and book.turn(other) < book.turn(entry) and book.may_start(other, moment):
             broken(machines_go_by_their_turn, f"{event} before {other}")
 
 
@@ -369,6 +413,7 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         a_process_triggers_for_the_attempt_that_started_it,
         runs_are_what_was_asked_for,
         a_stopping_run_has_no_new_children,
+        queues_keep_their_size,
     ),
     ev.RunRescheduled: (terminal_is_final, only_delayed_runs_are_rescheduled, moves_follow_the_lifecycle),
     ev.DelayOver: (terminal_is_final, delays_are_waited_out, moves_follow_the_lifecycle),
@@ -384,6 +429,9 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         retries_wait_for_their_moment,
         queues_keep_their_limits,
         the_project_keeps_its_limits,
+        paused_queues_start_nothing,
+        rates_are_never_exceeded,
+        no_key_starves,
         lanes_go_by_their_order,
         workers_are_what_attempts_need,
         retries_keep_their_version,

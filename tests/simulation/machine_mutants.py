@@ -27,11 +27,13 @@ def small_machines_pass_large_ones(patch: Patch) -> None:
 
     def next_dispatch(state: State, capacity: c.Capacity, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
         found = before(state, capacity, now, roll)
-        if found or not capacity.attempts or len(state.holders) >= capacity.attempts:
+        if found or not capacity.attempts or state.paused or len(state.holders) >= capacity.attempts:
             return found
         for lane in list(state.lanes):
-            run = None if placement._lane_is_held(state, lane, capacity) else state.head(lane)
-            if run is not None and machines.fits(state, run.machine, capacity):
+            run = state.head(lane) if lane in state.lanes else None
+            if run is None or state.is_full(run.slots) or not state.may_start(run.queue, max(now, state.clock)):
+                continue
+            if state.executing_exclusive() < capacity.exclusive and machines.fits(state, run.machine, capacity):
                 return placement.dispatch(state, run, capacity, now, roll)
         return ()
 

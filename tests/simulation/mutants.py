@@ -60,12 +60,12 @@ def dropped_fence_check(patch: Patch) -> None:
 
 def leaked_slot(patch: Patch) -> None:
     """A run that has ended keeps its slot."""
+    before = applying._HANDLERS[ev.RunFinished]
 
-    def finished(state: State, event: ev.RunFinished) -> LiveRun:
-        run = state.runs[event.run_id]
-        run.status, run.fence = event.status, ""
-        state.forget(run)
-        return run
+    def finished(state: State, event: ev.RunFinished) -> LiveRun | None:
+        with pytest.MonkeyPatch.context() as meanwhile:
+            meanwhile.setattr(State, "release", lambda state, run: None)
+            return before(state, event)
 
     handle(patch, ev.RunFinished, finished)
 
@@ -110,10 +110,11 @@ def forgotten_run_ids(patch: Patch) -> None:
     """A trigger that is sent again makes its runs again."""
     before = decide._trigger
 
-    def trigger(state: State, command: c.TriggerRuns, now: int) -> list[ev.AnyEvent]:
+    def trigger(state: State, command: c.TriggerRuns, now: int, size: int | None = None) -> list[ev.AnyEvent]:
         if command.batch_id:
-            return before(state, command, now)
-        return decide._made(state, [item for item in command.items if item.run_id not in command.known], now)
+            return before(state, command, now, size)
+        fresh = [item for item in command.items if item.run_id not in command.known]
+        return decide._made(state, fresh, now, decide._parent(state, command), size)
 
     patch.setattr(decide, "_trigger", trigger)
 
@@ -131,11 +132,13 @@ def forgotten_op_key_of_children(patch: Patch) -> None:
     """A child that a body triggers once more, after a lost reply, is made twice."""
     before = decide._child_trigger
 
-    def child_trigger(state: State, command: c.TakeReport, body: m.ChildTrigger, now: int) -> Sequence[ev.AnyEvent]:
+    def child_trigger(
+        state: State, command: c.TakeReport, body: m.ChildTrigger, now: int, size: int | None
+    ) -> Sequence[ev.AnyEvent]:
         run = state.runs.get(command.run_id)
         if run is not None:
             run.ops = {op: result for op, result in run.ops.items() if op != body.op}
-        return before(state, command, body, now)
+        return before(state, command, body, now, size)
 
     patch.setattr(decide, "_child_trigger", child_trigger)
 
@@ -143,14 +146,11 @@ def forgotten_op_key_of_children(patch: Patch) -> None:
 def queue_limit_off_by_one(patch: Patch) -> None:
     """A queue is full one run too late."""
 
-    def is_held(state: State, lane: Lane, capacity: c.Capacity) -> bool:
-        slots, isolation = lane
+    def is_full(state: State, slots: str) -> bool:
         limit = state.limit_of(slots)
-        if limit is not None and state.holding(slots) > limit:
-            return True
-        return isolation == "process" and state.executing_exclusive() >= capacity.exclusive
+        return limit is not None and state.holding(slots) > limit
 
-    patch.setattr(placement, "_lane_is_held", is_held)
+    patch.setattr(State, "is_full", is_full)
 
 
 def project_limit_off_by_one(patch: Patch) -> None:
@@ -269,7 +269,7 @@ def forgetful_snapshot(patch: Patch) -> None:
 
     def load(cls: type[State], data: bytes) -> State:
         state: State = before(cls, data)
-        state.limits = {}
+        state.queues = {}
         return state
 
     patch.setattr(State, "load", classmethod(load))

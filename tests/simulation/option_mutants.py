@@ -67,7 +67,7 @@ def reschedule_of_any_run(patch: Patch) -> None:
         run = state.runs.get(command.run_id)
         if run is None:
             return ()
-        return (ev.RunRescheduled(now, run.id, command.delay_until or now + micros(command.delay_s)),)
+        return (ev.RunRescheduled(now, run.id, command.delay_until or now + micros(command.delay_s), command.asked),)
 
     patch.setattr(decide, "_reschedule", reschedule)
 
@@ -140,7 +140,12 @@ def copies_share_one_limit(patch: Patch) -> None:
 
 def copies_have_no_limit(patch: Patch) -> None:
     """The limit of a queue holds for runs without a concurrency key only."""
-    patch.setattr(State, "limit_of", lambda state, slots: state.limits.get(slots))
+
+    def limit_of(state: State, slots: str) -> int | None:
+        record = state.queues.get(slots)
+        return None if record is None else record.current
+
+    patch.setattr(State, "limit_of", limit_of)
 
 
 def limit_at_trigger_forgotten(patch: Patch) -> None:
@@ -237,7 +242,7 @@ OPTION_MUTANTS = (
     Mutant(reschedule_of_any_run, {"only_delayed_runs_are_rescheduled"}),
     Mutant(ttl_armed_again_by_an_undone_dispatch, {"timers_are_set", "the_book_agrees", "runs_expire_in_their_queue"}),
     Mutant(ttl_armed_again_by_a_retry, {"runs_expire_in_their_queue", "timers_are_set", "the_book_agrees"}),
-    Mutant(ttl_counted_from_the_trigger, {"timers_are_set", "the_book_agrees"}),
+    Mutant(ttl_counted_from_the_trigger, {"timers_are_set", "the_book_agrees", "runs_expire_in_their_queue"}),
     Mutant(expiry_instead_of_a_retry, {"runs_expire_in_their_queue"}),
     Mutant(priority_turned_round, {"machines_go_by_their_turn", "queued_runs_say_why", "lanes_go_by_their_order"}),
     Mutant(
@@ -245,19 +250,36 @@ OPTION_MUTANTS = (
     ),
     Mutant(
         copies_share_one_limit,
-        {"machines_go_by_their_turn", "no_run_that_could_start_is_left_standing", "queued_runs_say_why"},
+        {
+            "no_run_that_could_start_is_left_standing",
+            "queued_runs_say_why",
+            "an_error_of_the_engine",
+            "snapshots_lose_nothing",
+            "machines_go_by_their_turn",
+        },
     ),
     Mutant(copies_have_no_limit, {"no_run_that_could_start_is_left_standing", "queues_keep_their_limits"}),
     Mutant(
         limit_at_trigger_forgotten,
-        {"machines_go_by_their_turn", "queues_keep_their_limits", "no_run_that_could_start_is_left_standing"},
+        {
+            "machines_go_by_their_turn",
+            "queues_keep_their_limits",
+            "no_run_that_could_start_is_left_standing",
+            "timers_are_set",
+            "the_book_agrees",
+        },
     ),
     Mutant(timed_out_run_retried, {"a_timed_out_run_is_never_retried", "moves_follow_the_lifecycle"}),
     Mutant(timed_out_run_succeeds, {"moves_follow_the_lifecycle"}),
     Mutant(duration_not_timed, {"timers_are_set", "snapshots_lose_nothing"}),
     Mutant(
         timeout_frees_slot_at_once,
-        {"the_project_keeps_its_limits", "queues_keep_their_limits", "slots_are_held_by_who_holds_them"},
+        {
+            "the_project_keeps_its_limits",
+            "queues_keep_their_limits",
+            "slots_are_held_by_who_holds_them",
+            "workers_are_what_attempts_need",
+        },
     ),
     Mutant(
         duration_counted_over_all_attempts,

@@ -63,6 +63,7 @@ PENDING_MUTANTS = (
             "the_book_agrees",
             "nothing_starts_without_its_task",
             "the_project_keeps_its_limits",
+            "no_run_that_could_start_is_left_standing",
         },
     ),
     Mutant(definition_overrules_the_trigger, {"a_definition_gives_what_was_left_open"}),

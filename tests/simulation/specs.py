@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
+from kernelkit.models.queue import RateLimit
 from kernelkit.models.schedule import Timing
 from kernelkit.models.task import Owner, RetryPolicy, TaskSpec
 
 TASKS = ("resize", "mail", "sum", "train")
 OWNERS = (Owner("notebook", "a.ipynb"), Owner("notebook", "b.ipynb"), Owner("module", "jobs.py"))
+RATES = (RateLimit(1, "s"), RateLimit(3, "s"), RateLimit(1, "m"), RateLimit(7, "m"), RateLimit(40, "h"))
 ENVIRONMENTS = ("env1", "env1", "env1", "env2")
 
 
@@ -18,6 +20,7 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
     code, options, captures = random.randrange(3), random.randrange(3), random.randrange(4)
     own = random.random() < 0.6
     machine = random.choice(("", "", "", "", "", "micro", "small-2x", "large-1x"))
+    rate = random_rate(random) if random.random() < 0.2 else None
     return TaskSpec(
         id=name,
         function=name if random.random() < 0.9 else f"{name}_too",
@@ -29,9 +32,10 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
         machine=machine,
         queue="" if own else random.choice(("images", "letters")),
         concurrency_limit=random.choice((None, 1, 2, 3)),
+        rate_limit=rate,
         retry=RetryPolicy(
-            max_attempts=random.choice((1, 2, 3, 3, 5)),
-            min_timeout=random.choice((0.5, 1.0, 3.0, 6.0, 30.0)),
+            max_attempts=5 if rate else random.choice((1, 2, 3, 3, 5)),  # so that retries meet a limited rate
+            min_timeout=random.choice((0.5, 1.0, 3.0) if rate else (0.5, 1.0, 3.0, 6.0, 30.0)),
             max_timeout=60.0,
             randomize=random.random() < 0.5,
             on_out_of_memory=random.choice(("", "medium-1x", "large-1x")),
@@ -41,6 +45,10 @@ def random_spec(random: Random, task_id: str | None = None) -> TaskSpec:
         timing=random.choice((None, None, None, Timing("* * * * *"), Timing("0 * * * *", catch_up="skip"))),
         tags=("own",) if random.random() < 0.3 else (),
     )
+
+
+def random_rate(random: Random) -> RateLimit:
+    return random.choice(RATES)
 
 
 def recaptured(random: Random, spec: TaskSpec) -> TaskSpec:

@@ -5,9 +5,10 @@ Laws of a step look at the engine's memory after it, beside the book; laws of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from kernelkit.clock import to_datetime
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import next_due
 from kernelkit.engine.state import State
@@ -36,35 +37,50 @@ def cancels_reach_the_children(world: World) -> None:
 def no_run_that_could_start_is_left_standing(world: World, state: State) -> None:
     """After a step no ready run stands in a lane that has a slot for it."""
     book, capacity = world.book, world.capacity
-    ready: dict[tuple[str, str, str], Entry] = {}  # the first of each lane
-    for entry in sorted(book.ready(), key=lambda entry: entry.order, reverse=True):
-        ready[entry.lane] = entry
     holders = book.holders()
-    if not ready or len(holders) >= capacity.attempts:
+    if len(holders) >= capacity.attempts:
         return
-    exclusive = sum(1 for entry in holders if entry.isolation == "process")
-    machined = []
-    for entry in ready.values():
-        if (entry.isolation == "process" and exclusive >= capacity.exclusive) or book.is_full(entry.slots):
-            continue
-        if not entry.machine:
-            broken(no_run_that_could_start_is_left_standing, entry)
-        machined.append(entry)
+    moment = max(book.clock, world.now)
+    for entry in book.startable(capacity.exclusive, moment):
+        broken(no_run_that_could_start_is_left_standing, entry)
+    if sum(1 for entry in holders if entry.isolation == "process") >= capacity.exclusive:
+        return
+    machined = [entry for entry in book.ready() if entry.machine and book.may_start(entry, moment)]
     if not machined:
         return
-    first, host = min(machined, key=lambda entry: entry.order), (capacity.cpu, capacity.memory)
+    first, host = min(machined, key=book.turn), (capacity.cpu, capacity.memory)
     (cpu, memory), (more_cpu, more_memory) = book.promised(*host), share(first.machine, *host)
     if cpu + more_cpu <= host[0] and memory + more_memory <= host[1]:
         broken(no_run_that_could_start_is_left_standing, first)
 
 
 def timers_are_set(world: World, state: State) -> None:
-    """The next timer is the earliest of all: ends of delays and of times to live, retries, and longest durations."""
-    moments = [moment for entry in world.book.live.values() if (moment := entry.moment)]
-    moments += [entry.waits_for for entry in world.book.schedules.live.values() if entry.waits_for]
-    moments += [token.timeout_at for token in world.book.tokens.values() if token.timeout_at and not token.ended]
-    if next_due(state) != (min(moments) if moments else None):
-        broken(timers_are_set, f"{next_due(state)} of {sorted(moments)}")
+    """The next timer is the earliest of all: ends of delays and of times to live, retries, longest durations, slots
+    of schedules, and tokens of queues that nothing else holds up."""
+    book, due = world.book, next_due(state)
+    moments = [moment for entry in book.live.values() if (moment := entry.moment)]
+    moments += [entry.waits_for for entry in book.schedules.live.values() if entry.waits_for]
+    moments += [token.timeout_at for token in book.tokens.values() if token.timeout_at and not token.ended]
+    first = min(moments, default=None)
+    if due == first or (due is not None and (first is None or due < first) and _brings_a_token(world, due)):
+        first = due
+    if due != first or (due is None and _throttled(world)):
+        broken(timers_are_set, f"{due} of {sorted(moments)}")
+
+
+def _brings_a_token(world: World, moment: int) -> bool:
+    """Whether a queue with runs in it has its next token at that moment."""
+    book = world.book
+    queues = [book.queue(name) for name in {entry.queue for entry in book.live.values()}]
+    return any(not queue.has_token(moment - 1) and queue.has_token(moment) for queue in queues)
+
+
+def _throttled(world: World) -> bool:
+    """Whether somebody waits for a token and for nothing else."""
+    book, capacity = world.book, world.capacity
+    if len(book.holders()) >= capacity.attempts:
+        return False
+    return any(True for _ in book.startable(capacity.exclusive, 2**62))
 
 
 def a_tick_leaves_nothing_overdue(world: World, state: State) -> None:
@@ -122,17 +138,43 @@ def snapshots_lose_nothing(world: World, state: State) -> None:
 
 
 def queued_runs_say_why(world: World, state: State) -> None:
-    """Every queued run has a reason, and the number of runs it names as ahead of it is right."""
+    """Every queued run has a reason, which is true, and the number of runs it names as ahead of it is right."""
     waiting = [entry for entry in world.book.live.values() if entry.status is RunStatus.QUEUED]
     for entry in waiting:
         reason = run_view(state.runs[entry.id], state, world.capacity).queued_reason or ""
-        ahead = sum(1 for other in waiting if other.is_ready and other.lane == entry.lane and other.order < entry.order)
-        said = f", {ahead} {'run' if ahead == 1 else 'runs'} ahead" if ahead else " in use"
-        ends = (said, said.replace("in use", "executing"), said.replace("in use", "free"))
+        ahead = sum(1 for o in waiting if o.is_ready and o.slots == entry.slots and o.order < entry.order)
+        said = f", {ahead} {'run' if ahead == 1 else 'runs'} ahead" if ahead else ""
+        true = [f"{words}{said}" for words in _true_reasons(world, entry, reason.removesuffix(said))]
         if reason.startswith("waits"):
             world.facts.note("waits for a machine")
-        if not reason or (entry.is_ready and not reason.endswith(ends)):
-            broken(queued_runs_say_why, f"{entry.id} says {reason!r}, {ahead} are ahead")
+        if reason not in (true if entry.is_ready else [reason] if reason else []):
+            broken(queued_runs_say_why, f"{entry.id} says {reason!r}, and true are {true}")
+
+
+def _true_reasons(world: World, entry: Entry, reason: str) -> Iterator[str]:
+    """All that holds up a run which stands in line, as the book tells it."""
+    book, capacity = world.book, world.capacity
+    queue, holders = book.queue(entry.queue), book.holders()
+    if book.paused:
+        yield "the project is paused"
+    if queue.paused:
+        yield f"queue {entry.queue} is paused"
+    if book.is_full(entry.slots):
+        used = sum(1 for other in holders if other.slots == entry.slots)
+        key = f", key {entry.key}" if entry.key else ""
+        yield f"queue {entry.queue}{key}: {used} of {queue.current} in use"
+    if not entry.suspended_at and not queue.has_token(max(book.clock, world.now)):
+        missing = 1 - queue.tokens
+        moment = queue.tokens_at - int(-missing / queue.per_micro // 1)
+        until = to_datetime(moment).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+        yield f"queue {entry.queue}: rate limit {queue.rate}, next start at {until} UTC"
+    if len(holders) >= capacity.attempts:
+        yield f"project limit: {len(holders)} of {capacity.attempts} executing"
+    exclusive = sum(1 for other in holders if other.isolation == "process")
+    if entry.isolation == "process" and exclusive >= capacity.exclusive:
+        yield f"no exclusive worker free: {exclusive} of {capacity.exclusive} in use"
+    if entry.machine and reason.startswith("waits"):
+        yield reason
 
 
 def the_book_agrees(world: World, state: State) -> None:
@@ -154,6 +196,16 @@ def the_book_agrees(world: World, state: State) -> None:
     }
     if told != known:
         broken(the_book_agrees, difference(told, known))
+    nothing = (None, None, False, None)
+    set_here = {
+        name: said
+        for name, queue in book.queues.items()
+        if (said := (queue.limit, queue.override, queue.paused, queue.rate)) != nothing
+    }
+    set_there = {name: (r.limit, r.override, r.paused, r.rate) for name, r in state.queues.items()}
+    set_there = {name: said for name, said in set_there.items() if said != nothing}
+    if set_here != set_there or book.paused != state.paused:
+        broken(the_book_agrees, difference(set_here, set_there))
 
 
 def machines_agree(world: World, state: State) -> None:

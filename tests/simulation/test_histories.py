@@ -63,6 +63,7 @@ TROUBLE = [
     "start overdue",
     "takeover",
     "timed-out body failed",
+    "waited for a token",
     "timed-out body lost",
     "timed-out body stopped",
     "timed-out body succeeded",

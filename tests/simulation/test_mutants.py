@@ -9,6 +9,7 @@ from tests.simulation.machine_mutants import MACHINE_MUTANTS
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.option_mutants import OPTION_MUTANTS
 from tests.simulation.pending_mutants import PENDING_MUTANTS
+from tests.simulation.queue_mutants import QUEUE_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 from tests.simulation.schedule_mutants import SCHEDULE_MUTANTS
 from tests.simulation.wait_mutants import WAIT_MUTANTS
@@ -26,6 +27,7 @@ ALL = (
     *SAMENESS_MUTANTS,
     *SCHEDULE_MUTANTS,
     *WAIT_MUTANTS,
+    *QUEUE_MUTANTS,
 )
 
 

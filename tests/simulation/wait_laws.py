@@ -12,8 +12,12 @@ from kernelkit.wire import messages as m
 from tests.simulation.laws import (
     EventLaw,
     broken,
+    lanes_go_by_their_order,
+    machines_go_by_their_turn,
     moves_follow_the_lifecycle,
     news_come_under_the_current_fence,
+    no_key_starves,
+    paused_queues_start_nothing,
     terminal_is_final,
 )
 
@@ -53,10 +57,9 @@ def only_open_waits_suspend(world: World, event: ev.RunSuspended) -> None:
 
 def resumed_runs_have_a_slot(world: World, event: ev.RunResumed) -> None:
     """A suspended attempt goes on only where a slot is free, in its turn, and is told of all that is over."""
-    entry, book, command = world.book.runs[event.run_id], world.book, world.host.command
-    if isinstance(command, c.TakeReport) and isinstance(command.body, m.Succeeded | m.Failed):
-        if command.run_id == event.run_id:  # it was woken, and has ended
-            return
+    entry, book = world.book.runs[event.run_id], world.book
+    if _was_woken(world, event):
+        return
     exclusive = sum(1 for other in book.holders() if other.isolation == "process")
     if (
         entry.status is not RunStatus.QUEUED
@@ -65,9 +68,23 @@ def resumed_runs_have_a_slot(world: World, event: ev.RunResumed) -> None:
         or book.is_full(entry.slots)
         or len(book.holders()) >= world.capacity.attempts
         or (entry.isolation == "process" and exclusive >= world.capacity.exclusive)
-        or any(other.lane == entry.lane and other.order < entry.order for other in book.ready())
     ):
         broken(resumed_runs_have_a_slot, f"{event} of {entry}")
+
+
+def resumed_runs_keep_the_rules_of_starts(world: World, event: ev.RunResumed) -> None:
+    """A suspended attempt goes on where another could start, and in its turn."""
+    if not _was_woken(world, event):
+        for law in (paused_queues_start_nothing, no_key_starves, lanes_go_by_their_order, machines_go_by_their_turn):
+            law(world, event)
+
+
+def _was_woken(world: World, event: ev.RunResumed) -> bool:
+    """Something that nobody saw has woken the body, and it has ended."""
+    command = world.host.command
+    if not isinstance(command, c.TakeReport) or not isinstance(command.body, m.Succeeded | m.Failed):
+        return False
+    return command.run_id == event.run_id
 
 
 def only_who_waits_is_parked(world: World, event: ev.AttemptParked) -> None:
@@ -123,6 +140,7 @@ WAIT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
         news_come_under_the_current_fence,
         moves_follow_the_lifecycle,
         resumed_runs_have_a_slot,
+        resumed_runs_keep_the_rules_of_starts,
     ),
     ev.AttemptParked: (terminal_is_final, news_come_under_the_current_fence, only_who_waits_is_parked),
     ev.AttemptFailed: (whoever_waits_survives_its_worker,),

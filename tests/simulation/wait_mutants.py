@@ -139,6 +139,7 @@ WAIT_MUTANTS = (
             "whoever_waits_has_nothing_else_to_do",
             "no_run_that_could_start_is_left_standing",
             "machines_go_by_their_turn",
+            "no_key_starves",
         },
     ),
     Mutant(suspended_too_late, {"only_open_waits_suspend"}),

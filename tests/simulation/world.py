@@ -112,6 +112,8 @@ class World:
             (lambda: schedules.switch(self), 1.0),
             (lambda: schedules.delete(self), 0.5),
             (lambda: schedules.run_now(self), 0.7),
+            (lambda: self._client().pause(), 2.0),
+            (lambda: self._client().override(), 1.2),
             (self._keeper_acts, 14.0),
             (self._worker_dials, 10.0),
             (self._deliver_some, 40.0),
@@ -138,6 +140,7 @@ class World:
 
     def _quieten(self) -> None:
         self.quiet = True
+        self.clients[0].calm()
         for _ in range(QUIET_TURNS):
             if not self._quiet_turn():
                 break
@@ -393,7 +396,7 @@ class World:
             worker.operate(body, m.AddTags(self.random.choice((("hot",), ("cold", "wet"))), f"tags:{body.ops}"))
         elif chance < 0.67:
             change = m.MetadataOp(kind="increment", key="n", value="1")
-            target: Literal["self", "parent", "root"] = self.random.choice(("self", "self", "parent", "root"))
+            target: Literal["self", "parent", "root"] = self.random.choice(("self", "parent", "parent", "root"))
             if target != "self" and self.book.runs[body.run_id].parent is not None:
                 self.facts.note("metadata of another run")
             worker.operate(body, m.ChangeMetadata((change,), f"increment-{target}:{body.ops}", target))
@@ -489,4 +492,5 @@ class World:
             cpu=pick((2.0, 4.0)),
             memory=pick((2, 3, 8)) * GIB,
             held=pick((0, 1, 3)),
+            queue_size=pick((None, None, None, 4, 8)),
         )

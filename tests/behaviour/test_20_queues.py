@@ -1,0 +1,113 @@
+"""Queues while the project works: looked at, paused, given another limit, a rate, and shared between keys."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import kernelkit as kk
+from kernelkit.testing import engine
+from tests.behaviour.conftest import Stage
+
+
+def test_20_12_a_paused_queue_starts_nothing_and_says_so(stage: Stage) -> None:
+    @kk.task(queue=kk.Queue("pausable", concurrency_limit=2))
+    async def patient() -> int:
+        return 1
+
+    patient.register()
+    assert kk.queues.pause("pausable").paused
+    run = patient.trigger()
+
+    assert run.status == "QUEUED"
+    assert run.refresh().queued_reason == "queue pausable is paused"
+    assert kk.queues.retrieve("pausable").queued == 1
+    kk.queues.resume("pausable")
+    stage.finish()
+    assert run.result(timeout=20).output == 1
+
+
+def test_20_13_an_override_survives_a_redefinition_until_it_is_reset(stage: Stage) -> None:
+    @kk.task(id="overridden", concurrency_limit=5)
+    async def first() -> None: ...
+
+    first.register()
+    kk.queues.set_concurrency(first, 2)
+
+    @kk.task(id="overridden", concurrency_limit=7, replace=True)
+    async def second() -> None: ...
+
+    second.register()
+    limits = kk.queues.retrieve("task/overridden").concurrency
+    assert (limits.current, limits.base, limits.override) == (2, 7, 2)
+    assert kk.queues.reset_concurrency("task/overridden").concurrency_limit == 7
+    with pytest.raises(kk.InvalidOptionError, match="not overridden"):
+        kk.queues.reset_concurrency("task/overridden")
+
+
+def test_20_10_an_unknown_queue_is_refused_with_its_neighbour(stage: Stage) -> None:
+    @kk.task(id="nearby", queue=kk.Queue("letters", concurrency_limit=1))
+    async def nearby() -> None: ...
+
+    nearby.register()
+    with pytest.raises(kk.UnknownQueueError, match="Did you mean 'letters'"):
+        kk.queues.pause("leters")
+    with pytest.raises(kk.InvalidOptionError, match="is not a queue"):
+        kk.Queue("a\x1fb")
+
+
+def test_20_a_rate_is_kept_to_in_virtual_time() -> None:
+    @kk.task(id="rated", queue=kk.Queue("rated", rate_limit="2/m"))
+    async def rated() -> None: ...
+
+    with engine() as eng:
+        runs = [rated.trigger() for _ in range(4)]
+        eng.drain()
+        assert [run.status for run in runs].count(kk.RunStatus.COMPLETED) == 2
+        assert "rate limit 2/m, next start at" in (runs[2].refresh().queued_reason or "")
+        eng.advance(seconds=30)
+        assert [run.status for run in runs].count(kk.RunStatus.COMPLETED) == 3
+        eng.advance(seconds=30)
+        assert [run.status for run in runs].count(kk.RunStatus.COMPLETED) == 4
+
+
+def test_20_9_a_full_queue_refuses_and_stores_nothing() -> None:
+    @kk.task(id="capped", concurrency_limit=1)
+    async def capped() -> None:
+        await asyncio.sleep(60)
+
+    with engine(queue_size_limit=2) as eng:
+        for _ in range(3):
+            capped.trigger()
+        with pytest.raises(kk.QueueFullError, match="is full: 2 runs wait"):
+            capped.trigger()
+        assert len(kk.runs.list(task="capped")) == 3
+        eng.drain()
+
+
+def test_20_6_no_key_starves_beside_a_flood_of_another() -> None:
+    @kk.task(id="tenants-fair")
+    async def work() -> None:
+        await asyncio.sleep(1)
+
+    with engine(concurrency_limit=1) as eng:
+        for _ in range(10):
+            work.options(concurrency_key="flood", priority=1000).trigger()
+        late = work.options(concurrency_key="late").trigger()
+        eng.advance(seconds=2.5)
+        assert late.status in ("EXECUTING", "COMPLETED")
+
+
+def test_20_14_the_project_is_paused_as_a_whole() -> None:
+    @kk.task(id="whole")
+    async def whole() -> None: ...
+
+    with engine() as eng:
+        assert kk.queues.pause_all().paused
+        run = whole.trigger()
+        eng.drain()
+        assert run.refresh().queued_reason == "the project is paused"
+        kk.queues.resume_all()
+        eng.drain()
+        assert run.status == "COMPLETED"
