@@ -13,6 +13,7 @@ from kernelkit.authoring.cellline import OPTIONS, read_line
 from kernelkit.authoring.defaults import DEFAULTED
 from kernelkit.authoring.options import TASK_OPTIONS, task_options
 from kernelkit.authoring.run_options import RUN_OPTIONS, run_options
+from kernelkit.authoring.timing import TIMING_OPTIONS
 from kernelkit.cli.tasks import trigger
 from kernelkit.config import EngineSettings
 
@@ -50,7 +51,7 @@ OF_A_TRIGGER: dict[str, tuple[str, Any]] = {
     "idempotency_key": ("payment-1", "payment-1"),
     "idempotency_key_ttl": ("24h", 86_400),
 }
-NO_FLAG = {"retry", "cron", "timezone", "debounce"}  # an object; or of schedules, which have their own test
+NO_FLAG = {"retry", "debounce", *TIMING_OPTIONS}  # an object; or of schedules, which have their own test
 
 
 def rows(page: str) -> set[str]:
