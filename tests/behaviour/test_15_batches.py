@@ -110,7 +110,7 @@ def test_15_7_an_item_the_engine_refuses_is_told_and_the_others_go_on(stage: Sta
     assert [result.output for result in results] == ["hello ann", None, None, "hello dee"]
     assert [(each.index, each.error.name) for each in batch.errors] == [
         (1, "UnknownTaskError"),
-        (2, "InvalidOptionError"),
+        (2, "UnknownQueueError"),
     ]
     assert [result.status for result in results[1:3]] == ["SYSTEM_FAILURE", "SYSTEM_FAILURE"]
     assert batch.runs[3].tags == ("late",)
