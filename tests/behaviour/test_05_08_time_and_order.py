@@ -28,7 +28,7 @@ def test_05_5_an_attempt_that_takes_too_long_is_timed_out_and_not_retried(stage:
         await asyncio.sleep(3600)
 
     run = endless.trigger()
-    stage.until(lambda: run.status == "EXECUTING")
+    stage.until(lambda: run.status in ("EXECUTING", "TIMED_OUT"))  # a busy machine may miss the first
     if stage.is_virtual:
         stage.engine.advance(seconds=1)
     result = run.result(timeout=20)
