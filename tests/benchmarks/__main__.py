@@ -22,6 +22,7 @@ BENCHMARKS = (
     "history_start",
     "notebook_job",
     "looking",
+    "queueing",
 )
 
 

@@ -111,3 +111,10 @@ def test_every_benchmark_has_a_limit(name: str) -> None:
 def test_percentiles_are_taken_from_among_the_values() -> None:
     assert figures.percentile([5, 1, 3], 0.5) == 3
     assert figures.latencies([0.001, 0.002])["max"] == 2.0
+
+
+def test_queueing_shows_what_length_and_keys_cost() -> None:
+    found = run("queueing", "--runs", "300", "--rounds", "1")
+
+    assert found["us_per_run_by_length"].keys() == {"300"}
+    assert found["us_per_run_by_keys"].keys() == {"10", "1000"}
