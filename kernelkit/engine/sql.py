@@ -35,6 +35,8 @@ def answer_sql(core: Core, asked: Sql, run: Run, reply: Callable[[TableReply], N
         live: dict[str, Rows] = {}
         if "queues" in used:
             live["live_queues"] = _queues(core.state)
+        if "schedules" in used:
+            live["live_schedules"] = _schedules(core.state)
         if used & _RUN_VIEWS:
             core.flush_history(lambda: _gather(core, lambda rows: go(live | {"live": rows})))
         else:
@@ -102,3 +104,30 @@ def _queues(state: State) -> Rows:
     names = {version.spec.queue_name for version in state.tasks.values()}
     names |= state.queues.keys() | executing.keys() | queued.keys() | delayed.keys()
     return [(name, state.limit_of(name), executing[name], queued[name], delayed[name]) for name in sorted(names)]
+
+
+def _schedules(state: State) -> Rows:
+    """In the columns' order; what is not set is NULL."""
+    return [
+        (
+            one.id,
+            one.task_id,
+            one.timing.cron,
+            one.timing.timezone,
+            one.kind,
+            one.active,
+            one.external_id or None,
+            one.deduplication_key or None,
+            one.timing.catch_up,
+            one.timing.max_catch_up,
+            one.timing.overlap,
+            one.created_at,
+            one.next_at or None,
+            one.last_slot or None,
+            one.last_run_id or None,
+            one.last_status or None,
+            one.fired,
+            one.missed_count,
+        )
+        for one in state.schedules.values()
+    ]

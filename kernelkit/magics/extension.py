@@ -24,6 +24,8 @@ from kernelkit.magics import engine, runs, sql, tracebacks
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish, publish_object
 from kernelkit.ui import display
+from kernelkit.ui.schedules import WOKEN
+from kernelkit.wire.discovery import is_locked
 
 _UNBOUND = object()
 
@@ -127,7 +129,7 @@ class KernelKitMagics(Magics):
         %%kksql
         select task_id, status, count(*) as n from runs group by all order by n desc
 
-        The views are runs, attempts, events, logs and queues; the answer is a `kk.Table` (`.df()`, `.rows`).
+        The views are runs, attempts, events, logs, queues and schedules; the answer is a `kk.Table` (`.df()`, `.rows`).
         """
         with in_words():
             name, table = sql.ask(line, cell)
@@ -148,7 +150,13 @@ class KernelKitMagics(Magics):
     def schedules(self, line: str) -> None:
         """Show the project's schedules: %schedules, or %schedules TASK for those of one task"""
         with in_words():
-            publish(display.schedules_bundle(Schedules().list(task=line.strip() or None)))
+            caller = callers.current()
+            was_asleep = isinstance(caller, Client) and not is_locked(caller.home)
+            try:
+                found = Schedules().list(task=line.strip() or None)
+            except EngineUnavailableError as problem:
+                raise EngineUnavailableError(f"No engine runs, so no schedule fires. {problem}") from None
+            publish(display.schedules_bundle(found, WOKEN if was_asleep and found else ""))
 
     @no_var_expand
     @line_magic

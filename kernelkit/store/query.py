@@ -55,7 +55,7 @@ def public_views() -> tuple[str, ...]:
     """Names that people may use.
 
     >>> public_views()
-    ('runs', 'attempts', 'events', 'logs', 'queues')
+    ('runs', 'attempts', 'events', 'logs', 'queues', 'schedules')
     """
     return tuple(name for name, text in views().items() if " VIEW " in text and name != "every_run")
 

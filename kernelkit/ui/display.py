@@ -24,6 +24,7 @@ from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.tokens import Token, TokenList
 from kernelkit.authoring.tree import RunTree
+from kernelkit.client.client import Client
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
@@ -33,6 +34,7 @@ from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.tree_faces import tree_html, tree_text
 from kernelkit.ui.tree_source import TreeSource
+from kernelkit.wire.discovery import is_locked
 from kernelkit.wire.messages import EngineStatus
 
 if TYPE_CHECKING:
@@ -208,12 +210,18 @@ def page_bundle(page: Page) -> Bundle:
     return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(filter(None, told)))
 
 
-def schedules_bundle(shown: ScheduleTable) -> Bundle:
-    """The project's schedules."""
+def schedules_bundle(shown: ScheduleTable, note: str = "") -> Bundle:
+    """The project's schedules, with `note` below, or that no engine runs."""
     view = schedules.schedules_table(
-        [one.known for one in shown], now=datetime.now(UTC), zone=words.local_zone(), note=""
+        [one.known for one in shown], now=datetime.now(UTC), zone=words.local_zone(), note=note or _asleep(shown)
     )
     return {"text/plain": schedules.schedules_text(view, **_terminal()), "text/html": schedules.schedules_html(view)}
+
+
+def _asleep(shown: ScheduleTable) -> str:
+    """A table may be looked at long after the engine that it came from was stopped."""
+    homes = {one._caller.home for one in shown if isinstance(one._caller, Client)}  # a test engine always runs
+    return schedules.ASLEEP if any(not is_locked(home) for home in homes) else ""
 
 
 def schedule_bundle(shown: Schedule) -> Bundle:

@@ -16,6 +16,8 @@ from kernelkit.ui import html, words
 from kernelkit.ui.text import WIDTH, to_ascii
 
 EMPTY = "No schedules in this project. @kk.task(cron=…) or kk.schedules.create(…) makes one."
+ASLEEP = "No engine runs, so none of these fires. `kernelkit up`, or kk.engine.start(), starts one."
+WOKEN = "No engine was running, so nothing has fired; looking has started one, which makes up for what came."
 _TITLES = ("", "TASK", "WHEN", "NEXT", "LAST", "MISSED", "SCHEDULE")
 
 

@@ -88,6 +88,24 @@ def test_40_1_queues_say_what_is_in_them(stage: Stage) -> None:
     run.cancel()
 
 
+def test_40_1_schedules_say_when_they_fire(stage: Stage) -> None:
+    @kk.task(id="scheduled-40", cron="0 0 1 1 *", timezone="Asia/Tokyo", overlap="skip")
+    async def scheduled() -> None: ...
+
+    scheduled.register()
+    made = kk.schedules.create(task=scheduled, cron="@daily", external_id="u1", deduplication_key="k40").deactivate()
+
+    columns = "id, cron, timezone, kind, active, external_id, overlap, next_run, last_run, last_status, fired"
+    found = kk.sql(f"select {columns} from schedules where task_id = 'scheduled-40' order by kind")
+    (declared,) = [one for one in kk.schedules.list(task=scheduled) if one.type == "DECLARATIVE"]
+    assert found.rows == (
+        (declared.id, "0 0 1 1 *", "Asia/Tokyo", "DECLARATIVE", True, None, "skip", declared.next_run, None, None, 0),
+        (made.id, "@daily", "UTC", "IMPERATIVE", False, "u1", "queue", None, None, None, 0),
+    )
+    assert kk.sql("select created_at from schedules where active")[0] == (declared.created_at,)
+    declared.delete()
+
+
 def test_40_1_values_come_as_python_has_them(stage: Stage) -> None:
     table = kk.sql(
         "select 1::hugeint, 2::hugeint ** 100, 1.50::decimal(5, 2), interval 90 second, timestamp '2027-01-01 12:00',"

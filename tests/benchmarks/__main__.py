@@ -23,6 +23,7 @@ BENCHMARKS = (
     "notebook_job",
     "looking",
     "queueing",
+    "schedules",
 )
 
 

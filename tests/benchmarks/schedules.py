@@ -1,7 +1,9 @@
-"""What a fire costs the engine: schedules over a virtual day, `python -m tests.benchmarks.schedules`.
+"""What a fire costs the engine, and how soon after its slot a run starts: `python -m tests.benchmarks.schedules`.
 
-CPU of the engine's own work (deciding, applying, writing events as text), without workers and disk; the runs are
-canceled as soon as they are made, which is not counted. Nothing here judges: the figures go into the report.
+The cost is CPU of the engine's own work (deciding, applying, writing events as text) over a virtual day, without
+workers and disk; the runs are canceled as soon as they are made, which is not counted. The delay is real: a daemon, a
+keeper and a warm worker, with all schedules due at the same minutes, from the slot to the moment at which the worker
+began.
 """
 
 from __future__ import annotations
@@ -9,20 +11,52 @@ from __future__ import annotations
 import sys
 import time
 from random import Random
+from typing import Any
 
 from msgspec.structs import replace
 
+import kernelkit as kk
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import next_due, step
 from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.schedule import Timing
+from tests.benchmarks import figures
+from tests.benchmarks.project import project
 from tests.simulation.chance import Dice
 from tests.simulation.specs import random_spec
 
+NAME = "schedules"
 START = 1_800_000_000_000_000
 DAY = 86_400_000_000
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo")
+FEW = 100
+COST_US = 100.0
+GROWTH = 1.3
+DELAY_MS = 300.0
+READY_S = 10.0  # before the first slot that counts, for creating the schedules
+
+
+def measure(schedules: int = 10_000, due: int = 200, minutes: int = 3) -> dict[str, Any]:
+    """Microseconds a fire for few and for many schedules; milliseconds from slot to start, unless `minutes` is 0."""
+    few, many = virtual_day(FEW), virtual_day(schedules)
+    growth = many[1] / few[1]
+    delays = _delays(due, minutes) if minutes else []
+    delay = figures.latencies(delays) if delays else None
+    met = many[1] <= COST_US and growth <= GROWTH and (delay is None or delay["p99"] <= DELAY_MS)
+    return figures.line(
+        NAME,
+        round(many[1], 1),
+        f"us of engine CPU a fire, of {schedules:,} schedules",
+        f"<= {COST_US:g}, <= {GROWTH:g} x that of {FEW}; a run starts <= {DELAY_MS:g} ms after its slot at p99",
+        met,
+        {
+            "fires": {str(FEW): few[0], str(schedules): many[0]},
+            "us_a_fire": {str(FEW): round(few[1], 1), str(schedules): round(many[1], 1)},
+            "growth": round(growth, 3),
+            "started_after_slot_ms": delay,
+        },
+    )
 
 
 def virtual_day(count: int) -> tuple[int, float]:
@@ -49,11 +83,27 @@ def virtual_day(count: int) -> tuple[int, float]:
     return fired, cpu / fired * 1_000_000
 
 
-def main() -> None:
-    for count in (100, 10_000):
-        fired, each = virtual_day(count)
-        sys.stdout.write(f"{count:>6,} schedules: {fired:>7,} fires, {each:.0f} µs of CPU each\n")
+@kk.task(id="bench-scheduled")
+async def scheduled() -> None:
+    """What all schedules start."""
+
+
+def _delays(due: int, minutes: int) -> list[float]:
+    """Seconds from slot to start of each run of so many real minutes."""
+    with project(NAME):
+        assert scheduled.trigger().result(60).ok
+        if 60 - time.time() % 60 < READY_S:
+            time.sleep(READY_S)
+        first = (time.time() // 60 + 1) * 60
+        for number in range(due):
+            kk.schedules.create(task=scheduled, cron="* * * * *", deduplication_key=f"s{number}")
+        assert time.time() < first, "the schedules were not made in time; take fewer"
+        time.sleep(first + 60 * (minutes - 1) + 20 - time.time())
+        begun = "schedule_id is not null and started_at is not null"
+        rows = kk.sql(f"select date_trunc('minute', created_at), started_at from runs where {begun}").rows
+        assert len(rows) == due * minutes, f"{len(rows)} runs of {due * minutes} slots"
+        return [(started - slot).total_seconds() for slot, started in rows]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(figures.main(measure))

@@ -100,6 +100,20 @@ def test_looking_asks_pages_and_queries() -> None:
     assert found["queries_meanwhile"] >= 0
 
 
+def test_schedules_count_every_fire() -> None:
+    found = run("schedules", "--schedules", "200", "--minutes", "0")
+
+    assert found["fires"]["200"] > found["fires"]["100"] > 0
+    assert found["started_after_slot_ms"] is None
+
+
+@pytest.mark.slow
+def test_schedules_start_at_a_real_minute() -> None:
+    found = run("schedules", "--schedules", "100", "--due", "5", "--minutes", "1")
+
+    assert found["started_after_slot_ms"]["n"] == 5
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_has_a_limit(name: str) -> None:
     module = __import__(f"tests.benchmarks.{name}", fromlist=["NAME", "measure"])

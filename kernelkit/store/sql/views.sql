@@ -14,6 +14,28 @@ CREATE OR REPLACE TEMP TABLE live_queues (
     delayed BIGINT
 );
 
+-- name: live_schedules
+CREATE OR REPLACE TEMP TABLE live_schedules (
+    id VARCHAR,
+    task_id VARCHAR,
+    cron VARCHAR,
+    timezone VARCHAR,
+    kind VARCHAR,
+    active BOOLEAN,
+    external_id VARCHAR,
+    deduplication_key VARCHAR,
+    catch_up VARCHAR,
+    max_catch_up BIGINT,
+    overlap VARCHAR,
+    created_at BIGINT,
+    next_run BIGINT,
+    last_run BIGINT,
+    last_run_id VARCHAR,
+    last_status VARCHAR,
+    fired BIGINT,
+    missed_count BIGINT
+);
+
 -- A run that has ended while the live ones were gathered is in both: what was gathered counts.
 -- name: every_run
 CREATE OR REPLACE TEMP VIEW every_run AS
@@ -76,3 +98,13 @@ SELECT run_id, attempt, n AS line, make_timestamp(ts) AS created_at, level, text
 
 -- name: queues
 CREATE OR REPLACE TEMP VIEW queues AS FROM live_queues;
+
+-- name: schedules
+CREATE OR REPLACE TEMP VIEW schedules AS
+SELECT
+    * REPLACE (
+        make_timestamp(created_at) AS created_at,
+        make_timestamp(next_run) AS next_run,
+        make_timestamp(last_run) AS last_run
+    )
+FROM live_schedules;
