@@ -47,7 +47,7 @@ FROM live;
 -- name: runs
 CREATE OR REPLACE TEMP VIEW runs AS
 SELECT
-    * EXCLUDE (payload_ref, output_ref, seq, sort_key)
+    * EXCLUDE (payload_ref, output_ref, seq, sort_key, seed_metadata)
     REPLACE (
         CASE WHEN payload_ref IS NULL THEN payload ELSE (SELECT any_value(text) FROM vals WHERE ref = payload_ref) END
             AS payload,
