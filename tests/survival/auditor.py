@@ -61,7 +61,7 @@ def audit(
     rows = Counter(run_id for run_id, *_ in history)
     events: dict[str, list[tuple[str, dict[str, object]]]] = defaultdict(list)
     for _, kind, run_id, body in log:
-        if run_id:
+        if run_id.startswith("run_"):  # else it is of a batch, a token or the engine
             events[run_id].append((kind, json.loads(body)))
     report.dispatches = sum(kind == "RunDispatched" for _, kind, *_ in log)
     ended = {run_id: (status, output, json.loads(attempts)) for run_id, status, output, attempts in history}
