@@ -24,6 +24,8 @@ BENCHMARKS = (
     "looking",
     "queueing",
     "schedules",
+    "children",
+    "suspended",
 )
 
 

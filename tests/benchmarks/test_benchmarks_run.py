@@ -114,6 +114,20 @@ def test_schedules_start_at_a_real_minute() -> None:
     assert found["started_after_slot_ms"]["n"] == 5
 
 
+def test_children_are_waited_for_inside_a_run() -> None:
+    found = run("children", "--children", "20", "--rounds", "2", "--warmups", "1")
+
+    assert found["waited_ms"]["n"] == 2
+    assert found["proofs"]["body_pids"]
+
+
+def test_suspended_runs_wait_again_after_a_kill() -> None:
+    found = run("suspended", "--runs", "50", "--seconds", "1", "--settle", "0")
+
+    assert found["kib_each"].keys() == {"engine", "workers"}
+    assert found["waiting_after_kill_9_s"] > 0
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_has_a_limit(name: str) -> None:
     module = __import__(f"tests.benchmarks.{name}", fromlist=["NAME", "measure"])
