@@ -37,9 +37,8 @@ format: $(READY)
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
-BENCHMARKS := throughput batch latency load_ext idle import_cost history_start notebook_job queueing schedules children suspended
 bench: $(READY) system  ## the figures of docs/measurements, one JSON line each
-	@failed=0; for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name || failed=1; done; exit $$failed
+	$(BIN)/python -m tests.benchmarks
 
 soak: $(READY)  ## many more simulated histories than `make test` has time for
 	$(BIN)/python -m tests.simulation.soak

@@ -48,7 +48,7 @@ def test_40_1_columns_are_the_fields_of_a_run(stage: Stage) -> None:
     columns = {name: kind for name, kind, *_ in kk.sql("describe runs")}
     fields = {name.removesuffix("_json"): kind for name, kind in get_type_hints(Run).items()}
 
-    assert columns.keys() - fields.keys() == {"duration", "seed_metadata"}
+    assert columns.keys() - fields.keys() == {"duration"}
     expected = """id task_id status payload output error tags metadata attempts created_at queued_at started_at
         finished_at delay_until ttl queue concurrency_key priority machine version parent_id root_id depth batch_id
         schedule_id idempotency_key is_test is_replay queued_reason"""
