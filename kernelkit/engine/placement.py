@@ -22,17 +22,20 @@ def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Seq
     if not capacity.attempts:  # the engine is stopping: not even a run that has kept its slot starts again
         return ()
     moment = max(now, state.clock)
-    state.turns.wake(moment)
+    if state.turns.throttled:
+        state.turns.wake(moment)
     for run_id in state.kept:  # these hold their slots already
         if state.has_token(state.runs[run_id].queue, moment):
             return dispatch(state, state.runs[run_id], capacity, now, roll)
     if state.paused or len(state.holders) >= capacity.attempts:
         return ()
     kinds = KINDS if state.executing_exclusive() < capacity.exclusive else SHARED
-    firsts = [first for kind in kinds if (first := state.turns.first(kind, moment)) is not None]
+    firsts = state.turns.firsts(kinds, moment)
     # The kinds of one copy have the same rank: among them the run with the lowest order goes first.
     too_large = False
-    for _, run in sorted(firsts, key=lambda first: (first[0], first[1].order)):
+    if len(firsts) > 1:
+        firsts.sort(key=lambda first: (first[0], first[1].order))
+    for _, run in firsts:
         if run.machine and too_large:  # it would keep the larger one from ever starting
             continue
         if fits(state, run.machine, capacity):

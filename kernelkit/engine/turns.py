@@ -68,6 +68,11 @@ class Turns:
         for kind in KINDS:
             self._entered.pop((slots, kind), None)
 
+    def firsts(self, kinds: tuple[Kind, ...], moment: int) -> list[tuple[Rank, LiveRun]]:
+        """The first run of each of these kinds that has one."""
+        queues = self._queues
+        return [first for kind in kinds if queues[kind] and (first := self.first(kind, moment)) is not None]
+
     def first(self, kind: Kind, moment: int) -> tuple[Rank, LiveRun] | None:
         """The run that goes first of those of this kind, with the rank of its copy."""
         queues = self._queues[kind]
