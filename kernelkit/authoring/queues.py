@@ -66,7 +66,8 @@ def told(queue: QueueInfo) -> str:
     '0 running, 3 queued, paused'
     """
     limit = queue.concurrency
-    parts = [f"{queue.running} running" + (f" of {limit.current}" if limit.current is not None else "")]
+    of = f", {limit.current} a key" if queue.key_count > 1 else f" of {limit.current}"
+    parts = [f"{queue.running} running" + ("" if limit.current is None else of)]
     parts.append(f"{queue.queued:,} queued")
     if queue.paused:
         parts.append("paused")
@@ -79,7 +80,7 @@ def told(queue: QueueInfo) -> str:
     return ", ".join(parts)
 
 
-class Queues:
+class Queues(display.Shown):
     """The queues of the project.
 
     kk.queues.list()

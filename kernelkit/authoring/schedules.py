@@ -8,6 +8,7 @@ from typing import Any, overload
 
 from kernelkit import ids
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.options import check_id, refuse_unknown
@@ -24,7 +25,7 @@ from kernelkit.wire.messages import DeleteSchedule, GetSchedule, ListSchedules, 
 MAX_KEY = 512
 
 
-class Schedules:
+class Schedules(display.Shown):
     """Schedules of the project.
 
     @kk.schedules.task(cron="0 9 * * *", timezone="Asia/Tokyo")

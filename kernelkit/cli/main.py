@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("export", "Write runs to a Parquet, CSV or JSON file."),
     "trigger": ("tasks", "Trigger a run of a task by its id."),
     "tokens": ("tokens", "List what runs wait for from outside, show one, complete one."),
+    "queues": ("queues", "Show queues; pause, resume or limit them."),
     "schedules": ("schedules", "Show schedules; create, pause, resume, run or delete them."),
     "service": ("service", "Start the engine with the machine, so that schedules fire after a reboot."),
     "cancel": ("runs", "Cancel runs."),

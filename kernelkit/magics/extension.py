@@ -14,12 +14,13 @@ import kernelkit
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import notebook
 from kernelkit.authoring.cells import task_from_cell
+from kernelkit.authoring.queues import Queues
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.task import Task, on_definition
 from kernelkit.client.client import Client
 from kernelkit.client.default import engine as default_engine
 from kernelkit.client.engine import EngineControl
-from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelKitError
 from kernelkit.magics import engine, runs, sql, tracebacks
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish, publish_object
@@ -144,6 +145,15 @@ class KernelKitMagics(Magics):
         """Show a run and all that came of it: %run_tree RUN_ID, or the name of a handle"""
         with in_words():
             publish_object(runs.tree(line, self.shell.user_ns))
+
+    @no_var_expand
+    @line_magic
+    def queues(self, line: str) -> None:
+        """Show the project's queues: what runs, what waits, and what was set by hand"""
+        with in_words():
+            if line.strip():
+                raise InvalidOptionError("%queues takes nothing; kk.queues has what changes them.", field="line")
+            publish(display.queues_bundle(Queues().list()))
 
     @no_var_expand
     @line_magic

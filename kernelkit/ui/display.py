@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.queues import Queues, QueueTable
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
 from kernelkit.authoring.schedule import Schedule, ScheduleTable
+from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.tokens import Token, TokenList
@@ -29,7 +31,20 @@ from kernelkit.client.engine import EngineControl
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
-from kernelkit.ui import batch, engine_panel, hosts, html, schedules, sql_table, table, task_line, text, tokens, words
+from kernelkit.ui import (
+    batch,
+    engine_panel,
+    hosts,
+    html,
+    queues,
+    schedules,
+    sql_table,
+    table,
+    task_line,
+    text,
+    tokens,
+    words,
+)
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.tree_faces import tree_html, tree_text
@@ -51,6 +66,9 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(BatchHandle, batch_bundle)
     display.register(Page, page_bundle)
     display.register(ScheduleTable, schedules_bundle)
+    display.register(QueueTable, queues_bundle)
+    display.register(Queues, all_queues_bundle)
+    display.register(Schedules, all_schedules_bundle)
     display.register(Schedule, schedule_bundle)
     display.register(Token, token_bundle)
     display.register(TokenList, tokens_bundle)
@@ -208,6 +226,28 @@ def page_bundle(page: Page) -> Bundle:
     told += [f"id before {page.asked.after}"] if page.asked.after else []
     told += [f"id after {page.asked.before}"] if page.asked.before else []
     return runs_bundle(page.runs, total=page.total, has_more=page.has_more, filters=", ".join(filter(None, told)))
+
+
+def queues_bundle(shown: QueueTable) -> Bundle:
+    """The project's queues as they are now."""
+    view = queues.queues_table(shown, paused=shown.paused)
+    return {"text/plain": queues.queues_text(view, **_terminal()), "text/html": queues.queues_html(view)}
+
+
+def all_queues_bundle(shown: Queues) -> Bundle:
+    """`kk.queues` itself."""
+    try:
+        return queues_bundle(shown.list())
+    except KernelKitError as error:
+        return _unreadable(shown, error)
+
+
+def all_schedules_bundle(shown: Schedules) -> Bundle:
+    """`kk.schedules` itself."""
+    try:
+        return schedules_bundle(shown.list())
+    except KernelKitError as error:
+        return _unreadable(shown, error)
 
 
 def schedules_bundle(shown: ScheduleTable, note: str = "") -> Bundle:
