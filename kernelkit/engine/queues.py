@@ -55,11 +55,11 @@ class QueueRecord(msgspec.Struct, omit_defaults=True, gc=False):
 
     def has_token(self, now: int) -> bool:
         held = self.rate
-        return held is None or rate.filled(held, self.level, self.level_at, now) >= rate.token(held)
+        return held is None or rate.filled(held, self.level, self.level_at, now) >= rate.TOKEN
 
     def take_token(self, now: int) -> None:
         if self.rate is not None:
-            self.level = rate.filled(self.rate, self.level, self.level_at, now) - rate.token(self.rate)
+            self.level = rate.filled(self.rate, self.level, self.level_at, now) - rate.TOKEN
             self.level_at = now
 
     def next_token(self) -> int:

@@ -2,7 +2,8 @@
 
 A bucket holds `count` tokens and fills evenly, `count` in each period; every start takes one. So a queue that has been
 quiet may start `count` runs at once, and over any time `t` it starts at most `count + count * t / period`. Whole
-numbers throughout: a token is as many units as its period has microseconds, and each microsecond brings `count` units.
+numbers throughout: a token of any rate is as many units as a day has microseconds, and every period goes into the day
+without remainder. So nothing is ever rounded, also when a queue goes from `1/m` to `1/s` and back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from kernelkit.errors import InvalidOptionError
 from kernelkit.models.queue import PERIODS, RateLimit
 
 MAX_RATE = 1_000_000
+TOKEN = PERIODS["d"] * MICROS
+"""Units of one token."""
 
 _RATE = re.compile(r"([0-9]{1,7})/([smhd])")
 
@@ -36,23 +39,18 @@ def check_rate(given: object) -> RateLimit | None:
     return RateLimit(int(read[1]), read[2])  # type: ignore[arg-type]  # the pattern allows these four only
 
 
-def token(rate: RateLimit) -> int:
-    """Units of one token."""
-    return PERIODS[rate.per] * MICROS
-
-
 def full(rate: RateLimit) -> int:
     """Units of a full bucket.
 
-    >>> full(RateLimit(2, "s")) // token(RateLimit(2, "s"))
+    >>> full(RateLimit(2, "s")) // TOKEN
     2
     """
-    return rate.count * token(rate)
+    return rate.count * TOKEN
 
 
 def filled(rate: RateLimit, level: int, at: int, now: int) -> int:
     """The level at `now` of a bucket that had `level` at `at`."""
-    return min(full(rate), level + rate.count * max(0, now - at))
+    return min(full(rate), level + _per_micro(rate) * max(0, now - at))
 
 
 def next_token(rate: RateLimit, level: int, at: int) -> int:
@@ -61,11 +59,15 @@ def next_token(rate: RateLimit, level: int, at: int) -> int:
     >>> next_token(RateLimit(2, "s"), 0, 0)
     500000
     """
-    missing = token(rate) - level
-    return at + max(0, -(-missing // rate.count))
+    missing = TOKEN - level
+    return at + max(0, -(-missing // _per_micro(rate)))
 
 
 def refilled(old: RateLimit, level: int, new: RateLimit) -> int:
     """The level once a bucket's rate was changed: what has been used of the old one is used of the new one."""
-    used = -(-(full(old) - level) * token(new) // token(old))
-    return max(0, full(new) - used)
+    return max(0, full(new) - (full(old) - level))
+
+
+def _per_micro(rate: RateLimit) -> int:
+    """Units that a microsecond brings."""
+    return rate.count * (PERIODS["d"] // PERIODS[rate.per])

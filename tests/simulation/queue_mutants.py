@@ -177,7 +177,7 @@ QUEUE_MUTANTS = (
     Mutant(tokens_lost_by_a_snapshot, {"snapshots_lose_nothing"}),
     Mutant(no_timer_for_tokens, {"timers_are_set", "the_quiet_world_is_empty"}),
     Mutant(kept_run_needs_no_token, {"rates_are_never_exceeded"}),
-    Mutant(rate_counted_by_the_day, {"no_run_that_could_start_is_left_standing", "timers_are_set"}),
+    Mutant(rate_counted_by_the_day, {"no_run_that_could_start_is_left_standing", "timers_are_set", "no_key_starves"}),
     Mutant(turns_by_order_alone, {"no_key_starves", "machines_go_by_their_turn"}),
     Mutant(turns_by_name, {"no_key_starves", "machines_go_by_their_turn"}),
     Mutant(reason_of_the_queue_only, {"queued_runs_say_why"}),

@@ -140,6 +140,7 @@ WAIT_MUTANTS = (
             "no_run_that_could_start_is_left_standing",
             "machines_go_by_their_turn",
             "no_key_starves",
+            "lanes_go_by_their_order",
         },
     ),
     Mutant(suspended_too_late, {"only_open_waits_suspend"}),
