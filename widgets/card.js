@@ -4,11 +4,11 @@
 import { h, redraw } from './dom.js';
 import { countdown, figure, ticking } from './format.js';
 import { icon, mark } from './marks.js';
+import { Silence } from './silence.js';
 
 /** @typedef {import('./types').View} View */
 /** @typedef {import('./types').Model} Model */
 
-const SILENT_MS = 6000; // the kernel says something at least every 2 s
 const ANSWER_MS = 1000; // then a click is said to wait
 const ANNOUNCE_MS = 5000;
 const LOG_ROWS = 4;
@@ -27,8 +27,7 @@ class Card {
   /** @param {Model} model */
   constructor(model) {
     this.model = model;
-    this.heardAt = Date.now();
-    this.skew = 0; // of the browser's clock against the kernel's
+    this.silence = new Silence(model, () => this.tick(), 'the run itself goes on');
     this.asked = 0;
     this.askedAt = 0;
     this.told = { word: '', at: 0 };
@@ -40,7 +39,6 @@ class Card {
     this.label = h('span', { class: 't' }, 'Cancel');
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
     this.cancel.addEventListener('click', () => this.ask());
-    this.strip = h('div', { class: 'strip', role: 'status', hidden: true });
     this.why = h('p', { class: 'why' });
     this.bars = h('div', { class: 'bars' });
     this.log = h('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Last log lines' });
@@ -52,34 +50,18 @@ class Card {
     this.live = h('span', { class: 'sr', 'aria-live': 'polite' });
     this.root = h(
       'section', { class: 'kk', role: 'group' },
-      this.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.clock, this.cancel),
+      this.silence.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.clock, this.cancel),
       this.why, this.body, this.foot, this.live,
     );
 
-    this.onView = () => this.heard(true);
-    this.onWord = () => this.heard(false);
-    model.on('change:view', this.onView);
-    for (const name of ['change:beat', 'change:link', 'change:answer']) model.on(name, this.onWord);
-    this.timer = setInterval(() => this.tick(), 250);
+    this.onView = () => this.draw();
+    for (const name of ['change:view', 'change:answer']) model.on(name, this.onView);
     this.draw();
   }
 
   dispose() {
-    clearInterval(this.timer);
-    this.model.off('change:view', this.onView);
-    for (const name of ['change:beat', 'change:link', 'change:answer']) this.model.off(name, this.onWord);
-  }
-
-  /** @param {boolean} isView */
-  heard(isView) {
-    this.heardAt = Date.now();
-    if (isView) this.skew = this.heardAt - Date.parse(this.model.get('view').as_of);
-    this.draw();
-  }
-
-  /** Moments of the view are the kernel's; a clock that differs by less than a second counts as the same. */
-  now() {
-    return Date.now() - (Math.abs(this.skew) < 1000 ? 0 : this.skew);
+    this.silence.dispose();
+    for (const name of ['change:view', 'change:answer']) this.model.off(name, this.onView);
   }
 
   ask() {
@@ -91,15 +73,6 @@ class Card {
 
   isAsking() {
     return this.asked > 0 && this.model.get('answer').to !== this.asked;
-  }
-
-  /** Since when nobody has said anything, in ms, and who is silent; null while all is well. */
-  silence() {
-    const view = this.model.get('view');
-    if (view.is_final) return null;
-    if (Date.now() - this.heardAt > SILENT_MS) return { who: 'kernel', since: this.heardAt };
-    const link = this.model.get('link');
-    return link.state === 'silent' ? { who: 'engine', since: (link.since ?? Date.now()) + (Date.now() - this.now()) } : null;
   }
 
   draw() {
@@ -122,11 +95,11 @@ class Card {
   /** What moves by itself. */
   tick() {
     const view = this.model.get('view');
-    const quiet = this.silence();
-    const now = quiet ? Date.parse(view.as_of) : this.now();
+    const quiet = this.silence.draw(view.as_of_text ?? '');
+    const now = quiet ? Date.parse(view.as_of) : this.silence.now();
     const word = quiet ? `${view.word}, last known` : view.word;
     redraw(this.status, word, () => [word]);
-    this.root.classList.toggle('stale', quiet !== null);
+    this.root.classList.toggle('stale', quiet);
     this.root.setAttribute('aria-label', `Run of ${view.task}: ${word}`);
     const clock = view.since ? ticking((now - Date.parse(view.since)) / 1000) : (view.clock ?? '–');
     redraw(this.clock, clock, () => [clock]);
@@ -138,18 +111,8 @@ class Card {
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
     if (place) redraw(place, queued, () => [queued]);
-    this.drawStrip(view, quiet);
-    this.drawCancel(view, quiet !== null);
+    this.drawCancel(view, quiet);
     this.announce(view, word);
-  }
-
-  /**
-   * @param {View} view
-   * @param {{ who: string, since: number } | null} quiet
-   */
-  drawStrip(view, quiet) {
-    const text = quiet ? silenceText(view, quiet.who, countdown((Date.now() - quiet.since) / 1000)) : '';
-    redraw(this.strip, text, () => (text ? [h('span', { class: 'slot', 'data-s': 'PENDING_VERSION' }, mark('PENDING_VERSION')), h('span', { class: 'grow' }, text), quiet?.who === 'engine' && h('code', {}, '%engine status')] : []));
   }
 
   /**
@@ -177,17 +140,6 @@ class Card {
     this.told = { word, at: first ? 0 : Date.now() };
     if (!first) this.live.textContent = `${view.task}: ${word}`;
   }
-}
-
-/**
- * @param {View} view
- * @param {string} who
- * @param {string} lasted
- */
-function silenceText(view, who, lasted) {
-  const known = `Showing what was known at ${(view.as_of_text ?? '').split(', ').pop()}`;
-  if (who === 'engine') return `No word from the engine for ${lasted}. ${known}; trying again.`;
-  return `No word from the notebook's kernel for ${lasted}: it is busy or gone. ${known}; the run itself goes on.`;
 }
 
 /**

@@ -11,10 +11,12 @@ const SILENT_MS = 6000; // the kernel says something at least every 2 s
 export class Silence {
   /**
    * @param {import('./types').Model<Dated>} model
-   * @param {() => void} tick
+   * @param {() => void} tick called at each word of the kernel's, and four times a second
+   * @param {string} what goes on without the kernel
    */
-  constructor(model, tick) {
+  constructor(model, tick, what) {
     this.model = model;
+    this.what = what;
     this.heardAt = Date.now();
     this.skew = 0; // of the browser's clock against the kernel's
     this.strip = h('div', { class: 'strip', role: 'status', hidden: true });
@@ -28,7 +30,7 @@ export class Silence {
     };
     model.on('change:view', this.onView);
     for (const name of ['change:beat', 'change:link']) model.on(name, this.onWord);
-    this.timer = setInterval(tick, 500);
+    this.timer = setInterval(tick, 250);
   }
 
   dispose() {
@@ -48,7 +50,8 @@ export class Silence {
    */
   draw(known) {
     const quiet = this.who();
-    const text = quiet ? told(quiet.who, countdown((Date.now() - quiet.since) / 1000), known.split(', ').pop() ?? '') : '';
+    const lasted = quiet ? countdown((Date.now() - quiet.since) / 1000) : '';
+    const text = quiet ? told(quiet.who, lasted, known.split(', ').pop() ?? '', this.what) : '';
     redraw(this.strip, text, () => (text ? [h('span', { class: 'slot', 'data-s': 'PENDING_VERSION' }, mark('PENDING_VERSION')), h('span', { class: 'grow' }, text), quiet?.who === 'engine' && h('code', {}, '%engine status')] : []));
     return quiet !== null;
   }
@@ -65,9 +68,10 @@ export class Silence {
  * @param {string} who
  * @param {string} lasted
  * @param {string} at
+ * @param {string} what
  */
-function told(who, lasted, at) {
+function told(who, lasted, at, what) {
   const known = `Showing what was known at ${at}`;
   if (who === 'engine') return `No word from the engine for ${lasted}. ${known}; trying again.`;
-  return `No word from the notebook's kernel for ${lasted}: it is busy or gone. ${known}; the runs themselves go on.`;
+  return `No word from the notebook's kernel for ${lasted}: it is busy or gone. ${known}; ${what}.`;
 }

@@ -34,7 +34,7 @@ class Tree {
     this.model = model;
     this.selected = '';
     this.seekFailed = false;
-    this.silence = new Silence(model, () => this.tick());
+    this.silence = new Silence(model, () => this.tick(), 'the runs themselves go on');
     this.label = h('span', { class: 't' }, 'Cancel all');
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
     this.cancel.addEventListener('click', () => this.stop());
