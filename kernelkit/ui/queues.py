@@ -8,6 +8,7 @@ import msgspec
 
 from kernelkit.models.queue import QueueInfo
 from kernelkit.ui import html, words
+from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, to_ascii
 
 EMPTY = "No queues so far: every task brings one of its own."
@@ -78,21 +79,13 @@ def queues_text(table: QueuesTable, *, width: int = WIDTH, ascii: bool = False) 
         lines = [EMPTY]
     else:
         cells = [(("  " if row.is_key else "") + row.name, *_rest(row)) for row in table.rows]
-        widths = [max(words.cells(line[column]) for line in [_TITLES, *cells]) for column in range(len(_TITLES))]
-        widths[0] = max(8, min(widths[0], max(60, width) - sum(widths[1:]) - 2 * (len(widths) - 1)))
-        lines = [_line(line, widths) for line in [_TITLES, *cells]]
+        lines = aligned([_TITLES, *cells], width=max(60, width), giving=[(0, 8)])
     lines = [table.note, *lines] if table.note else lines
     return "\n".join(to_ascii(line) if ascii else line for line in lines)
 
 
 def _rest(row: QueueRow) -> tuple[str, ...]:
     return row.state, row.slots, row.queued, row.rate, row.keys
-
-
-def _line(values: Sequence[str], widths: Sequence[int]) -> str:
-    shown = [words.cut(value, width) for value, width in zip(values, widths, strict=True)]
-    blanks = [" " * (width - words.cells(value)) for value, width in zip(shown, widths, strict=True)]
-    return "  ".join(value + blank for value, blank in zip(shown, blanks, strict=True)).rstrip()
 
 
 def queues_html(table: QueuesTable) -> str:

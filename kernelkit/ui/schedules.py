@@ -13,6 +13,7 @@ from kernelkit.models.schedule import Schedule
 from kernelkit.rules import firing
 from kernelkit.rules.cron_words import in_words
 from kernelkit.ui import html, words
+from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, to_ascii
 
 EMPTY = "No schedules in this project. @kk.task(cron=…) or kk.schedules.create(…) makes one."
@@ -106,14 +107,7 @@ def schedules_text(table: SchedulesTable, *, width: int = WIDTH, ascii: bool = F
             ("on" if row.on else "off", row.task, row.when, row.next, row.last, row.missed, row.id)
             for row in table.rows
         ]
-        widths = [max(words.cells(line[column]) for line in [_TITLES, *cells]) for column in range(len(_TITLES))]
-        left = max(80, width) - sum(widths) - 2 * (len(widths) - 1)
-        widths[2] = max(16, widths[2] + min(0, left))
-        lines = []
-        for line in [_TITLES, *cells]:
-            shown = [words.cut(cell, size) for cell, size in zip(line, widths, strict=True)]
-            padded = [cell + " " * (size - words.cells(cell)) for cell, size in zip(shown, widths, strict=True)]
-            lines.append("  ".join(padded).rstrip())
+        lines = aligned([_TITLES, *cells], width=max(80, width), giving=[(2, 16)])
         lines.append(f"{len(table.rows)} schedule{'s' if len(table.rows) > 1 else ''}, times in {table.zone}")
     if table.note:
         lines.append(table.note)

@@ -13,6 +13,7 @@ import msgspec
 
 from kernelkit.models.run import Run
 from kernelkit.ui import html, words
+from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, sign_of, to_ascii
 
 COUNTED_TO = 100_000
@@ -93,21 +94,10 @@ def table_text(table: RunsTable, *, width: int = WIDTH, ascii: bool = False) -> 
         (row.task, f"{sign_of(row.status, ascii)} {row.word}", row.created, row.duration, str(row.attempts), row.run_id)
         for row in table.rows
     ]
-    widths = [max(words.cells(line[column]) for line in [_TITLES, *cells]) for column in range(len(_TITLES))]
-    widths[0] = max(8, min(widths[0], max(60, width) - sum(widths[1:]) - 2 * (len(widths) - 1)))
-    lines = [_line(_TITLES, widths), *(_line(line, widths) for line in cells)]
+    lines = aligned([_TITLES, *cells], width=max(60, width), giving=[(0, 8)], right=(3, 4))
     told = table.caption + (f" · more: {table.more}" if table.more else "")
     lines += [told] if words.cells(told) <= width else [table.caption, f"more: {table.more}"]
     return "\n".join(to_ascii(line) if ascii else line for line in lines)
-
-
-def _line(values: Sequence[str], widths: Sequence[int]) -> str:
-    parts = []
-    for column, (value, width) in enumerate(zip(values, widths, strict=True)):
-        shown = words.cut(value, width)
-        blank = " " * (width - words.cells(shown))
-        parts.append(blank + shown if column in (3, 4) else shown + blank)
-    return "  ".join(parts).rstrip()
 
 
 def table_html(table: RunsTable) -> str:

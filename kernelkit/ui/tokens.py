@@ -12,6 +12,7 @@ from kernelkit import jsonvalues
 from kernelkit.clock import to_datetime
 from kernelkit.models.wait import Token
 from kernelkit.ui import html, words
+from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, to_ascii
 
 EMPTY = "No such token in this project. kk.tokens.create() makes one."
@@ -81,15 +82,8 @@ def tokens_text(table: TokensTable, *, width: int = WIDTH, ascii: bool = False) 
     if not table.rows:
         return EMPTY
     cells = [(row.word, row.name, " ".join(row.tags), row.created, row.until, row.id) for row in table.rows]
-    widths = [max(words.cells(line[column]) for line in [_TITLES, *cells]) for column in range(len(_TITLES))]
-    for column in (2, 1):  # tags give way first, then the name
-        over = sum(widths) + 2 * (len(widths) - 1) - max(80, width)
-        widths[column] = max(8, widths[column] - max(0, over)) if widths[column] > 8 else widths[column]
-    lines = []
-    for line in [_TITLES, *cells]:
-        shown = [words.cut(cell, size) for cell, size in zip(line, widths, strict=True)]
-        padded = [cell + " " * (size - words.cells(cell)) for cell, size in zip(shown, widths, strict=True)]
-        lines.append("  ".join(padded).rstrip())
+    # Tags give way first, then the name.
+    lines = aligned([_TITLES, *cells], width=max(80, width), giving=[(2, 8), (1, 8)])
     lines.append(f"{table.caption}, times in {table.zone}")
     return "\n".join(to_ascii(line) if ascii else line for line in lines)
 
