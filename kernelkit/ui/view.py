@@ -27,6 +27,7 @@ LOG_LINES = 4
 METADATA_PAIRS = 6
 MAX_FRAMES = 6
 TAGS = 3
+WAITS = 3
 SHOWN_BYTES = 2000
 DECODED_BYTES = 64_000  # a larger value is shown from its text as it is, without being parsed for a look
 
@@ -201,7 +202,7 @@ def _reason(run: Run, status: str, now: datetime, zone: tzinfo) -> tuple[Bit, ..
         case "EXECUTING":
             return _executing(run, now, zone)
         case "WAITING":
-            return (Bit("Waiting.", "strong"), Bit(" No slot is held."))
+            return _waiting(run, now, zone)
         case words.RETRYING:
             return _retrying(run, now, zone)
         case "CANCELED":
@@ -248,6 +249,27 @@ def _executing(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
     if failed is not None and failed.error is not None:
         bits += [Bit(f" Attempt {failed.number} failed: "), Bit(_cut(words.clean(str(failed.error)), 300), "mono")]
     return tuple(bits)
+
+
+def _waiting(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
+    """For what, and when that is over by itself."""
+    bits: list[Bit] = []
+    for wait in run.waiting_for[:WAITS]:
+        bits.append(Bit("; for " if bits else "For "))
+        match wait.type:
+            case "duration":
+                bits.append(Bit("time", "strong"))
+            case "token":
+                bits.append(Bit(f"token {_name(wait.shown or wait.token_id)}", "strong"))
+            case _:
+                bits.append(Bit(_name(str(wait)), "strong"))
+        if wait.until is not None:
+            bits.append(Bit(", which is over " if wait.type == "duration" else ", which times out "))
+            bits.append(Bit(words.moment(wait.until, now, zone), "countdown", wait.until))
+    more = len(run.waiting_for) - WAITS
+    if more > 0:
+        bits.append(Bit(f" and {words.number(more)} more"))
+    return (*bits, Bit(". No slot is held.")) if bits else (Bit("Waiting.", "strong"), Bit(" No slot is held."))
 
 
 def _retrying(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:

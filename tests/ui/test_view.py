@@ -9,6 +9,7 @@ import pytest
 from kernelkit.authoring.track import PROGRESS_KEY
 from kernelkit.models.error import Error, Frame
 from kernelkit.models.run import Attempt, LogLine, Run, RunStatus
+from kernelkit.models.wait import Waiting
 from kernelkit.ui import text
 from kernelkit.ui.view import RunCard, place
 from kernelkit.ui.widget import live_view
@@ -222,3 +223,16 @@ def test_a_blocked_worker_is_named_before_anything_else() -> None:
     shown = card(msgspec.structs.replace(samples.executing(), notice=told))
 
     assert reason(shown).startswith(told)
+
+
+def test_a_waiting_run_says_for_what_and_when_that_is_over() -> None:
+    def waits(*what: Waiting) -> str:
+        return reason(card(samples.run(status=RunStatus.WAITING, waiting_for=what)))
+
+    in_an_hour = samples.NOW + timedelta(hours=1)
+    assert waits(Waiting("duration", until=in_an_hour)).startswith("For time, which is over ")
+    assert waits(Waiting("token", token_id="waitpoint_1", shown="approval")) == "For token approval. No slot is held."
+    assert waits(Waiting("task", run_id="run_2", shown="child")) == "For run run_2 of child. No slot is held."
+    many = [Waiting("batch", batch_id=f"batch_{n}", left=n) for n in range(1, 6)]
+    assert waits(*many).endswith("; for 3 runs of batch batch_3 and 2 more. No slot is held.")
+    assert waits(Waiting("token", shown="\x1b[31mred\x1b[0m")) == "For token red. No slot is held."
