@@ -58,11 +58,14 @@ class EngineControl(display.Shown):
         """Whether it was stopped on purpose, so that only `start()` or `kernelkit up` starts it again."""
         return not self.is_running and is_marked_down(self.home)
 
-    def status(self) -> EngineStatus:
-        """How the engine is now. Starts nothing: `EngineUnavailableError` when none runs."""
+    def status(self, *, history: bool = True) -> EngineStatus:
+        """How the engine is now; without `history` its `runs` counts only those that have not ended.
+
+        Starts nothing: `EngineUnavailableError` when none runs.
+        """
         client = self._client()
         client.connect(start=False)
-        reply = client.call(GetStatus())
+        reply = client.call(GetStatus(history=history))
         assert isinstance(reply, EngineStatus)
         return reply
 

@@ -21,6 +21,7 @@ from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import Change, next_due, step
 from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
+from kernelkit.engine.pulse import Pulse
 from kernelkit.engine.results import gather, replay_of
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.values import RecentValues, values_of
@@ -105,6 +106,7 @@ class Core:
         self.capacity = capacity
         self.roll = roll
         self.ledger = Ledger()
+        self.pulse = Pulse()
         self.state = State()
         self.workers: WorkersPort
         self.notices: NoticesPort
@@ -313,6 +315,9 @@ class Core:
         ended = history_row(change, self.state, self.capacity)
         if ended is not None:
             self.ledger.add(ended)
+            self.pulse.ended(self.clock.now())
+        elif isinstance(event, ev.AttemptStarted) and run.started_at == event.started_at:
+            self.pulse.started(self.clock.now(), event.started_at - run.queued_at)
         match event:
             case ev.RunDebounced(replaced_ref=ref) if ref:
                 self._unwanted.append(ref)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -211,6 +212,9 @@ def _info(state: State, name: str, running: Mapping[str, int], now: int) -> Queu
     queued = state.queued.get(name, {})
     order: Callable[[str], tuple[int, int, str]] = lambda key: (-len(queued.get(key, ())), -running.get(key, 0), key)  # noqa: E731
     keys = sorted(running.keys() | queued.keys(), key=order)
+    since = {
+        key: min([state.runs[run_id].queued_at for run_id in members]) for key, members in queued.items() if members
+    }
     held_up = not record.has_token(max(now, state.clock))
     return QueueInfo(
         name=name,
@@ -226,6 +230,14 @@ def _info(state: State, name: str, running: Mapping[str, int], now: int) -> Queu
         ),
         rate_limit=str(record.rate) if record.rate else None,
         next_start_at=to_datetime(record.next_token()) if held_up else None,
-        keys=tuple(QueueKey(key, running.get(key, 0), len(queued.get(key, ()))) for key in keys[:KEYS_SHOWN]),
+        keys=tuple(
+            QueueKey(key, running.get(key, 0), len(queued.get(key, ())), _moment(since.get(key, 0)))
+            for key in keys[:KEYS_SHOWN]
+        ),
         key_count=len(keys),
+        oldest_queued_at=_moment(min(since.values(), default=0)),
     )
+
+
+def _moment(at: int) -> datetime | None:
+    return to_datetime(at) if at else None

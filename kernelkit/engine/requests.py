@@ -198,9 +198,11 @@ class Requests:
                 command = c.OverrideQueue(body.name, body.limit, self._core.capacity.attempts)
                 self._core.take(command, lambda: reply(self._queue(body.name)))
             case m.GetStatus() if self._core.writer.problem:  # what is wrong must not wait until it is right again
-                self._read_now(self._status(), reply, refuse)
+                self._read_now(self._status(body.history), reply, refuse)
+            case m.GetStatus(history=False):
+                self._read(self._status(False), reply, refuse)
             case m.GetStatus():
-                self._core.flush_history(lambda: self._read(self._status(), reply, refuse))
+                self._core.flush_history(lambda: self._read(self._status(True), reply, refuse))
             case m.MakeToken() | m.CompleteToken():
                 self._tokens.change(body, reply)
             case m.RetrieveToken():
@@ -414,9 +416,15 @@ class Requests:
         reply(m.Done())
         self._stop(body)
 
-    def _status(self) -> Callable[[], m.EngineStatus]:
+    def _status(self, history: bool) -> Callable[[], m.EngineStatus]:
         return engine_status(
-            self._core, self._silent_for, self._home, self._pid, self._started_at, clients=len(self._owners)
+            self._core,
+            self._silent_for,
+            self._home,
+            self._pid,
+            self._started_at,
+            clients=len(self._owners),
+            history=history,
         )
 
     def _tasks(self) -> m.TaskList:

@@ -24,12 +24,13 @@ class RateLimit(msgspec.Struct, frozen=True, gc=False):
         return f"{self.count}/{self.per}"
 
 
-class QueueKey(msgspec.Struct, frozen=True, gc=False):
+class QueueKey(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The copy of a queue for one concurrency key; "" is for runs without a key."""
 
     key: str
     running: int
     queued: int
+    oldest_queued_at: datetime | None = None
 
 
 class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -61,6 +62,7 @@ class QueueInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     next_start_at: datetime | None = None  # while the rate limit lets nobody start
     keys: tuple[QueueKey, ...] = ()
     key_count: int = 0
+    oldest_queued_at: datetime | None = None  # since when the first of the queued runs is
 
     @property
     def concurrency_limit(self) -> int | None:

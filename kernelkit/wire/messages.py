@@ -20,6 +20,7 @@ from kernelkit.models.bulk import Bulk, BulkKind
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
+from kernelkit.models.pulse import Beats
 from kernelkit.models.queue import QueueInfo, RateLimit
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.sameness import DebounceUse, KeyUse, Match
@@ -389,7 +390,9 @@ class QueueReply(Message, frozen=True):
 
 
 class GetStatus(Message, frozen=True):
-    """→ `EngineStatus`."""
+    """→ `EngineStatus`; without `history` only live runs are counted, which costs nothing to ask every second."""
+
+    history: bool = True
 
 
 class WorkerInfo(msgspec.Struct, frozen=True):
@@ -399,6 +402,19 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     env_id: str
     attempts: int
     silent_s: float = 0.0  # how long a shared worker's loop has not answered
+    doing: tuple[str, ...] = ()  # tasks of its attempts, at most 3
+    suspended: int = 0  # of its attempts those that only wait
+    memory: int = 0  # bytes it holds; 0 where that cannot be read
+    memory_limit: int = 0  # of its machine; 0 = no cap of its own
+    since: int = 0  # when it began what it does, or else was started
+
+
+class QueueHeld(msgspec.Struct, frozen=True):
+    """Why the first runs of a queue do not start."""
+
+    queue: str
+    queued: int
+    reason: str
 
 
 class EngineStatus(Message, frozen=True):
@@ -413,6 +429,10 @@ class EngineStatus(Message, frozen=True):
     clients: int
     store_problem: str = ""  # in words, while the store cannot commit
     log_path: str = ""
+    pulse: Beats = Beats()
+    memory_limit: int = 0  # bytes that all workers together may hold
+    engine_memory: int = 0
+    held: tuple[QueueHeld, ...] = ()  # queues with runs in line, the longest first, at most 5
 
 
 class StopEngine(Message, frozen=True):

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 import kernelkit as kk
+from kernelkit.authoring import caller as callers
 from kernelkit.testing import engine
+from kernelkit.wire.messages import EngineStatus, GetStatus, QueueHeld
 from tests.behaviour.conftest import Stage
 
 
@@ -22,10 +24,21 @@ def test_20_12_a_paused_queue_starts_nothing_and_says_so(stage: Stage) -> None:
 
     assert run.status == "QUEUED"
     assert run.refresh().queued_reason == "queue pausable is paused"
-    assert kk.queues.retrieve("pausable").queued == 1
+    found = kk.queues.retrieve("pausable")
+    assert found.queued == 1
+    assert found.oldest_queued_at == found.keys[0].oldest_queued_at == run.refresh().queued_at
+    status = callers.current().call(GetStatus(history=False))
+    assert isinstance(status, EngineStatus)
+    assert QueueHeld("pausable", 1, "queue pausable is paused") in status.held
+    assert status.runs["QUEUED"] >= 1
     kk.queues.resume("pausable")
-    stage.finish()
+    stage.until(lambda: run.status == "COMPLETED")
     assert run.result(timeout=20).output == 1
+    assert kk.queues.retrieve("pausable").oldest_queued_at is None
+    status = callers.current().call(GetStatus(history=False))
+    assert isinstance(status, EngineStatus)
+    assert sum(status.pulse.ended) >= 1
+    assert status.pulse.waits
 
 
 def test_20_13_an_override_survives_a_redefinition_until_it_is_reset(stage: Stage) -> None:
