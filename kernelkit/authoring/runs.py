@@ -159,6 +159,7 @@ class Runs:
         created_from: datetime | str | None = None,
         created_to: datetime | str | None = None,
         period: Duration | None = None,
+        search: str | None = None,
         limit: int = 25,
         after: Any = None,
         before: Any = None,
@@ -169,7 +170,8 @@ class Runs:
         The filters up to `root` take one value or several, of which any matches; tasks, queues, batches, schedules,
         parents and roots are given by id or name, or as objects; `root` matches a run and all that came of it.
         `created_from` (inclusive) and `created_to` (exclusive) are
-        aware moments, `period` is a duration back from now. `after` is the last run of the page before, `before` the
+        aware moments, `period` is a duration back from now. `search` is a text that occurs in id, task, tags, error or
+        payload (of up to 1 KiB), in any case of letters. `after` is the last run of the page before, `before` the
         first of the page after; `page.next()` and `page.previous()` know them. Raises `InvalidOptionError`.
 
             page = kk.runs.list(status=["failed", "crashed"], task="resize", period="7d", limit=100)

@@ -56,4 +56,5 @@ def _options() -> list[Callable[[Any], Any]]:
         click.option("--created-from", metavar="MOMENT", help="Created then or later, as 2027-01-01T09:00Z."),
         click.option("--created-to", metavar="MOMENT", help="Created before then."),
         click.option("--period", metavar="DURATION", help="Created in the last 30m, 2h, 7d, …"),
+        click.option("--search", metavar="TEXT", help="With this text in id, task, tags, error or a small payload."),
     ]

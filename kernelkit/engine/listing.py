@@ -6,7 +6,9 @@ is in neither or in both: those seen here are excluded from what is read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -16,9 +18,10 @@ from kernelkit.engine.state import LiveRun
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.rules.matching import matches
-from kernelkit.wire.messages import ListRuns, RunPage
+from kernelkit.wire.messages import ListRuns, RunPage, RunSummary
 
 COUNTED_TO = 100_000
+LAST = 40  # runs that ended last, whose durations a summary has
 
 
 def list_runs(core: Core, given: ListRuns) -> Callable[[], RunPage]:
@@ -49,6 +52,24 @@ def list_runs(core: Core, given: ListRuns) -> Callable[[], RunPage]:
     return page
 
 
+def summarize_runs(core: Core, given: RunFilter) -> Callable[[], RunSummary]:
+    """A function that counts the runs that match, in whatever status; it reads the store, on any thread."""
+    asked = replace(given.frozen(core.clock.now()), status=())
+    ended = {row.run.id: row.run for row in core.ledger.rows()}
+    live = core.state.runs
+    here = matching_here(core, asked)
+    counts = Counter(str(live[run_id].status if run_id in live else ended[run_id].status) for run_id in here)
+    newest = sorted((ended[run_id] for run_id in here if run_id in ended), key=_finished, reverse=True)
+    last = [(str(run.status), run.duration.total_seconds() if run.duration else None) for run in newest[:LAST]]
+
+    def summary() -> RunSummary:
+        kept = Counter(core.store.counts_of(asked, exclude=ended.keys()))
+        older = core.store.last_ended(asked, LAST, exclude=ended.keys()) if len(last) < LAST else []
+        return RunSummary(dict(kept + counts), tuple([*last, *older][:LAST]))
+
+    return summary
+
+
 def matching_here(core: Core, asked: RunFilter) -> list[str]:
     """Ids of the runs that are live, or not yet in history, and match the frozen filter; in no order."""
     found = [run.id for run in core.state.runs.values() if matches(run, run.created_at, asked)]
@@ -76,3 +97,7 @@ def _is_beyond(run_id: str, asked: ListRuns) -> bool:
 
 def _id(run: Run) -> str:
     return run.id
+
+
+def _finished(run: Run) -> datetime:
+    return run.finished_at or run.created_at

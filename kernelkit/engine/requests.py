@@ -15,7 +15,7 @@ from kernelkit.engine.batches import OpenBatches
 from kernelkit.engine.bulkwork import BulkWork
 from kernelkit.engine.core import Core, ReadPort
 from kernelkit.engine.decide import Change
-from kernelkit.engine.listing import list_runs
+from kernelkit.engine.listing import list_runs, summarize_runs
 from kernelkit.engine.notices import Notices, Peer
 from kernelkit.engine.queues import queue_info, queue_infos
 from kernelkit.engine.relations import with_relations
@@ -46,6 +46,7 @@ _NEEDS_THE_STORE = (
     | m.ResetKey
     | m.Retrieve
     | m.ListRuns
+    | m.SummarizeRuns
     | m.GetLogs
     | m.ListTasks
     | m.ListQueues
@@ -172,11 +173,9 @@ class Requests:
             case m.ListRuns():
                 self._core.flush_history(lambda: self._read(list_runs(self._core, body), reply, refuse))
             case m.GetLogs():
-                self._read(
-                    lambda: self._core.store.lines(body.run_id, body.limit),
-                    lambda logs: reply(m.LogsReply(logs)),
-                    refuse,
-                )
+                self._read(lambda: self._core.store.lines_page(body), reply, refuse)
+            case m.SummarizeRuns():
+                self._core.flush_history(lambda: self._read(summarize_runs(self._core, body), reply, refuse))
             case m.ListTasks():
                 tasks = self._tasks()
                 self._core.after_commit(lambda: reply(tasks))

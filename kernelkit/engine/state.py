@@ -116,6 +116,11 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     resumes: bool = False  # the live dispatch goes on with an attempt that was suspended
 
     @property
+    def searched(self) -> str:
+        """What the filter `search` looks into."""
+        return "\n".join([self.id, self.task_id, *self.tags, self.payload.text or ""])
+
+    @property
     def slots(self) -> str:
         """What its slot is counted under: the queue, or its copy for the concurrency key."""
         return slots_of(self.queue, self.concurrency_key)

@@ -34,6 +34,7 @@ class RunFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     created_from: int = 0  # this moment or later
     created_to: int = 0  # before this moment
     period_s: float = 0.0  # created in the last so many seconds
+    search: str = ""  # occurs in id, task, tags, payload (up to 1 KiB) or error, in any case of letters
 
     def frozen(self, now: int) -> RunFilter:
         """The same with its period as a moment, so that later pages and chunks mean the same runs."""

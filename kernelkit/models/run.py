@@ -162,6 +162,12 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
         return decoded
 
     @property
+    def searched(self) -> str:
+        """What the filter `search` looks into."""
+        error = () if self.error is None else (self.error.name, self.error.message)
+        return "\n".join([self.id, self.task_id, *self.tags, self.payload_json or "", *error])
+
+    @property
     def duration(self) -> timedelta | None:
         """From the first start to the end, or None when it has not both."""
         if self.started_at is None or self.finished_at is None:

@@ -37,6 +37,8 @@ class Filtered(Protocol):
     def root_id(self) -> str | None: ...
     @property
     def is_test(self) -> bool: ...
+    @property
+    def searched(self) -> str: ...
 
 
 def matches(run: Filtered, created_at: int, asked: RunFilter) -> bool:
@@ -63,4 +65,5 @@ def matches(run: Filtered, created_at: int, asked: RunFilter) -> bool:
         and (asked.is_test is None or run.is_test == asked.is_test)
         and (not asked.created_from or created_at >= asked.created_from)
         and (not asked.created_to or created_at < asked.created_to)
+        and (not asked.search or asked.search.lower() in run.searched.lower())
     )

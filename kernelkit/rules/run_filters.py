@@ -34,6 +34,7 @@ FILTERS = (
     "created_from",
     "created_to",
     "period",
+    "search",
 )
 """Names of the filters of runs, in the order in which they are told."""
 
@@ -69,6 +70,8 @@ def read_filter(given: Mapping[str, Any], whose: str, *, others: Sequence[str] =
         fields["period_s"] = to_seconds(wanted["period"], field="period")
         if not fields["period_s"]:
             raise InvalidOptionError("period=0 matches nothing; leave it out for all runs.", field="period")
+    if "search" in wanted:
+        fields["search"] = _searched(wanted["search"])
     if 0 < fields.get("created_to", 0) <= fields.get("created_from", 0):
         raise InvalidOptionError("created_to is not later than created_from, so nothing can match.", field="created_to")
     return RunFilter(**fields)
@@ -87,6 +90,8 @@ def in_words(asked: RunFilter) -> str:
             told.append(f"{name} {' or '.join(value.lower() if name == 'status' else value for value in values)}")
     if asked.all_tags:
         told.append(f"tag {' and '.join(asked.all_tags)}")
+    if asked.search:
+        told.append(f"“{asked.search}” in it")
     if asked.is_test is not None:
         told.append("test" if asked.is_test else "no test")
     if asked.period_s:
@@ -130,6 +135,13 @@ def _one_of(given: object, field: str, known: Iterable[str], spelled: Any) -> st
     raise InvalidOptionError(
         f"{field}={given!r} is no {field}. {hint}They are {', '.join(known)}.", field=field, near=near
     )
+
+
+def _searched(given: object) -> str:
+    text = given.strip() if isinstance(given, str) else ""
+    if not text:
+        raise InvalidOptionError(f"search={given!r} is no text to look for.", field="search")
+    return check_text(text, "search")
 
 
 def _moment(given: object, field: str) -> datetime:

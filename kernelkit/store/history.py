@@ -18,6 +18,7 @@ from kernelkit.models.run import Attempt, Run, RunStatus
 from kernelkit.models.sameness import KeyScope
 from kernelkit.store.rows import HistoryRow
 from kernelkit.store.statements import statements
+from kernelkit.wire.messages import GetLogs
 
 _encode = msgspec.json.Encoder().encode
 _decode_error = msgspec.json.Decoder(Error).decode
@@ -196,6 +197,7 @@ def filters(asked: RunFilter, exclude: Collection[str]) -> tuple[str, dict[str, 
     """The WHERE of a frozen filter and its parameters (any JSON-like value)."""
     wanted: dict[str, Any] = {name: list(getattr(asked, name)) for name in _LISTS}
     wanted |= {"created_from": asked.created_from, "created_to": asked.created_to, "exclude": list(exclude)}
+    wanted["search"] = asked.search.lower()
     given = {name: value for name, value in wanted.items() if value}
     named = statements()
     parts = [named[f"filter_{name}"] for name in given]
@@ -209,6 +211,19 @@ def filters(asked: RunFilter, exclude: Collection[str]) -> tuple[str, dict[str, 
             parts.append(f"({joint.join(each)})")
             given |= numbered
     return " AND ".join(parts) or named["filter_none"], given
+
+
+def line_filters(asked: GetLogs) -> tuple[str, dict[str, Any]]:
+    """The WHERE of a page of captured lines and its parameters."""
+    wanted: dict[str, Any] = {
+        "level": list(asked.level) or None,
+        "search": asked.search.lower() or None,
+        "before": asked.before,
+        "after": asked.after,
+    }
+    given = {name: value for name, value in wanted.items() if value is not None}
+    named = statements()
+    return " AND ".join(named[f"filter_line_{name}"] for name in given) or named["filter_none"], given
 
 
 def _micros(moment: datetime | None) -> int | None:

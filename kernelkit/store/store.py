@@ -27,10 +27,10 @@ from kernelkit.models.run import LogLine, Logs, Run, RunRef, RunStatus
 from kernelkit.store import opening, quarantine, query, retention
 from kernelkit.store.archive import Archive, Format
 from kernelkit.store.batches import batch_key, to_batch
-from kernelkit.store.history import Columns, filters, sort_key, to_row, to_run
+from kernelkit.store.history import Columns, filters, line_filters, sort_key, to_row, to_run
 from kernelkit.store.rows import Batch, LogRow
 from kernelkit.store.statements import statements
-from kernelkit.wire.messages import ListRuns
+from kernelkit.wire.messages import GetLogs, ListRuns, LogsReply
 
 _ROWS_AT_ONCE = 10_000
 CHECKPOINT_EVERY = 50_000  # transactions; replaying them after a crash takes one to three seconds
@@ -301,6 +301,17 @@ class Store:
         where, parameters = self._beyond(where, parameters, name, edge)
         return bool(self._rows("has_any", where, **parameters)[0][0])
 
+    def counts_of(self, asked: RunFilter, exclude: Collection[str] = ()) -> dict[str, int]:
+        """How many finished runs that match the frozen filter have which status."""
+        where, parameters = filters(asked, self._those_in_history(exclude))
+        return dict(self._rows("counts_of", where, **parameters))
+
+    def last_ended(self, asked: RunFilter, limit: int, exclude: Collection[str] = ()) -> list[tuple[str, float | None]]:
+        """Status and seconds of the runs that match and ended last, the newest first; None for one that never began."""
+        where, parameters = filters(asked, self._those_in_history(exclude))
+        found = self._rows("last_ended", where, limit=limit, **parameters)
+        return [(status, None if micros is None else micros / 1e6) for status, micros in found]
+
     def run_ids(self, asked: RunFilter, *, limit: int, after: str = "") -> list[str]:
         """Ids of finished runs that match the frozen filter, newest first, from behind `after`: for work in chunks."""
         where, parameters = filters(asked, ())
@@ -322,14 +333,24 @@ class Store:
 
     def lines(self, run_id: str, limit: int) -> Logs:
         """The last `limit` captured lines of a run, oldest first."""
-        key = sort_key(run_id)
-        found = self._rows("lines", run_id=run_id, sort_key=key, limit=limit)
-        dropped = int(self._rows("lines_dropped", run_id=run_id, sort_key=key)[0][0])
+        return self.lines_page(GetLogs(run_id, limit)).logs
+
+    def lines_page(self, asked: GetLogs) -> LogsReply:
+        """Captured lines of a run that match, oldest first: the last ones, or those beside a line."""
+        key = sort_key(asked.run_id)
+        where, parameters = line_filters(asked)
+        statement = "lines" if asked.after is None else "lines_upward"
+        found = self._rows(statement, where, run_id=asked.run_id, sort_key=key, limit=asked.limit + 1, **parameters)
+        has_more, found = len(found) > asked.limit, found[: asked.limit]
+        if asked.after is None:
+            found.reverse()
+        dropped = int(self._rows("lines_dropped", run_id=asked.run_id, sort_key=key)[0][0])
         lines = tuple(
             LogLine(at=to_datetime(ts), level=level, text=text, attempt=attempt)
-            for ts, level, text, attempt in reversed(found)
+            for _, ts, level, text, attempt in found
         )
-        return Logs(lines=lines, dropped=dropped)
+        first, last = (found[0][0], found[-1][0]) if found else (0, -1)
+        return LogsReply(Logs(lines=lines, dropped=dropped), first, last, has_more)
 
     def kept(self, run_ids: Collection[str]) -> list[str]:
         """Which of these runs are in history."""

@@ -370,7 +370,14 @@ def _lane(message: m.AnyMessage) -> str:
         case m.Request(body=m.BatchPart(batch_id=batch_id) | m.BatchSeal(batch_id=batch_id)) if batch_id:
             return batch_id
         case m.Request(
-            body=m.Retrieve() | m.ListRuns() | m.GetLogs() | m.ListTasks() | m.GetStatus() | m.Sql() | m.Export(),
+            body=m.Retrieve()
+            | m.ListRuns()
+            | m.SummarizeRuns()
+            | m.GetLogs()
+            | m.ListTasks()
+            | m.GetStatus()
+            | m.Sql()
+            | m.Export(),
             id=number,
         ):
             return f"read {number}"

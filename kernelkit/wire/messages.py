@@ -278,15 +278,36 @@ class RunPage(Message, frozen=True):
     """What the period of the list came to: its other pages are asked with this."""
 
 
+class SummarizeRuns(RunFilter, Message, frozen=True, kw_only=True):
+    """→ `RunSummary` of the runs that match; their status is not looked at."""
+
+
+class RunSummary(Message, frozen=True):
+    counts: dict[str, int]
+    """How many have which status."""
+    last: tuple[tuple[str, float | None], ...] = ()
+    """Status and seconds of the 40 that ended last, the newest first; None for one that never began."""
+
+
 class GetLogs(Message, frozen=True):
-    """→ `LogsReply`: the last `limit` lines."""
+    """→ `LogsReply`: the last `limit` lines, of those before or after a line where one is named."""
 
     run_id: str
     limit: int = 1000
+    before: int | None = None  # the number of a line
+    after: int | None = None
+    level: tuple[str, ...] = ()  # any of them
+    search: str = ""  # in any case of letters
 
 
 class LogsReply(Message, frozen=True):
     logs: Logs
+    first: int = 0
+    """Number of the first of these lines in the run's log …"""
+    last: int = -1
+    """… and of the last; -1 where there is none."""
+    has_more: bool = False
+    """Whether more lines match, further on in the direction that was asked for."""
 
 
 class ListTasks(Message, frozen=True):
@@ -573,6 +594,7 @@ RequestBody = (
     | ResetKey
     | Retrieve
     | ListRuns
+    | SummarizeRuns
     | GetLogs
     | ListTasks
     | SaveSchedule
@@ -606,6 +628,7 @@ ReplyBody = (
     | BulkReply
     | RunReply
     | RunPage
+    | RunSummary
     | LogsReply
     | TaskList
     | ScheduleReply

@@ -6,7 +6,7 @@ import pytest
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence
-from kernelkit.engine.listing import list_runs
+from kernelkit.engine.listing import list_runs, summarize_runs
 from kernelkit.errors import StoreFullError, UnknownRunError, UnknownTaskError
 from kernelkit.models.run import RunStatus
 from kernelkit.models.value import Value
@@ -265,6 +265,22 @@ def test_filters_hold_wherever_a_run_is(bench: Bench, asked: m.ListRuns, expecte
     for _ in range(2):
         page = list_runs(bench.core, asked)()
         assert ([run.id for run in page.runs], page.total) == (expected, len(expected))
+        bench.core.flush_history()
+        bench.settle()
+
+
+def test_a_summary_counts_runs_wherever_they_are_and_names_those_that_ended_last(bench: Bench) -> None:
+    for number in range(5):
+        bench.trigger(f"run_{number}", tags=("red",) if number % 2 else ())
+    bench.report("run_1", succeeded())
+    bench.report("run_2", succeeded())
+
+    for _ in range(2):
+        summary = summarize_runs(bench.core, m.SummarizeRuns(status=("FAILED",)))()
+        assert summary.counts == {"COMPLETED": 2, "DEQUEUED": 3}
+        assert [status for status, _ in summary.last] == ["COMPLETED"] * 2
+        red = summarize_runs(bench.core, m.SummarizeRuns(tag=("red",)))()
+        assert (red.counts, len(red.last)) == ({"COMPLETED": 1, "DEQUEUED": 1}, 1)
         bench.core.flush_history()
         bench.settle()
 

@@ -40,6 +40,7 @@ class Named:
             RunFilter(created_from=from_datetime(NOON)),
         ),
         ({"period": "2h"}, RunFilter(period_s=7200.0)),
+        ({"search": " INV-2290 "}, RunFilter(search="INV-2290")),
         ({"status": (), "task": None, "tag": "", "period": None}, RunFilter()),
     ],
 )
@@ -61,6 +62,8 @@ def test_what_is_given_is_read(given: dict[str, Any], expected: RunFilter) -> No
         ({"created_to": 17}, "is no moment"),
         ({"period": "1h", "created_from": NOON}, "both say when to begin"),
         ({"period": 0}, "matches nothing"),
+        ({"search": "  "}, "is no text to look for"),
+        ({"search": 7}, "is no text to look for"),
         ({"created_from": NOON, "created_to": NOON}, "nothing can match"),
     ],
 )

@@ -13,13 +13,14 @@ import pytest
 from kernelkit.clock import from_datetime
 from kernelkit.config import EngineSettings
 from kernelkit.errors import StoreError
+from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import RunStatus
 from kernelkit.rules.matching import matches
 from kernelkit.store.opening import RESTING_BYTES
-from kernelkit.store.rows import Batch, HistoryRow, LogRow, ValueRow
+from kernelkit.store.rows import Batch, HistoryRow, LineRow, LogRow, ValueRow
 from kernelkit.store.store import Store
-from kernelkit.wire.messages import ListRuns
+from kernelkit.wire.messages import GetLogs, ListRuns
 from tests.store.samples import (
     DAY,
     FAILURE,
@@ -212,6 +213,34 @@ def test_the_last_lines_of_a_run_come_oldest_first_with_the_number_of_dropped_on
     assert logs.dropped == 7
     assert store.line_counts([run_id(1), run_id(2), run_id(3)]) == {run_id(1): 10, run_id(2): 1}
     assert store.lines(run_id(3), 10).lines == ()
+
+
+def test_lines_are_read_by_page_by_level_and_by_text(store: Store) -> None:
+    texts = [("info", "began"), ("stdout", "row 1"), ("warn", "Row 2 is odd"), ("stdout", "row 3"), ("error", "stop")]
+    store.append(Batch(lines=[LineRow(run_id(1), 1, n, level, text, n) for n, (level, text) in enumerate(texts)]))
+
+    def page(**more: Any) -> tuple[list[str], int, int, bool]:
+        reply = store.lines_page(GetLogs(run_id(1), **more))
+        return [one.text for one in reply.logs.lines], reply.first, reply.last, reply.has_more
+
+    assert page(limit=2) == (["row 3", "stop"], 3, 4, True)
+    assert page(limit=2, before=3) == (["row 1", "Row 2 is odd"], 1, 2, True)
+    assert page(limit=2, before=1) == (["began"], 0, 0, False)
+    assert page(limit=2, after=2) == (["row 3", "stop"], 3, 4, False)
+    assert page(limit=1, after=0) == (["row 1"], 1, 1, True)
+    assert page(after=4) == ([], 0, -1, False)
+    assert page(search="ROW") == (["row 1", "Row 2 is odd", "row 3"], 1, 3, False)
+    assert page(level=("warn", "error"), search="o") == (["Row 2 is odd", "stop"], 2, 4, False)
+
+
+def test_runs_are_counted_by_status_and_those_that_ended_last_are_named_with_their_seconds(store: Store) -> None:
+    store.append(history(1, 2, 3))
+    never = finished(4, status=RunStatus.EXPIRED, started_at=None, task_id="mail")
+    store.append(Batch(history=[ended(finished(5, status=RunStatus.CRASHED), seq=50), ended(never, seq=51)]))
+
+    assert store.counts_of(RunFilter()) == {"COMPLETED": 3, "CRASHED": 1, "EXPIRED": 1}
+    assert store.counts_of(RunFilter(task=("resize",)), exclude=[run_id(2)]) == {"COMPLETED": 2, "CRASHED": 1}
+    assert store.last_ended(RunFilter(), 3) == [("EXPIRED", None), ("CRASHED", 1.0), ("COMPLETED", 1.0)]
 
 
 def test_retention_removes_old_runs_with_everything_of_theirs_and_nothing_else(store: Store) -> None:
@@ -430,6 +459,8 @@ def test_a_filter_means_the_same_runs_in_memory_and_on_disk(tmp_path: Path) -> N
             parent_id=run_id(1) if number > 8 else None,
             root_id=run_id(2) if number > 8 else None,
             is_test=number % 5 == 0,
+            payload_json='{"invoice":"INV-2290"}' if number % 4 == 1 else '{"n":1}',
+            error=Error("KeyError", f"no row {number}, Äpfel") if number % 3 == 0 else None,
         )
         for number in range(1, 13)
     ]
@@ -451,6 +482,10 @@ def test_a_filter_means_the_same_runs_in_memory_and_on_disk(tmp_path: Path) -> N
     }
     asked = [RunFilter(**{name: value}) for name, value in values.items()]
     asked.append(RunFilter(is_test=False, status=("COMPLETED",), tag=("b",), all_tags=("a",)))
+    asked += [
+        RunFilter(search=text) for text in (run_id(4)[8:].upper(), "resi", "inv-2290", "keyerr", "ROW 12", "äPFEL")
+    ]
+    asked.append(RunFilter(search="mail", tag=("a",)))
     store = open_store(tmp_path)
     store.append(Batch(history=[ended(run) for run in runs]))
 

@@ -139,6 +139,17 @@ created_at >= $created_from
 -- name: filter_created_to
 created_at < $created_to
 
+-- As `Run.searched`.
+-- name: filter_search
+(
+    contains(lower(id), $search)
+    OR contains(lower(task_id), $search)
+    OR contains(lower(payload), $search)
+    OR contains(lower(array_to_string(tags, chr(10))), $search)
+    OR contains(lower(error ->> 'name'), $search)
+    OR contains(lower(error ->> 'message'), $search)
+)
+
 -- name: filter_older
 sort_key <= $edge_key AND (sort_key < $edge_key OR id < $edge)
 
@@ -160,12 +171,37 @@ SELECT id FROM history WHERE sort_key >= $lowest AND id IN (SELECT unnest($ids::
 -- name: counts
 SELECT status, count(*) FROM history GROUP BY status;
 
+-- name: counts_of
+SELECT status, count(*) FROM history WHERE {filters} GROUP BY status;
+
+-- name: last_ended
+SELECT status, finished_at - started_at FROM history WHERE {filters} ORDER BY seq DESC LIMIT $limit;
+
 -- name: lines
-SELECT ts, level, text, attempt
+SELECT n, ts, level, text, attempt
 FROM lines
-WHERE sort_key = $sort_key AND run_id = $run_id
+WHERE sort_key = $sort_key AND run_id = $run_id AND {filters}
 ORDER BY n DESC
 LIMIT $limit;
+
+-- name: lines_upward
+SELECT n, ts, level, text, attempt
+FROM lines
+WHERE sort_key = $sort_key AND run_id = $run_id AND {filters}
+ORDER BY n
+LIMIT $limit;
+
+-- name: filter_line_level
+list_contains($level::VARCHAR[], level)
+
+-- name: filter_line_search
+contains(lower(text), $search)
+
+-- name: filter_line_before
+n < $before
+
+-- name: filter_line_after
+n > $after
 
 -- name: lines_dropped
 SELECT greatest(coalesce(max(n) - min(n) + 1 - count(*), 0), 0)
