@@ -29,6 +29,7 @@ from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
 from kernelkit.authoring.signature import Signature
+from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError
@@ -233,6 +234,13 @@ class RunHandle(display.Shown, Generic[T]):
     def tree(self) -> RunTree:
         """The run and all runs below it; it displays itself, and `.runs` are their snapshots."""
         return RunTree(self._caller_now(), self.id)
+
+    def timeline(self, *, tree: bool = False) -> RunTimeline:
+        """When the run was queued, executed, waited and backed off; with `tree` the runs below it as well.
+
+        It displays itself, and `.spans` is the same as data.
+        """
+        return self.tree().timeline() if tree else RunTimeline(self._caller_now(), self.id)
 
     def cancel(self, reason: str = "Canceled by user") -> Run:
         """Cancel the run and the runs below it; returns it as it is then. A run that has ended stays as it is."""

@@ -18,6 +18,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import PAGE, RunHandle, cancel_run, reschedule_run, retrieve_run
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.subscription import Subscription, of_filter, of_run
+from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError
@@ -230,6 +231,14 @@ class Runs:
         kk.runs.tree(run_id)        # as `%run_tree ID` and `handle.tree()`
         """
         return RunTree(self._current(), name_of(run_id, "run_id"))
+
+    def timeline(self, run_id: str, *, tree: bool = False) -> RunTimeline:
+        """When a run was queued, executed, waited and backed off; with `tree` the runs below it as well.
+
+        kk.runs.timeline(run_id).spans        # and `%timeline ID`, `handle.timeline()`
+        """
+        made = self.tree(run_id)
+        return made.timeline() if tree else RunTimeline(made.caller, made.run_id)
 
     def cancel(self, run_id: str, reason: str = "Canceled by user") -> Run:
         """Cancel a run and the runs below it; one that has ended stays as it is. Raises `UnknownRunError`."""

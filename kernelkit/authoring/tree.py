@@ -6,6 +6,7 @@ from msgspec.structs import asdict
 
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.clock import from_datetime
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
@@ -37,11 +38,19 @@ class RunTree(display.Shown):
         """The run and those below it as they are now, oldest first; large payloads and outputs are left out."""
         return self.read()[0]
 
+    def timeline(self) -> RunTimeline:
+        """What all of them did when, as a picture that displays itself."""
+        return RunTimeline(self._caller, self.run_id, tree=self)
+
     def root(self) -> Run:
         """The run on top. Raises `UnknownRunError`."""
         reply = self._caller.call(Retrieve(self.run_id))
         assert isinstance(reply, RunReply)
         return reply.run
+
+    def family(self, top: Run) -> RunFilter:
+        """What the runs of the tree are among."""
+        return family(top)
 
     def read(self) -> tuple[list[Run], int]:
         """The runs of the tree, oldest first, and how many there are, of which at most 20,000 are read."""

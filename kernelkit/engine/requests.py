@@ -22,6 +22,7 @@ from kernelkit.engine.relations import with_relations
 from kernelkit.engine.replaying import replayed_item
 from kernelkit.engine.sameness import triggered
 from kernelkit.engine.scheduledesk import ScheduleDesk
+from kernelkit.engine.spans import read_spans
 from kernelkit.engine.sql import answer_sql, export
 from kernelkit.engine.status import engine_status
 from kernelkit.engine.tokens import Tokens
@@ -48,6 +49,7 @@ _NEEDS_THE_STORE = (
     | m.ListRuns
     | m.SummarizeRuns
     | m.GetLogs
+    | m.GetSpans
     | m.ListTasks
     | m.ListQueues
     | m.RetrieveQueue
@@ -176,6 +178,8 @@ class Requests:
                 self._read(lambda: self._core.store.lines_page(body), reply, refuse)
             case m.SummarizeRuns():
                 self._core.flush_history(lambda: self._read(summarize_runs(self._core, body), reply, refuse))
+            case m.GetSpans():
+                self._read(read_spans(self._core.store, body), lambda spans: reply(m.SpansReply(spans)), refuse)
             case m.ListTasks():
                 tasks = self._tasks()
                 self._core.after_commit(lambda: reply(tasks))

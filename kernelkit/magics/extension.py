@@ -148,6 +148,13 @@ class KernelKitMagics(Magics):
 
     @no_var_expand
     @line_magic
+    def timeline(self, line: str) -> None:
+        """Show when a run was queued, executed, waited and backed off: %timeline RUN_ID [--tree], or a handle's name"""
+        with in_words():
+            publish_object(runs.timeline(line, self.shell.user_ns))
+
+    @no_var_expand
+    @line_magic
     def queues(self, line: str) -> None:
         """Show the project's queues: what runs, what waits, and what was set by hand"""
         with in_words():

@@ -1,14 +1,15 @@
-"""What `%runs` does: one page of the project's runs as a table, newest first."""
+"""What `%runs`, `%run_tree` and `%timeline` do: a page of the project's runs, and pictures of one."""
 
 from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.runs import Runs
+from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import InvalidOptionError
 from kernelkit.magics.shown import Bundle
@@ -25,10 +26,24 @@ def page(line: str) -> Bundle:
 
 def tree(line: str, names: Mapping[str, Any]) -> RunTree:
     """What `%run_tree {line}` means; raises `InvalidOptionError` where that is no run."""
+    return _tree("run_tree", line.split(), names)
+
+
+def timeline(line: str, names: Mapping[str, Any]) -> RunTimeline:
+    """What `%timeline {line}` means; raises `InvalidOptionError` where that is no run."""
     words = line.split()
+    whole = "--tree" in words
+    for word in words:
+        if word.startswith("--") and word != "--tree":
+            raise InvalidOptionError(f"`{word}` is no option of %timeline. Its only one is --tree.", field=word)
+    made = _tree("timeline", [word for word in words if word != "--tree"], names)
+    return made.timeline() if whole else RunTimeline(made.caller, made.run_id)
+
+
+def _tree(magic: str, words: Sequence[str], names: Mapping[str, Any]) -> RunTree:
     if len(words) != 1:
         raise InvalidOptionError(
-            "%run_tree takes one run: its id, or the name of a handle, as in `%run_tree run_1m80…`.", field="line"
+            f"%{magic} takes one run: its id, or the name of a handle, as in `%{magic} run_1m80…`.", field="line"
         )
     shown = RunTree(callers.current(), name_of(names.get(words[0], words[0]), "run"))
     shown.root()  # so that an unknown one is told before anything is drawn

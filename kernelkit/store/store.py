@@ -22,6 +22,7 @@ from kernelkit.clock import to_datetime
 from kernelkit.config import EngineSettings, Home
 from kernelkit.errors import StoreError
 from kernelkit.models.batch import BatchRecord
+from kernelkit.models.event import AnyEvent, from_json
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run, RunRef, RunStatus
 from kernelkit.store import opening, quarantine, query, retention
@@ -351,6 +352,11 @@ class Store:
         )
         first, last = (found[0][0], found[-1][0]) if found else (0, -1)
         return LogsReply(Logs(lines=lines, dropped=dropped), first, last, has_more)
+
+    def events_of(self, run_ids: Collection[str], kinds: Sequence[str], *, most: int) -> list[AnyEvent]:
+        """The events of these kinds and runs, oldest first, of each run the newest `most`."""
+        found = self._rows("events_of", ids=list(run_ids), kinds=list(kinds), most=most)
+        return [from_json(body) for (body,) in found]
 
     def kept(self, run_ids: Collection[str]) -> list[str]:
         """Which of these runs are in history."""

@@ -24,6 +24,7 @@ from kernelkit.authoring.schedule import Schedule, ScheduleTable
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
+from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tokens import Token, TokenList
 from kernelkit.authoring.tree import RunTree
 from kernelkit.client.client import Client
@@ -47,6 +48,8 @@ from kernelkit.ui import (
 )
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
+from kernelkit.ui.runs_source import RunsSource
+from kernelkit.ui.timeline_source import TimelineSource
 from kernelkit.ui.tree_faces import tree_html, tree_text
 from kernelkit.ui.tree_source import TreeSource
 from kernelkit.wire.discovery import is_locked
@@ -74,6 +77,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(TokenList, tokens_bundle)
     display.register(Table, table_bundle)
     display.register(RunTree, tree_bundle, show=show_tree)
+    display.register(RunTimeline, timeline_bundle)
     display.register(Task, task_bundle)
     display.register(EngineControl, engine_control_bundle)
     shell = shell or hosts.shell()
@@ -162,16 +166,19 @@ def _unreadable(shown: object, error: KernelKitError) -> Bundle:
 
 def show_tree(tree: RunTree) -> None:
     """Show a run tree: live while any of its runs goes on, else as it ended."""
+    _show_runs(tree, TreeSource(tree), "tree.js", ("tree.css",))
+
+
+def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str, ...]) -> None:
     shell = hosts.shell()
     if not hosts.is_kernel(shell):
         raise NotImplementedError  # a terminal prints the bundle's text
-    source = TreeSource(tree)
     try:
         source.open()
     except KernelKitError as error:
-        _publish(_unreadable(tree, error), uuid.uuid4().hex, update=False)
+        _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
-    show_source(source, "tree.js", ("tree.css",), shell)
+    show_source(source, module, styles, shell)
 
 
 def show_source(source: Source, module: str, styles: tuple[str, ...], shell: hosts.Shell) -> None:
@@ -198,6 +205,16 @@ def tree_bundle(tree: RunTree) -> Bundle:
         return _unreadable(tree, error)
     drawn = source.tree(failures=True, max_rows=200)
     return {"text/plain": tree_text(drawn, **_terminal()), "text/html": tree_html(drawn)}
+
+
+def timeline_bundle(shown: RunTimeline) -> Bundle:
+    """The timeline as it is now."""
+    source = TimelineSource(shown)
+    try:
+        source.read()
+        return source.bundle(**_terminal())
+    except KernelKitError as error:
+        return _unreadable(shown, error)
 
 
 # ---- the rest ----------------------------------------------------------------------------------------------------

@@ -70,17 +70,18 @@ def run_tree(
     closed: Collection[str] = (),
     pages: Mapping[str, int] | None = None,
     failures: bool = False,
+    depth: int = OPEN_DEPTH,
     max_rows: int = 300,
 ) -> Tree:
     """The tree of `runs`, whose first is the one on top.
 
-    Rows above depth 3 are open unless they are among `closed`, groups are closed unless among `opened`; `pages` says
+    Rows above `depth` are open unless they are among `closed`, groups are closed unless among `opened`; `pages` says
     how many pages of an open group are wanted. With `failures` a closed group lists its failures all the same, as a
     face that nobody can click must.
     """
     top = runs[0]
     counts = Counter(words.shown_status(run) for run in runs)
-    drawing = _Drawing(runs, now, set(opened), set(closed), pages or {}, failures)
+    drawing = _Drawing(runs, now, set(opened), set(closed), pages or {}, failures, depth)
     rows = list(drawing.rows())
     return Tree(
         run_id=top.id,
@@ -109,8 +110,9 @@ class _Drawing:
         closed: set[str],
         pages: Mapping[str, int],
         failures: bool,
+        depth: int,
     ) -> None:
-        self._top, self._now = runs[0], now
+        self._top, self._now, self._depth = runs[0], now, depth
         self._opened, self._closed, self._pages, self._failures = opened, closed, pages, failures
         self._below: dict[str, list[Run]] = {}
         for run in runs[1:]:
@@ -123,7 +125,7 @@ class _Drawing:
 
     def _run(self, run: Run, name: str, last: tuple[bool, ...]) -> Iterator[TreeRow]:
         below = self._below.get(run.id, [])
-        is_open = run.id in self._opened or (len(last) < OPEN_DEPTH and run.id not in self._closed)
+        is_open = run.id in self._opened or (len(last) < self._depth and run.id not in self._closed)
         left, width = self._bar(run.created_at, _end(run, self._now))
         status = words.shown_status(run)
         yield TreeRow(
@@ -145,7 +147,7 @@ class _Drawing:
             for place, unit in enumerate(units):
                 under = (*last, place == len(units) - 1)
                 if len(unit) >= GROUP_FROM:
-                    yield from self._group(f"{run.id} {unit[0].task_id}", unit, under)
+                    yield from self._group(group_key(run.id, unit[0].task_id), unit, under)
                 else:
                     yield from self._run(unit[0], _name(unit[0]), under)
 
@@ -195,6 +197,11 @@ class _Drawing:
             round(100 * ((begin - self._begin) / self._span), 1),
             round(max(0.0, 100 * ((end - begin) / self._span)), 1),
         )
+
+
+def group_key(parent_id: str, task_id: str) -> str:
+    """The key of the row that stands for all children of a run that are of one task."""
+    return f"{parent_id} {task_id}"
 
 
 def _units(runs: list[Run]) -> Iterator[list[Run]]:

@@ -128,6 +128,17 @@ def ended(duration: timedelta) -> str:
     return f"{round(seconds * 1000)} ms" if seconds < 0.9995 else ticking(seconds)
 
 
+def lasted(seconds: float) -> str:
+    """How long a part of something took, as precisely as one wants to know.
+
+    >>> lasted(0.42), lasted(8.2), lasted(74)
+    ('420 ms', '8.2 s', '01:14')
+    """
+    if seconds < 0.9995:
+        return f"{round(max(0.0, seconds) * 1000)} ms"
+    return f"{seconds:.1f} s" if seconds < 59.95 else ticking(seconds)
+
+
 def countdown(seconds: float) -> str:
     """
     >>> countdown(9), countdown(2772), countdown(151200)

@@ -374,6 +374,7 @@ def _lane(message: m.AnyMessage) -> str:
             | m.ListRuns()
             | m.SummarizeRuns()
             | m.GetLogs()
+            | m.GetSpans()
             | m.ListTasks()
             | m.GetStatus()
             | m.Sql()

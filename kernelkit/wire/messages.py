@@ -25,6 +25,7 @@ from kernelkit.models.queue import QueueInfo, RateLimit
 from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.sameness import DebounceUse, KeyUse, Match
 from kernelkit.models.schedule import Schedule, Timing
+from kernelkit.models.span import Span
 from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
 from kernelkit.models.wait import Token, TokenStatus, Wait, WaitType
@@ -308,6 +309,18 @@ class LogsReply(Message, frozen=True):
     """… and of the last; -1 where there is none."""
     has_more: bool = False
     """Whether more lines match, further on in the direction that was asked for."""
+
+
+class GetSpans(Message, frozen=True):
+    """→ `SpansReply`: what these runs did when, of a thousand at most."""
+
+    run_ids: tuple[str, ...]
+
+
+class SpansReply(Message, frozen=True):
+    """By run id; a run without any is missing. Of a very long story only the newest part is told."""
+
+    spans: dict[str, tuple[Span, ...]]
 
 
 class ListTasks(Message, frozen=True):
@@ -596,6 +609,7 @@ RequestBody = (
     | ListRuns
     | SummarizeRuns
     | GetLogs
+    | GetSpans
     | ListTasks
     | SaveSchedule
     | SwitchSchedule
@@ -630,6 +644,7 @@ ReplyBody = (
     | RunPage
     | RunSummary
     | LogsReply
+    | SpansReply
     | TaskList
     | ScheduleReply
     | ScheduleList

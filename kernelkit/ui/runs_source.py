@@ -1,0 +1,117 @@
+"""Reads some runs and hears how they change, for a live picture of them: what the tree and the timeline have in common.
+
+What came in is kept as snapshots by id, newest wins, and taken in on the picture's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from kernelkit.authoring.caller import Caller
+from kernelkit.errors import KernelKitError
+from kernelkit.models.filter import RunFilter
+from kernelkit.models.run import Run
+from kernelkit.ui.live import Bundle
+
+
+class Shown(Protocol):
+    """The runs that are meant: a `RunTree`, a `RunTimeline`."""
+
+    run_id: str
+
+    @property
+    def caller(self) -> Caller: ...
+
+    def root(self) -> Run: ...
+
+    def read(self) -> tuple[list[Run], int]:
+        """The runs, oldest first, and how many there are."""
+        ...
+
+    def family(self, top: Run) -> RunFilter:
+        """What they are among."""
+        ...
+
+
+class RunsSource(ABC):
+    """A `Source` of `ui/live_view.py` over runs; a picture of its own says what is drawn of them."""
+
+    def __init__(self, shown: Shown, now: Callable[[], datetime] | None = None) -> None:
+        self._shown = shown
+        self._caller: Caller = shown.caller
+        self._now = now or (lambda: datetime.now(UTC))
+        self._lock = threading.Lock()
+        self._came: dict[str, Run] = {}
+        self._runs: dict[str, Run] = {}
+        self._total = 0
+        self._must_read = True
+        self._problem: Exception | None = None
+        self._stop: Callable[[], None] | None = None
+        self.wake = threading.Event()
+        self.urgent = threading.Event()
+
+    def open(self) -> None:
+        """Begin to listen, then read: whatever changes in between is heard."""
+        top = self._shown.root()
+        self._stop = self._caller.subscribe(self._shown.family(top), self)
+        self.read()
+
+    # ---- as the caller's thread calls it ---------------------------------------------------------------------------
+
+    def changed(self, run: Run) -> None:
+        with self._lock:
+            self._came[run.id] = run
+        self.wake.set()
+
+    def reconnected(self) -> None:
+        self._must_read = True
+        self.wake.set()
+
+    def failed(self, problem: Exception) -> None:
+        self._problem = problem
+        self.wake.set()
+
+    # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self._runs) and all(run.is_completed for run in self._runs.values())
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(getattr(self._caller, "is_connected", True))
+
+    def read(self) -> None:
+        if self._problem is not None:
+            raise KernelKitError(str(self._problem)) from self._problem
+        if self._must_read:
+            self._must_read = False
+            runs, self._total = self._shown.read()
+            self._runs = {run.id: run for run in runs}
+        with self._lock:
+            came, self._came = self._came, {}
+        for run in came.values():
+            known = self._runs.get(run.id)
+            self._total += known is None
+            if known is None or not known.is_completed:
+                self._runs[run.id] = run
+
+    @abstractmethod
+    def view(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def bundle(self) -> Bundle: ...
+
+    def asked(self, content: dict[str, Any]) -> None:
+        """A click or a key of the reader's."""
+        self.wake.set()
+        self.urgent.set()
+
+    def close(self) -> None:
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
