@@ -88,7 +88,7 @@ def test_a_short_attempt_needs_no_event_of_its_beginning() -> None:
 
 def test_a_wait_parts_an_attempt_and_names_its_causes() -> None:
     wait = Wait("token", until=s(90), token="waitpoint_1", shown="approve")
-    events = [
+    events: list[ev.AnyEvent] = [
         triggered(),
         dispatched(0),
         started(0),
