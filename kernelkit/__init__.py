@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.debounce import Debounce
     from kernelkit.authoring.defaults import configure
     from kernelkit.authoring.handle import BatchHandle, RunHandle
+    from kernelkit.authoring.heartbeats import heartbeats
     from kernelkit.authoring.idempotency import IdempotencyKey, idempotency_keys
     from kernelkit.authoring.locals import Local, locals
     from kernelkit.authoring.logger import logger
@@ -141,6 +142,7 @@ _ROOMS: dict[str, str] = {
     "configure": "authoring.defaults",
     "ctx": "authoring.context",
     "engine": "client.default",
+    "heartbeats": "authoring.heartbeats",
     "idempotency_keys": "authoring.idempotency",
     "locals": "authoring.locals",
     "logger": "authoring.logger",
@@ -254,6 +256,7 @@ __all__ = [
     "configure",
     "ctx",
     "engine",
+    "heartbeats",
     "idempotency_keys",
     "locals",
     "logger",

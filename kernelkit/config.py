@@ -126,4 +126,5 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     min_free_bytes: Whole = 64 * 1024 * 1024  # below this nothing new is taken
     snapshot_every: int = 20_000  # events between snapshots: folding as many takes a new engine about half a second
     cancel_grace: Amount = 5.0  # between cancellation or interrupt and the kill
+    stalled_after: Amount = 300.0  # a worker that answers nothing for so long is killed; 0 = never
     adopt_within: Amount = 20.0  # how long a living worker of a former engine may take to dial in

@@ -24,7 +24,7 @@ from kernelkit.errors import InvalidDurationError, InvalidOptionError
 
 TABLE = "[tool.kernelkit.engine]"
 NAMES = EngineSettings.__struct_fields__
-_IN_SECONDS = {"idle_stop", "cancel_grace", "adopt_within"}  # these take any duration
+_IN_SECONDS = {"idle_stop", "cancel_grace", "adopt_within", "stalled_after"}  # these take any duration
 _TYPES: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(EngineSettings)}
 
 

@@ -213,7 +213,8 @@ def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.
     """The worker's attempts fail; a crash always goes back through the queue.
 
     Those that were never sent to it have not begun: it ended at its start, so they go back uncounted, as in
-    `decide_unbegun_worker`.
+    `decide_unbegun_worker`. So do those it had not begun, unless it runs out of memory or ends before they begin for
+    the third time: then it is their import that ends it.
     """
     if command.worker_id not in state.workers:
         return ()
@@ -224,6 +225,9 @@ def decide_ended_worker(state: State, command: c.WorkerEnded, now: int, roll: c.
             continue
         if run_id in command.undelivered or _is_resuming(state.runs[run_id]):
             events.append(_undone(state.runs[run_id], command.error.message, now, blames_worker=not command.began))
+            continue
+        if run_id in command.unbegun and not command.out_of_memory and not _is_suspect(state.runs[run_id]):
+            events.append(_undone(state.runs[run_id], command.error.message, now, blames_worker=True))
             continue
         events.extend(
             _failed(
@@ -273,6 +277,11 @@ def _is_parked(run: LiveRun) -> bool:
 def _is_resuming(run: LiveRun) -> bool:
     """Whether it has a slot again and its code is not known to go on: nothing is lost but the moment."""
     return run.resumes and run.status is RunStatus.DEQUEUED
+
+
+def _is_suspect(run: LiveRun) -> bool:
+    """Whether workers have ended before its code began so often that it may be the cause."""
+    return run.start_failures + 1 >= MAX_START_FAILURES
 
 
 def _undone(run: LiveRun, reason: str, now: int, *, blames_worker: bool) -> ev.AnyEvent:

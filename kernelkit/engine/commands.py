@@ -136,6 +136,7 @@ class WorkerEnded(msgspec.Struct, frozen=True, gc=False):
     peak_memory: int | None = None
     undelivered: frozenset[str] = frozenset()  # runs whose attempts had not been sent to it
     began: bool = True  # it had dialled in: that those were not sent is not its fault
+    unbegun: frozenset[str] = frozenset()  # runs whose attempts it had, and none of their code was executed
 
 
 class WorkerNeverBegan(msgspec.Struct, frozen=True, gc=False):

@@ -36,15 +36,16 @@ _NOT_THEIRS = re.compile(
 def ended_worker(
     exited: WorkerExited,
     *,
-    blocked: bool,
+    killed_for: str = "",
     undelivered: frozenset[str] = frozenset(),
+    unbegun: frozenset[str] = frozenset(),
     began: bool = True,
     sharing: int = 1,
 ) -> WorkerEnded:
     """What the attempts of a worker that ended so are told.
 
-    `blocked` says that the engine itself had it killed, for an attempt that did not stop when asked; `undelivered` are
-    the runs whose attempts it was never sent, and `sharing` says how many attempts it had.
+    `killed_for` says why, where the engine itself had it killed; `undelivered` are the runs whose attempts it was never
+    sent, `unbegun` those whose code it had not begun, and `sharing` says how many other attempts it had.
     """
     if exited.out_of_memory and sharing == 1:
         how = "held more memory than it may, and KernelKit ended it" if exited.killed else _how_short_of_memory(exited)
@@ -59,15 +60,21 @@ def ended_worker(
             out_of_memory=True,
             peak_memory=exited.peak_memory,
             undelivered=undelivered,
+            unbegun=unbegun,
             began=began,
         )
-    words = f"The worker process of this attempt ended before the attempt did. {_how(exited, blocked)}."
+    words = f"The worker process of this attempt ended before the attempt did. {_how(exited, killed_for)}."
     if sharing > 1 and not exited.killed and exited.returncode not in _FROM_OUTSIDE:
         words += f" {sharing} runs shared this process, and one of them ended it."
     if not exited.killed and (last := last_words(exited.stderr_tail)):
         words += f" Its last words on stderr: {last}"
     return WorkerEnded(
-        exited.worker_id, lost_worker_error(words), peak_memory=exited.peak_memory, undelivered=undelivered, began=began
+        exited.worker_id,
+        lost_worker_error(words),
+        peak_memory=exited.peak_memory,
+        undelivered=undelivered,
+        unbegun=unbegun,
+        began=began,
     )
 
 
@@ -77,11 +84,9 @@ def _how_short_of_memory(exited: WorkerExited) -> str:
     return "could not get the memory that its code asked for, and ended itself"
 
 
-def _how(exited: WorkerExited, blocked: bool) -> str:
-    if exited.killed and blocked:
-        return "KernelKit killed it because another attempt in the same process did not stop when it was canceled"
+def _how(exited: WorkerExited, killed_for: str) -> str:
     if exited.killed:
-        return "KernelKit killed it"
+        return f"KernelKit killed it because {killed_for}" if killed_for else "KernelKit killed it"
     code = exited.returncode
     if code < 0:
         try:

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 SPAWN_WITHIN_S = 30.0
 SILENT_AFTER_S = 2.0
+STOOD_STILL_S = 5.0  # between two looks at the workers: it is the engine that was not executed, or its machine
 DIAL_IN_S = 2.0  # keepers of a former engine redial several times in that
 IDLE_EXCLUSIVE_S = 60.0
 
@@ -67,7 +68,7 @@ class WorkerLink:
     pinged_at: float = 0.0
     ponged_at: float = 0.0
     kills: dict[str, float] = field(default_factory=dict)  # run ids of stopped attempts: kill the process by then
-    kill_sent: bool = False
+    killed_for: str = ""  # why its keeper was told to kill it
     greeted: bool = False  # it has dialled in, to this engine or a former one
 
 
@@ -85,6 +86,7 @@ class Fleet:
         self.keepers: dict[str, Keeper] = {}
         self.workers: dict[str, WorkerLink] = {}
         self.stopping = False
+        self._tended_at = monotonic()
         self._left_behind: dict[str, list[str]] = {}  # workers lost without a keeper: what they started may live on
         self.intake = Intake(core, home, self._attempt_ended)
         core.workers = self
@@ -143,7 +145,7 @@ class Fleet:
         link = self.workers.get(worker_id)
         keeper = None if link is None else self.keepers.get(link.env_id)
         if link is not None and keeper is not None and keeper.channel is not None:
-            link.kill_sent = True
+            link.killed_for = "its run waits and needs no process"
             keeper.channel.send(m.KillWorker(worker_id))
 
     # ---- keepers ---------------------------------------------------------------------------------------------------
@@ -300,10 +302,16 @@ class Fleet:
         self.intake.finish(link.id)
         self._forget(link)
         undelivered = self._undelivered(link)
-        sharing = len(self._core.state.by_worker.get(link.id, ())) - len(undelivered)
+        unbegun = self._unbegun(link, exited.begun) - undelivered
+        sharing = len(self._core.state.by_worker.get(link.id, ())) - len(undelivered | unbegun)
         self._take(
             ended_worker(
-                exited, blocked=link.kill_sent, undelivered=undelivered, began=link.greeted, sharing=max(1, sharing)
+                exited,
+                killed_for=link.killed_for,
+                undelivered=undelivered,
+                unbegun=unbegun,
+                began=link.greeted,
+                sharing=max(1, sharing),
             )
         )
 
@@ -325,6 +333,14 @@ class Fleet:
         found = frozenset(run_id for run_id in held if runs[run_id].fence in self._core.unsent)
         self._core.unsent.difference_update(runs[run_id].fence for run_id in found)
         return found
+
+    def _unbegun(self, link: WorkerLink, begun: tuple[str, ...] | None) -> frozenset[str]:
+        """Runs whose attempts it had, and no code of theirs was executed."""
+        if begun is None:
+            return frozenset()
+        noted = set(begun)
+        runs = (self._core.state.runs[run_id] for run_id in self._core.state.by_worker.get(link.id, ()))
+        return frozenset(run.id for run in runs if not run.attempt_started_at and run.fence not in noted)
 
     def _never_began(self, worker_id: str, reason: str) -> None:
         link = self.workers.get(worker_id)
@@ -351,12 +367,16 @@ class Fleet:
     def tend(self) -> None:
         """Called about once a second: lost workers, overdue starts, deaf bodies, idle processes, blocked loops."""
         now = self._time()
+        stood_still = now - self._tended_at if now - self._tended_at > STOOD_STILL_S else 0.0
+        self._tended_at = now
         for keeper in list(self.keepers.values()):
             self._tend_keeper(keeper, now)
         for link in list(self.workers.values()):
             if link.channel is None:
                 self._tend_silent(link, now)
             else:
+                if link.pinged_at > link.ponged_at:
+                    link.pinged_at += stood_still  # nobody could have heard its answer
                 self._tend_connected(link, link.channel, now)
 
     def _tend_keeper(self, keeper: Keeper, now: float) -> None:
@@ -389,10 +409,9 @@ class Fleet:
         if worker.boot_id != boot_id() or not is_alive(worker.pid, worker.started_at):
             if not connected or now - link.silent_since > SPAWN_WITHIN_S:  # else the keeper will say how it ended
                 self._gone(link, "its process ended")
-        elif now - link.silent_since > self._settings.adopt_within and connected and not link.kill_sent:
+        elif now - link.silent_since > self._settings.adopt_within and connected:
             assert keeper is not None and keeper.channel is not None
-            link.kill_sent = True
-            keeper.channel.send(m.KillWorker(link.id))
+            self._kill(link, keeper, f"it had not dialled in for {self._settings.adopt_within:.0f} s")
 
     def _tend_connected(self, link: WorkerLink, channel: Channel, now: float) -> None:
         attempts = self._core.state.by_worker.get(link.id, ())
@@ -409,8 +428,18 @@ class Fleet:
                 self._take(c.RetireWorker(link.id))
                 channel.send(m.Retire())
         overdue = any(now > deadline and run_id in attempts for run_id, deadline in link.kills.items())
-        if overdue and not link.kill_sent and keeper is not None and keeper.channel is not None:
-            link.kill_sent = True
+        limit = self._settings.stalled_after
+        if overdue:
+            self._kill(link, keeper, "another attempt in the same process did not stop when it was canceled")
+        elif limit and attempts and (silent := self.silent_for(link.id)) >= limit:
+            is_shared = worker is not None and worker.isolation == "shared"
+            how = "a body blocked its loop" if is_shared else "its process stood still"
+            self._kill(link, keeper, f"it had not answered for {silent:.0f} s: {how}")
+
+    def _kill(self, link: WorkerLink, keeper: Keeper | None, why: str) -> None:
+        """Have its keeper kill it, once."""
+        if not link.killed_for and keeper is not None and keeper.channel is not None:
+            link.killed_for = why
             keeper.channel.send(m.KillWorker(link.id))
 
     def _notice_silence(self, link: WorkerLink, attempts: int) -> None:

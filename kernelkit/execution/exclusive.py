@@ -22,6 +22,7 @@ import msgspec
 from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
+from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.caps import MemoryCap
@@ -53,8 +54,15 @@ class _Live:
 class ExclusiveWorker:
     """Made on the link's loop; `serve` is called on the main thread and returns when the worker has retired."""
 
-    def __init__(self, bundles: LoadedBundles, capture: DescriptorCapture, cap: MemoryCap | None = None) -> None:
+    def __init__(
+        self,
+        bundles: LoadedBundles,
+        capture: DescriptorCapture,
+        cap: MemoryCap | None = None,
+        begun: Begun | None = None,
+    ) -> None:
         self._cap = cap or MemoryCap(None)
+        self._begun = begun or Nowhere()
         self._bundles = bundles
         self._capture = capture
         self._link_loop = asyncio.get_running_loop()
@@ -141,6 +149,7 @@ class ExclusiveWorker:
             with self._cap.held():
                 loaded = self._bundles.find(live.start.bundle) or self._bundles.load(live.start.bundle)
                 scope.started_at = scope.now()
+                self._begun.begin(live.start.fence)
                 self._link.report(live.start, Started(at=scope.started_at))
                 outcome = (
                     self._run_async(live, loaded) if loaded.signature.is_async else run_sync_attempt(loaded, scope)

@@ -33,6 +33,7 @@ import msgspec
 
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.execution.begun import make_memory, read_memory
 from kernelkit.execution.caps import ALLOWANCE, oom_kills, thread_variables, tree_memory
 from kernelkit.execution.processes import (
     WORKER_MARK,
@@ -78,6 +79,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     started_at: float
     output: int  # read end of its stdout and stderr
+    begun: int  # memory in which it notes the attempts that have begun
     tail: bytearray = field(default_factory=bytearray)
     killed: bool = False
     machine: Machine | None = None
@@ -277,6 +279,8 @@ class Keeper:
         python = self._environment.python
         command = [python, "-P", "-m", WORKER_MODULE, "--home", str(self._home.path), "--env", self._env_id]
         command += ["--id", order.worker_id, "--kind", order.kind, "--lifeline", str(self._lifeline)]
+        begun = make_memory()
+        command += ["--begun", str(begun)]
         if order.machine is not None:
             command += ["--memory", str(order.machine.memory)]
         variables = self._environment.variables | thread_variables(order.machine)
@@ -289,11 +293,12 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=output_end,
                 stderr=output_end,
-                pass_fds=(self._lifeline,),
+                pass_fds=(self._lifeline, begun),
                 start_new_session=True,
             )
         except (OSError, ValueError) as cause:
             os.close(output)
+            os.close(begun)
             reason = _why_not(self._environment, cause)
             logger.warning("worker %s not started: %s", order.worker_id, reason)
             self._tell(m.SpawnFailed(order.worker_id, reason))
@@ -306,6 +311,7 @@ class Keeper:
             process,
             process_started_at(process.pid),
             output,
+            begun,
             machine=order.machine,
             oom_kills=oom_kills(),
         )
@@ -364,6 +370,8 @@ class Keeper:
             while data := os.read(worker.output, 65536):
                 worker.tail += data
         os.close(worker.output)
+        begun = read_memory(worker.begun)
+        os.close(worker.begun)
         worker.process.returncode = code  # reaped here, so that Popen does not look for it
         del self._workers[worker.id], self._by_pid[worker.process.pid]
         tail = _told(worker.tail).decode(errors="replace").strip()
@@ -376,7 +384,7 @@ class Keeper:
             cap=None if worker.machine is None else worker.machine.memory,
             stderr=tail,
         )
-        exited = m.WorkerExited(worker.id, code, worker.killed, peak, tail, out_of_memory)
+        exited = m.WorkerExited(worker.id, code, worker.killed, peak, tail, out_of_memory, begun)
         self._exits.append((time.monotonic(), exited))
         if code:
             logger.info("worker %s (%s) ended with %d%s", worker.id, worker.kind, code, ", killed" * worker.killed)

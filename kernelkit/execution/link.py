@@ -78,6 +78,7 @@ class Link:
         on_stop: Callable[[StopAttempt], None],
         on_retire: Callable[[], None],
         on_results: Callable[[WaitsOver], None] = lambda _: None,
+        on_safe: Callable[[str], None] = lambda _: None,
         orphan_after_s: float = ORPHAN_AFTER_S,
         retire_after_s: float = RETIRE_AFTER_S,
     ) -> None:
@@ -87,6 +88,7 @@ class Link:
         self._on_stop = on_stop
         self._on_retire = on_retire
         self._on_results = on_results
+        self._on_safe = on_safe  # told the fence of each attempt whose last report is on disk
         self._orphan_after_s = orphan_after_s
         self._retire_after_s = retire_after_s
         self._loop = asyncio.get_running_loop()
@@ -255,12 +257,17 @@ class Link:
 
     def _acknowledged(self, seq: int, matches: tuple[Match, ...]) -> None:
         settled = []
+        safe = []
         found = {match.asked: match for match in matches}
         with self._lock:
             while self._kept and self._kept[0].report.seq <= seq:
                 kept = self._kept.popleft()
+                if isinstance(kept.report.body, _FINAL):
+                    safe.append(kept.report.fence)
                 if kept.scope is not None:
                     settled.append(kept)
+        for fence in safe:
+            self._on_safe(fence)
         for kept in settled:
             assert kept.scope is not None
             if found and isinstance(kept.report.body, ChildTrigger):

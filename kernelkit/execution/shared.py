@@ -15,6 +15,7 @@ from typing import Any
 from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
+from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.capture import CROWDED_BYTES, LogPump, RunLog
 from kernelkit.execution.ends import Outcome
@@ -45,8 +46,9 @@ class _Live:
 class SharedWorker:
     """Runs attempts as they come, until it is told to retire and the last has ended."""
 
-    def __init__(self, bundles: LoadedBundles) -> None:
+    def __init__(self, bundles: LoadedBundles, begun: Begun | None = None) -> None:
         self._bundles = bundles
+        self._begun = begun or Nowhere()
         self._loop = asyncio.get_running_loop()
         self._live: dict[Key, _Live] = {}
         self._loading: dict[str, asyncio.Future[LoadedTask]] = {}
@@ -115,6 +117,7 @@ class SharedWorker:
                 live.scope.started_at = live.scope.now()
             # A body that is over before the loop turns needs no such report: its last one says when it began.
             began = self._loop.call_soon(self._link.report, start, Started(at=live.scope.started_at))
+            self._begun.begin(start.fence)
             outcome = await self._run(live, loaded)
             began.cancel()
         except BaseException as error:  # whatever goes wrong here or in an import, the attempt has an end

@@ -1,7 +1,8 @@
 """The worker program: `python -m kernelkit.execution.worker --home H --env ENV --id W --kind shared|process`.
 
 A keeper starts it with the environment's interpreter, folder and variables, in a session of its own. `--lifeline` is
-the read end of a pipe which only the keeper holds open: at its end the whole process group goes.
+the read end of a pipe which only the keeper holds open: at its end the whole process group goes. `--begun` is memory
+that the keeper reads when this process has ended (`begun.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from kernelkit.authoring.context import scope
 from kernelkit.authoring.defaults import ignore_project
 from kernelkit.authoring.surroundings import read_environment
 from kernelkit.config import Home
+from kernelkit.execution.begun import Begun, BegunNotes, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.caps import MemoryCap
 from kernelkit.execution.capture import DescriptorCapture, capture_logging, capture_streams, follow_threads
@@ -53,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--id", required=True)
     parser.add_argument("--kind", choices=("shared", "process"), required=True)
     parser.add_argument("--lifeline", type=int)
+    parser.add_argument("--begun", type=int)
     parser.add_argument("--memory", type=int, help="bytes that an attempt may hold")
     options = parser.parse_args(argv)
     home = Home(options.home)
@@ -76,9 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     stamp_imports()
     project = Project(home, load_bundle)
     bundles = LoadedBundles(project.load, watched=(str(project.init_file),))
+    begun: Begun = Nowhere() if options.begun is None else BegunNotes(options.begun)
     if options.kind == "shared":
-        return serve_shared(home, hello, bundles)
-    return serve_exclusive(home, hello, bundles, MemoryCap(options.memory))
+        return serve_shared(home, hello, bundles, begun)
+    return serve_exclusive(home, hello, bundles, MemoryCap(options.memory), begun)
 
 
 def use_path(path: Sequence[str]) -> None:
@@ -101,7 +105,7 @@ def watch_lifeline(descriptor: int, worker_id: str) -> None:
     threading.Thread(target=watch, name="kernelkit-lifeline", daemon=True).start()
 
 
-def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
+def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles, begun: Begun) -> int:
     real = sys.stderr
     faulthandler.enable(file=real)
     capture_logging(partial(_say, real))
@@ -112,9 +116,15 @@ def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
     asyncio.set_event_loop(loop)
 
     async def serve() -> None:
-        worker = SharedWorker(bundles)
+        worker = SharedWorker(bundles, begun)
         link = Link(
-            home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire, on_results=worker.results
+            home,
+            hello,
+            on_start=worker.start,
+            on_stop=worker.stop,
+            on_retire=worker.retire,
+            on_results=worker.results,
+            on_safe=begun.over,
         )
         worker.attach(link)
         line = asyncio.create_task(link.run(), name="kernelkit-link")
@@ -126,7 +136,7 @@ def serve_shared(home: Home, hello: Hello, bundles: LoadedBundles) -> int:
     return 0
 
 
-def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles, cap: MemoryCap) -> int:
+def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles, cap: MemoryCap, begun: Begun) -> int:
     capture = DescriptorCapture()
     real = cast(TextIO, os.fdopen(os.dup(capture.real_stderr), "w", buffering=1, errors="backslashreplace"))
     faulthandler.enable(file=real)
@@ -134,9 +144,15 @@ def serve_exclusive(home: Home, hello: Hello, bundles: LoadedBundles, cap: Memor
     made: Future[ExclusiveWorker] = Future()
 
     async def serve() -> None:
-        worker = ExclusiveWorker(bundles, capture, cap)
+        worker = ExclusiveWorker(bundles, capture, cap, begun)
         link = Link(
-            home, hello, on_start=worker.start, on_stop=worker.stop, on_retire=worker.retire, on_results=worker.results
+            home,
+            hello,
+            on_start=worker.start,
+            on_stop=worker.stop,
+            on_retire=worker.retire,
+            on_results=worker.results,
+            on_safe=begun.over,
         )
         worker.attach(link)
         made.set_result(worker)

@@ -969,6 +969,7 @@ class WorkerExited(Message, frozen=True):
     peak_memory: int | None = None
     stderr_tail: str = ""
     out_of_memory: bool = False  # the keeper ended it over its cap, or the kernel ended a process for memory meanwhile
+    begun: tuple[str, ...] | None = None  # fences of attempts whose code had begun; None when that is not known
 
 
 class SpawnFailed(Message, frozen=True):

@@ -337,3 +337,35 @@ def test_a_hook_that_failed_crashes_the_run_at_once() -> None:
     engine.fail("run_1", retry=False, crashed=True)
 
     assert engine.last(ev.RunFinished).status is RunStatus.CRASHED
+
+
+def test_attempts_that_a_lost_worker_had_not_begun_are_not_counted() -> None:
+    engine = Engine()
+    engine.trigger("run_1", "run_2")
+
+    engine.take(ended(unbegun=frozenset({"run_2"})))
+
+    assert engine.run("run_1").past[0].status == "CRASHED"
+    assert (engine.run("run_2").attempt, engine.run("run_2").past) == (1, ())
+
+
+def test_a_run_before_whose_code_workers_keep_ending_is_counted_from_the_third_time() -> None:
+    # It may be its import that ends them.
+    engine = Engine()
+    engine.trigger("run_1")
+
+    for number in (1, 2):
+        engine.take(ended(f"w{number}", unbegun=frozenset({"run_1"})))
+        assert engine.run("run_1").past == ()
+    engine.take(ended("w3", unbegun=frozenset({"run_1"})))
+
+    assert [past.status for past in engine.run("run_1").past] == ["CRASHED"]
+
+
+def test_running_out_of_memory_before_the_code_began_is_counted() -> None:
+    engine = Engine()
+    engine.trigger("run_1")
+
+    engine.take(ended(unbegun=frozenset({"run_1"}), out_of_memory=True))
+
+    assert engine.last(ev.RunFinished).status is RunStatus.CRASHED

@@ -21,7 +21,7 @@ from kernelkit.wire.messages import WorkerExited
     ],
 )
 def test_the_end_of_a_worker_is_told_in_plain_words(returncode: int, words: str) -> None:
-    command = ended_worker(WorkerExited("w1", returncode), blocked=False)
+    command = ended_worker(WorkerExited("w1", returncode))
 
     assert words in command.error.message
     assert (command.error.name, command.error.code) == ("WorkerLostError", "worker_lost")
@@ -31,18 +31,18 @@ def test_the_end_of_a_worker_is_told_in_plain_words(returncode: int, words: str)
 def test_its_last_words_are_passed_on_and_its_peak_of_memory() -> None:
     exited = WorkerExited("w1", 1, stderr_tail="  no module named numpy\n", peak_memory=7)
 
-    command = ended_worker(exited, blocked=False, undelivered=frozenset({"run_1"}))
+    command = ended_worker(exited, undelivered=frozenset({"run_1"}))
 
     assert command.error.message.endswith("Its last words on stderr: no module named numpy")
     assert (command.peak_memory, command.undelivered) == (7, frozenset({"run_1"}))
 
 
 @pytest.mark.parametrize(
-    ("blocked", "words"),
-    [(True, "because another attempt in the same process did not stop"), (False, "KernelKit killed it.")],
+    ("why", "words"),
+    [("it was deaf", "KernelKit killed it because it was deaf."), ("", "KernelKit killed it.")],
 )
-def test_a_worker_that_kernelkit_killed_is_said_to_be(blocked: bool, words: str) -> None:
-    command = ended_worker(WorkerExited("w1", -9, killed=True, stderr_tail="noise"), blocked=blocked)
+def test_a_worker_that_kernelkit_killed_is_said_to_be(why: str, words: str) -> None:
+    command = ended_worker(WorkerExited("w1", -9, killed=True, stderr_tail="noise"), killed_for=why)
 
     assert words in command.error.message
     assert "noise" not in command.error.message
@@ -50,11 +50,11 @@ def test_a_worker_that_kernelkit_killed_is_said_to_be(blocked: bool, words: str)
 
 def test_of_runs_that_shared_a_process_nobody_is_blamed_alone() -> None:
     for returncode in (5, -11):
-        message = ended_worker(WorkerExited("w1", returncode), blocked=False, sharing=3).error.message
+        message = ended_worker(WorkerExited("w1", returncode), sharing=3).error.message
         assert "3 runs shared this process, and one of them ended it." in message
     for exited in (WorkerExited("w1", -9), WorkerExited("w1", -9, killed=True)):
-        assert "shared" not in ended_worker(exited, blocked=False, sharing=3).error.message
-    assert "shared" not in ended_worker(WorkerExited("w1", 5), blocked=False).error.message
+        assert "shared" not in ended_worker(exited, sharing=3).error.message
+    assert "shared" not in ended_worker(WorkerExited("w1", 5)).error.message
 
 
 LIB = "/usr/lib/python3.11"
@@ -85,7 +85,7 @@ def test_of_a_crash_in_c_code_the_persons_own_calls_are_told() -> None:
         '  File "<Cell [3]>", line 4 in deref\n'
         '  File "/home/ada/kernelkit/jobs.py", line 5 in boom'
     )
-    assert "line 4 in deref" in ended_worker(WorkerExited("w1", -11, stderr_tail=CRASH), blocked=False).error.message
+    assert "line 4 in deref" in ended_worker(WorkerExited("w1", -11, stderr_tail=CRASH)).error.message
 
 
 def test_a_deep_crash_is_told_by_its_first_lines() -> None:

@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 import pytest
 
+from kernelkit.config import EngineSettings
 from kernelkit.engine import commands as c
 from kernelkit.engine import fleet as fleet_room
 from kernelkit.engine.fleet import IDLE_EXCLUSIVE_S, SPAWN_WITHIN_S
@@ -415,3 +416,93 @@ def test_a_canceled_body_keeps_what_is_left_of_its_time_when_the_engine_comes_ba
     wire = again.worker_dials("w1", live())
 
     assert [stop.signal_s for stop in wire.of(m.StopAttempt)] == [20.0]
+
+
+# ---- stalled workers -------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_answers_nothing_for_too_long_is_killed_once(yard: Yard) -> None:
+    yard.begin()
+    for _ in range(299):
+        yard.pass_time(1)
+    assert yard.keeper.of(m.KillWorker) == []
+
+    for _ in range(5):
+        yard.pass_time(1)
+    assert yard.keeper.of(m.KillWorker) == [m.KillWorker("w1")]
+    yard.keeper_says(m.WorkerExited("w1", -9, killed=True))
+    yard.hangs_up("w1")
+
+    error = yard.core.state.runs["run_1"].past[0].error
+    assert error is not None
+    assert "KernelKit killed it because it had not answered for 300 s: a body blocked its loop" in error.message
+
+
+def test_an_answer_begins_the_time_anew(yard: Yard) -> None:
+    wire = yard.begin()
+    for _ in range(250):
+        yard.pass_time(1)
+    yard.fleet.worker_message("w1", cast(Channel, wire), m.Pong())
+
+    for _ in range(299):
+        yard.pass_time(1)
+
+    assert yard.keeper.of(m.KillWorker) == []
+
+
+def test_what_the_engine_slept_through_is_not_held_against_its_workers(yard: Yard) -> None:
+    yard.begin()
+    yard.pass_time(1)
+
+    yard.pass_time(4_000)
+    yard.pass_time(1)
+
+    assert yard.keeper.of(m.KillWorker) == []
+    assert yard.fleet.silent_for("w1") == 1
+
+
+def test_a_stalled_worker_may_be_waited_for_without_end(yard: Yard) -> None:
+    yard.fleet._settings = EngineSettings(stalled_after=0)
+    yard.begin()
+
+    for _ in range(1_000):
+        yard.pass_time(1)
+
+    assert yard.keeper.of(m.KillWorker) == []
+
+
+# ---- attempts that had not begun -------------------------------------------------------------------------------------
+
+
+def test_an_attempt_whose_code_had_not_begun_is_made_again_and_not_counted(yard: Yard) -> None:
+    # Its worker was ended by another run's body, and the run had but one attempt.
+    yard.begin(max_attempts=1)
+    yard.trigger("run_2", max_attempts=1)
+    yard.settle()
+
+    yard.keeper_says(m.WorkerExited("w1", -9, begun=("f1",)))
+    yard.hangs_up("w1")
+
+    assert yard.status("run_1") is RunStatus.CRASHED
+    run = yard.core.state.runs["run_2"]
+    assert (run.past, run.attempt, run.worker_id, run.start_failures) == ((), 1, "w2", 1)
+
+
+@pytest.mark.parametrize("begun", [None, ("f1",)])
+def test_an_attempt_that_had_begun_or_may_have_is_counted(yard: Yard, begun: tuple[str, ...] | None) -> None:
+    yard.begin()
+
+    yard.keeper_says(m.WorkerExited("w1", -9, begun=begun))
+    yard.hangs_up("w1")
+
+    assert [past.status for past in yard.core.state.runs["run_1"].past] == ["CRASHED"]
+
+
+def test_what_a_worker_reported_counts_more_than_what_it_noted(yard: Yard) -> None:
+    yard.begin()
+    yard.says("w1", m.Started(T0))
+
+    yard.keeper_says(m.WorkerExited("w1", -9, begun=()))
+    yard.hangs_up("w1")
+
+    assert [past.status for past in yard.core.state.runs["run_1"].past] == ["CRASHED"]

@@ -183,7 +183,7 @@ def test_a_preset_that_does_not_exist_is_refused_from_any_client() -> None:
 def test_neighbours_of_the_one_that_filled_a_shared_process_are_lost_not_out_of_memory() -> None:
     exited = m.WorkerExited("w1", -9, peak_memory=GIB, out_of_memory=True)
 
-    alone, together = ended_worker(exited, blocked=False), ended_worker(exited, blocked=False, sharing=2)
+    alone, together = ended_worker(exited), ended_worker(exited, sharing=2)
 
     assert (alone.out_of_memory, alone.error.name) == (True, "OutOfMemoryError")
     assert (together.out_of_memory, together.error.name) == (False, "WorkerLostError")

@@ -233,8 +233,11 @@ class Host:
         if link is not None and link.pipe is pipe:
             link.pipe = None
 
-    def exited(self, worker_id: str, *, out_of_memory: bool) -> None:
-        """The process is seen to have ended: the reports it wrote down come first, then its attempts are given up."""
+    def exited(self, worker_id: str, noted: set[str] | None, *, out_of_memory: bool) -> None:
+        """The process is seen to have ended: the reports it wrote down come first, then its attempts are given up.
+
+        `noted` are the fences it had begun, as far as a keeper can tell.
+        """
         for report in self.world.orphans.pop(worker_id, []):
             self.world.facts.note("orphan")
             self.try_take(c.TakeReport(report.run_id, report.fence, report.body))
@@ -242,8 +245,14 @@ class Host:
         undelivered = frozenset(link.waiting) if link is not None else frozenset()
         if undelivered:
             self.world.facts.note("worker ended at its start")
+        unbegun = frozenset[str]()
+        if noted is not None:
+            held = [self.state.runs[run_id] for run_id in self.state.by_worker.get(worker_id, ())]
+            unbegun = frozenset(run.id for run in held if not run.attempt_started_at and run.fence not in noted)
+        if unbegun - undelivered:
+            self.world.facts.note("worker lost before it began")
         error = lost_worker_error(worker_id)
-        self.take(c.WorkerEnded(worker_id, error, out_of_memory, undelivered=undelivered))
+        self.take(c.WorkerEnded(worker_id, error, out_of_memory, undelivered=undelivered, unbegun=unbegun))
 
     def never_began(self, worker_id: str, *, blames_worker: bool) -> None:
         self.links.pop(worker_id, None)

@@ -70,6 +70,7 @@ TROUBLE = [
     "timed-out body succeeded",
     "waits for a machine",
     "worker ended at its start",
+    "worker lost before it began",
     "worker lost mid-run",
 ]
 

@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.batch_mutants import BATCH_MUTANTS
 from tests.simulation.bulk_mutants import BULK_MUTANTS
 from tests.simulation.histories import first_broken_law, run_histories
+from tests.simulation.loss_mutants import LOSS_MUTANTS
 from tests.simulation.machine_mutants import MACHINE_MUTANTS
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.option_mutants import OPTION_MUTANTS
@@ -28,6 +29,7 @@ ALL = (
     *SCHEDULE_MUTANTS,
     *WAIT_MUTANTS,
     *QUEUE_MUTANTS,
+    *LOSS_MUTANTS,
 )
 
 

@@ -55,6 +55,7 @@ class SimWorker:
         self.pipe: Pipe | None = None
         self.bodies: dict[tuple[str, str], Body] = {}  # by run id and fence
         self.unacked: list[m.Report] = []
+        self.noted: set[str] = set()  # in memory that outlives it: fences that have begun
         self._seq = 0
 
     # ---- messages ------------------------------------------------------------------------------------------------
@@ -90,6 +91,7 @@ class SimWorker:
         for report in self.unacked:
             if report.seq <= seq and isinstance(report.body, m.Succeeded | m.Failed | m.Stopped):
                 self.bodies.pop((report.run_id, report.fence), None)
+                self.noted.discard(report.fence)
         self.unacked = [report for report in self.unacked if report.seq > seq]
 
     def report(self, body: Body, what: m.ReportBody) -> None:
@@ -120,6 +122,8 @@ class SimWorker:
 
     def begin(self, body: Body) -> None:
         body.began = True
+        self.noted.add(body.fence)
+        self.world.begun.add(body.fence)
         self.report(body, m.Started(self.world.now))
 
     def operate(self, body: Body, what: m.ReportBody) -> None:

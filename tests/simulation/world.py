@@ -29,6 +29,7 @@ from tests.simulation.client import Client, random_item, random_key_of
 from tests.simulation.disk import Disk
 from tests.simulation.facts import Facts, worth_noting
 from tests.simulation.host import Host
+from tests.simulation.loss_laws import LOSS_LAWS
 from tests.simulation.pending_laws import PENDING_LAWS
 from tests.simulation.specs import random_spec
 from tests.simulation.wait_laws import WAIT_LAWS
@@ -40,6 +41,7 @@ EVENT_LAWS = (
     PENDING_LAWS,
     BULK_LAWS,
     WAIT_LAWS,
+    LOSS_LAWS,
     sameness_laws.EVENT_LAWS,
     schedules.EVENT_LAWS,
 )
@@ -65,6 +67,7 @@ class World:
         self.processes: dict[str, SimWorker] = {}  # living, and dead ones whose end the engine has not seen
         self.orphans: dict[str, list[m.Report]] = {}  # by worker: written down when no engine was found
         self.living: dict[str, str] = {}  # fences whose code runs, and of which run
+        self.begun: set[str] = set()  # fences whose code was executed, if only its first line
         self.outcomes: dict[str, str] = {}  # how the body of each fence really ended
         self.must_be_canceled: set[str] = set()
         self.acknowledged: set[str] = set()
@@ -294,7 +297,7 @@ class World:
 
     def _see_exit(self, worker: SimWorker) -> None:
         del self.processes[worker.id]
-        self.host.exited(worker.id, out_of_memory=not self.quiet and self.random.random() < 0.15)
+        self.host.exited(worker.id, worker.noted, out_of_memory=not self.quiet and self.random.random() < 0.15)
 
     def _orphans_are_written(self) -> None:
         """A worker that finds no engine writes its last reports down, and is lost before it finds one."""
@@ -316,7 +319,7 @@ class World:
             if worker_id in self.processes or worker_id in self.orders:
                 continue
             if worker.pid:
-                self.host.exited(worker_id, out_of_memory=False)
+                self.host.exited(worker_id, None, out_of_memory=False)
             else:
                 self.host.never_began(worker_id, blames_worker=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.survival.project import Project, until
@@ -98,6 +100,60 @@ if __name__ == "__main__":
     main(*sys.argv[1:])
 """
 
+# In one shared worker a body blocks the loop, so what is sent there later does not begin; or its import lasts.
+UNBEGUN = """
+import slow
+
+def begun(what):
+    note(what, kk.ctx.run.id, kk.ctx.attempt.number, os.getpid())
+
+@kk.task(retry=kk.Retry(max_attempts=2, min_timeout=0.1, max_timeout=0.1))
+async def blocking() -> int:
+    begun("blocking")
+    if kk.ctx.attempt.number == 1:
+        time.sleep(60)
+    return os.getpid()
+
+@kk.task(retry=None)
+async def behind() -> int:
+    begun("behind")
+    return os.getpid()
+
+@kk.task(retry=None)
+def importing() -> int:
+    begun("importing")
+    return slow.answer
+
+@kk.task(retry=None)
+async def importing_shared() -> int:
+    begun("importing_shared")
+    return slow.answer
+
+def main(*names):
+    runs = []
+    for name in names:
+        runs.append(globals()[name].trigger())
+        say(name, runs[-1].id)
+        heard()
+    for handle in runs:
+        handle.result(timeout=60)
+        run = handle.refresh()
+        say(run.status.value, [[attempt.number, attempt.status] for attempt in run.attempts])
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+SLOW = """
+import os, sys, time
+answer = 42
+if "kernelkit.execution.worker" in " ".join(sys.orig_argv):
+    note("slow", os.getpid())
+    with open(NOTES) as file:
+        times = file.read().count("slow")
+    if times < ENDS_AT:
+        time.sleep(60)
+"""
+
 Ended = tuple[str, str, list[tuple[int, str, str, str]], int | None]
 
 
@@ -109,6 +165,15 @@ def begun(project: Project, *names: str) -> dict[str, int]:
         return found if len(found) == len(set(names)) else {}
 
     return until(look, f"bodies of {names}; {project.log}")
+
+
+def attempts_on(project: Project, pid: int) -> int:
+    """How many attempts the engine has with that worker."""
+    return sum(worker["attempts"] for worker in project.status()["workers"] if worker["pid"] == pid)
+
+
+def imported(project: Project, times: int) -> bool:
+    return len(project.noted("slow")) == times
 
 
 def test_a_killed_shared_worker_fails_all_its_attempts_which_are_tried_again(project: Project) -> None:
@@ -229,3 +294,44 @@ def test_what_a_lost_worker_had_started_ends_though_no_keeper_saw_it_go(project:
     ((_, status, attempts, _),) = client.hear_all()[1:]
     assert (status, len(attempts)) == ("COMPLETED", 2)
     until(lambda: not children & {process.pid for process in project.processes()}, "the end of the children")
+
+
+def test_what_a_killed_worker_had_not_begun_is_done_elsewhere_and_not_counted(project: Project) -> None:
+    project.write(SLOW.replace("ENDS_AT", "0"), "slow.py")
+    client = project.client(project.write(UNBEGUN), "blocking", "behind", "behind")
+    client.hear()
+    pid = begun(project, "blocking")["blocking"]
+    for _ in range(2):  # these have one attempt each, and are sent to the worker that will not begin them
+        client.tell()
+        client.hear()
+    until(lambda: attempts_on(project, pid) == 3, "all three with that worker")
+
+    project.kill(pid)
+    client.tell()
+
+    blocking, *behind = client.hear_all()
+    assert blocking == ["COMPLETED", [[1, "CRASHED"], [2, "COMPLETED"]]]
+    assert behind == [["COMPLETED", [[1, "COMPLETED"]]]] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "kills", "expected"),
+    [
+        ("importing", 2, ["COMPLETED", [[1, "COMPLETED"]]]),
+        ("importing_shared", 2, ["COMPLETED", [[1, "COMPLETED"]]]),
+        ("importing", 3, ["CRASHED", [[1, "CRASHED"]]]),
+    ],
+)
+def test_an_import_that_is_killed_is_tried_three_times(
+    project: Project, name: str, kills: int, expected: list[object]
+) -> None:
+    project.write(SLOW.replace("ENDS_AT", str(kills + 1)), "slow.py")
+    client = project.client(project.write(UNBEGUN), name)
+    client.hear()
+    client.tell()
+
+    for number in range(1, kills + 1):
+        until(partial(imported, project, number), f"import {number}")
+        project.kill(int(project.noted("slow")[-1][1]))
+
+    assert client.hear_all() == [expected]
