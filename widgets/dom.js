@@ -35,6 +35,7 @@ function nodes(children) {
 
 /**
  * A place in a card that is drawn again only when what it shows has changed, so that focus, selection and hover stay.
+ * If it is drawn again, focus goes to the control that has the same `data-act` as the one that had it.
  * @param {HTMLElement} place
  * @param {unknown} data
  * @param {() => Child[]} build
@@ -43,7 +44,33 @@ export function redraw(place, data, build) {
   const key = JSON.stringify(data) ?? '';
   if (place.dataset.drawn === key) return;
   place.dataset.drawn = key;
+  const active = /** @type {HTMLElement | null} */ (document.activeElement);
+  const act = active && place.contains(active) ? active.dataset.act : undefined;
   const children = nodes(build());
   place.hidden = children.length === 0;
   place.replaceChildren(...children);
+  if (act) /** @type {HTMLElement | null} */ (place.querySelector(`[data-act="${CSS.escape(act)}"]`))?.focus();
+}
+
+/**
+ * Children that keep their element while their key stays.
+ * @param {HTMLElement} place
+ * @param {string} tag
+ * @param {{ key: string, data: unknown, attributes?: Record<string, string | null>, build: () => Child[] }[]} rows
+ */
+export function keyed(place, tag, rows) {
+  const known = new Map([...place.children].map((row) => [/** @type {HTMLElement} */ (row).dataset.key, /** @type {HTMLElement} */ (row)]));
+  const made = rows.map(({ key, data, attributes, build }) => {
+    const row = known.get(key) ?? h(tag, { 'data-key': key });
+    for (const [name, value] of Object.entries(attributes ?? {})) {
+      if (value === null) row.removeAttribute(name);
+      else row.setAttribute(name, value);
+    }
+    redraw(row, data, build);
+    return row;
+  });
+  if (made.length === place.children.length && made.every((row, at) => row === place.children[at])) return;
+  const active = /** @type {HTMLElement | null} */ (document.activeElement);
+  place.replaceChildren(...made);
+  if (active && place.contains(active)) active.focus();
 }

@@ -40,6 +40,10 @@ export const ICONS = {
   stop: [['rect', { x: 4, y: 4, width: 8, height: 8, rx: 1, ...FILL }]],
   down: [line('M3.5 6l4.5 4.5L12.5 6')],
   right: [line('M6 3.5l4.5 4.5L6 12.5')],
+  play: [fill('M4.5 3v10l8-5z')],
+  pause: [line('M5 3.5v9M11 3.5v9', { 'stroke-width': 2.4 })],
+  replay: [line('M2.4 8a5.6 5.6 0 1 0 1.7-4'), line('M3.7 1.4v3h3')],
+  x: [line('M4 4l8 8M12 4l-8 8')],
 };
 
 /**

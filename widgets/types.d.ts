@@ -28,6 +28,16 @@ export interface TreeView {
   rows: TreeRow[]; unread?: number; hidden?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
 }
 
+/** One row of the queues panel (`QueueRow` of kernelkit/ui/queues.py). */
+export interface QueueRow {
+  name: string; id?: string; state?: string; slots?: string; running?: number; limit?: number | null; by_hand?: string;
+  queued?: string; oldest?: string; rate?: string; keys?: string; is_key?: boolean;
+}
+export interface Told { to: number; ok: boolean; text: string }
+export interface QueuesView {
+  title: string; rows: QueueRow[]; paused?: boolean; note?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
+}
+
 export interface Model<V = View> {
   get(name: 'view'): V;
   get(name: 'link'): Link;

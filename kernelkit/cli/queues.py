@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 from click.core import ParameterSource
 
@@ -12,6 +14,7 @@ from kernelkit.config import Home
 from kernelkit.models.queue import QueueInfo
 from kernelkit.ui.queues import queues_table, queues_text
 from kernelkit.ui.text import wants_ascii
+from kernelkit.ui.words import local_zone
 from kernelkit.wire.messages import ListQueues, OverrideQueue, PauseQueue, QueueList, QueueReply, RequestBody
 
 
@@ -99,4 +102,5 @@ def _print(found: tuple[QueueInfo, ...], paused: bool, as_json: bool) -> None:
     if as_json:
         print_json({"paused": paused, "queues": found})
     else:
-        click.echo(queues_text(queues_table(found, paused=paused), width=terminal_width(), ascii=wants_ascii()))
+        view = queues_table(found, paused=paused, now=datetime.now(UTC), zone=local_zone())
+        click.echo(queues_text(view, width=terminal_width(), ascii=wants_ascii()))

@@ -160,7 +160,7 @@ class KernelKitMagics(Magics):
         with in_words():
             if line.strip():
                 raise InvalidOptionError("%queues takes nothing; kk.queues has what changes them.", field="line")
-            publish(display.queues_bundle(Queues().list()))
+            publish_object(Queues())
 
     @no_var_expand
     @line_magic

@@ -8,12 +8,15 @@ shown.
 
 from __future__ import annotations
 
+import math
 import shutil
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle
@@ -48,6 +51,9 @@ from kernelkit.ui import (
 )
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
+from kernelkit.ui.polled import Polled
+from kernelkit.ui.queues_source import EVERY_S as QUEUES_EVERY_S
+from kernelkit.ui.queues_source import QueuesSource
 from kernelkit.ui.runs_source import RunsSource
 from kernelkit.ui.timeline_source import TimelineSource
 from kernelkit.ui.tree_faces import tree_html, tree_text
@@ -70,7 +76,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Page, page_bundle)
     display.register(ScheduleTable, schedules_bundle)
     display.register(QueueTable, queues_bundle)
-    display.register(Queues, all_queues_bundle)
+    display.register(Queues, all_queues_bundle, show=show_queues)
     display.register(Schedules, all_schedules_bundle)
     display.register(Schedule, schedule_bundle)
     display.register(Token, token_bundle)
@@ -181,7 +187,9 @@ def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str
     show_source(source, module, styles, shell)
 
 
-def show_source(source: Source, module: str, styles: tuple[str, ...], shell: hosts.Shell) -> None:
+def show_source(
+    source: Source, module: str, styles: tuple[str, ...], shell: hosts.Shell, *, every_s: float = math.inf
+) -> None:
     """Publish a picture of `source` and, unless nothing will change, keep it up to date."""
     from kernelkit.ui.view_widget import ViewWidget  # ipywidgets and anywidget take a tenth of a second
 
@@ -193,7 +201,8 @@ def show_source(source: Source, module: str, styles: tuple[str, ...], shell: hos
     widget = ViewWidget(module, styles, source.view(), source.asked)
     _publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
-    views().add(LiveView(source, widget, partial(_publish, display_id=display_id, update=True)), cell, execution)
+    publish = partial(_publish, display_id=display_id, update=True)
+    views().add(LiveView(source, widget, publish, every_s=every_s), cell, execution)
 
 
 def tree_bundle(tree: RunTree) -> Bundle:
@@ -215,6 +224,28 @@ def timeline_bundle(shown: RunTimeline) -> Bundle:
         return source.bundle(**_terminal())
     except KernelKitError as error:
         return _unreadable(shown, error)
+
+
+# ---- panels ------------------------------------------------------------------------------------------------------
+
+
+def show_queues(shown: Queues) -> None:
+    """Show the queues panel, live in a kernel."""
+    show_panel(shown, lambda: QueuesSource(shown._caller or callers.current()), "queues.js", QUEUES_EVERY_S)
+
+
+def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: float, *styles: str) -> None:
+    """Show what is asked for again and again; without an engine what there is to say instead."""
+    shell = hosts.shell()
+    if not hosts.is_kernel(shell):
+        raise NotImplementedError  # a terminal prints the bundle's text
+    try:
+        source = made()
+        source.ask()
+    except KernelKitError as error:
+        _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
+        return
+    show_source(source, module, ("controls.css", *(styles or ("panel.css",))), shell, every_s=every_s)
 
 
 # ---- the rest ----------------------------------------------------------------------------------------------------
@@ -247,7 +278,7 @@ def page_bundle(page: Page) -> Bundle:
 
 def queues_bundle(shown: QueueTable) -> Bundle:
     """The project's queues as they are now."""
-    view = queues.queues_table(shown, paused=shown.paused)
+    view = queues.queues_table(shown, paused=shown.paused, now=datetime.now(UTC), zone=words.local_zone())
     return {"text/plain": queues.queues_text(view, **_terminal()), "text/html": queues.queues_html(view)}
 
 

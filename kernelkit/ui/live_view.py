@@ -9,6 +9,7 @@ thread instead (`ui/live.py`).
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -74,7 +75,11 @@ class Widget(Protocol):
 class LiveView:
     """One display that follows its source."""
 
-    def __init__(self, source: Source, widget: Widget, publish: Callable[[Bundle], None]) -> None:
+    def __init__(
+        self, source: Source, widget: Widget, publish: Callable[[Bundle], None], *, every_s: float = math.inf
+    ) -> None:
+        """With `every_s` the source is read so often, and not only when it says that there is something new."""
+        self._every_s = every_s
         self._source = source
         self._widget = widget
         self._publish = publish
@@ -112,8 +117,10 @@ class LiveView:
             if source.is_over:
                 return
             source.urgent.wait(PAINT_EVERY_S)
-            while not source.wake.wait(BEAT_EVERY_S):
+            left_s = self._every_s - PAINT_EVERY_S
+            while left_s > 0 and not source.wake.wait(min(BEAT_EVERY_S, left_s)):
                 self._widget.heartbeat(silent_since=self._silent_since())
+                left_s -= BEAT_EVERY_S
 
     def _silent_since(self) -> float | None:
         """Since when there is no engine, once that is too long; None while all is well."""

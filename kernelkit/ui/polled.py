@@ -1,0 +1,113 @@
+"""What the panels have in common: a picture that is asked for anew every so often, and clicks that change something.
+
+Queues, schedules and the engine push nothing, so their panels ask. They ask only while a browser says now and then that
+it shows them (`widgets/panel.js`), for nobody tells the kernel that an output was cleared; and they start no engine:
+without one they keep what was known. A click is answered in the next view, by its number.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kernelkit.authoring.caller import Caller
+from kernelkit.errors import EngineUnavailableError, KernelKitError
+from kernelkit.ui import words
+from kernelkit.ui.live import Bundle
+
+UNSEEN_AFTER_S = 60.0  # the browser says three times as often that it looks
+_DONE: dict[str, Any] = {"to": 0, "ok": True, "text": ""}
+
+
+class Polled:
+    """A `Source` of `ui/live_view.py`. Subclasses say how to `ask`, what to show, and what a click does (`act`)."""
+
+    is_over = False
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.wake = threading.Event()
+        self.urgent = threading.Event()
+        self._seen_at = time.monotonic()
+        self._answer = _DONE
+        self._is_away = False
+
+    # ---- for subclasses --------------------------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Ask the engine; raises `KernelKitError`."""
+        raise NotImplementedError
+
+    def shown(self) -> dict[str, Any]:
+        """The view, as JSON values."""
+        raise NotImplementedError
+
+    def bundle(self) -> Bundle:
+        raise NotImplementedError
+
+    def act(self, content: dict[str, Any]) -> str:
+        """Do what a click asks and return what to say of it, on a thread of its own; raises `KernelKitError`."""
+        raise NotImplementedError
+
+    # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        return not self._is_away
+
+    def read(self) -> None:
+        """Ask, if anybody looks."""
+        if time.monotonic() - self._seen_at > UNSEEN_AFTER_S:
+            return
+        try:
+            reach(self.caller)
+            self.ask()
+            self._is_away = False
+        except EngineUnavailableError:
+            self._is_away = True
+
+    def view(self) -> dict[str, Any]:
+        return {**self.shown(), "answer": self._answer}
+
+    def asked(self, content: dict[str, Any]) -> None:
+        was_unseen = time.monotonic() - self._seen_at > UNSEEN_AFTER_S
+        self._seen_at = time.monotonic()
+        number = content.get("n")
+        if isinstance(number, int):
+            told: Callable[[], None] = lambda: self._act(content, number)  # noqa: E731
+            threading.Thread(target=told, name="kernelkit-click", daemon=True).start()
+        elif was_unseen:
+            self.wake.set()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _act(self, content: dict[str, Any], number: int) -> None:
+        try:
+            answer = {"to": number, "ok": True, "text": self.act(content)}
+        except KernelKitError as problem:
+            answer = {"to": number, "ok": False, "text": words.clean(str(problem))[:500], **self.problem(problem)}
+        self._answer = answer
+        self.wake.set()
+        self.urgent.set()
+
+    def problem(self, problem: KernelKitError) -> dict[str, Any]:
+        """What else to say of a refusal."""
+        return {}
+
+
+def reach(caller: Caller) -> None:
+    """Be connected to an engine that runs, without starting one; raises `EngineUnavailableError`."""
+    connect = getattr(caller, "connect", None)
+    if connect is not None and not getattr(caller, "is_connected", True):
+        connect(start=False)
+
+
+def named(content: dict[str, Any], key: str) -> str:
+    """A text out of a click; what a browser sends is taken for nothing more than it says."""
+    value = content.get(key)
+    if not isinstance(value, str) or not value:
+        raise KernelKitError(f"The click named no {key}.")
+    return value
