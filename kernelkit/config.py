@@ -120,6 +120,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     keep_runs: Whole = 1_000_000
     keep_logs_days: Amount = 7.0
     keep_logs_bytes: Whole = 1_000_000_000
+    keep_streams_days: Amount = 7.0
     keep_artifacts_days: Amount = 30.0
     keep_artifacts_bytes: Whole = 5_000_000_000
     archive_runs: bool = False  # write finished runs to the home's archive folder, as Parquet, before they are removed

@@ -32,6 +32,7 @@
     ├─ InvalidCronError            a cron expression that cannot be read, or never comes
     ├─ UnknownScheduleError        no such schedule
     ├─ NotInTaskError              a call that needs a run around it
+    ├─ StreamFullError             a stream has as much in it as it may
     ├─ SqlError                    a query of `kk.sql` that cannot be answered
     ├─ RunOverError                a change to a run that has ended
     ├─ RunCanceledError            what an on_cancel hook sees of a body that its cancel stopped
@@ -249,6 +250,12 @@ class RunOverError(KernelKitError):
     """A change to a run that has ended, and so changes no more."""
 
     code = "run_over"
+
+
+class StreamFullError(KernelKitError):
+    """A stream, or a value of it, is larger than it may be."""
+
+    code = "stream_full"
 
 
 class UnknownArtifactError(KernelKitError):

@@ -20,6 +20,7 @@ from kernelkit.models.error import Error
 from kernelkit.models.run import AttemptStatus, RunStatus
 from kernelkit.models.sameness import Answer
 from kernelkit.models.schedule import KEPT_MISSED, Missed
+from kernelkit.models.stream import StreamLength
 from kernelkit.models.task import TaskVersion
 from kernelkit.models.wait import Done, Wait
 from kernelkit.rules.lifecycle import allows
@@ -604,6 +605,20 @@ def _step_kept(state: State, event: ev.StepKept) -> LiveRun:
     return run
 
 
+def _stream_appended(state: State, event: ev.StreamAppended) -> LiveRun:
+    run = state.runs[event.run_id]
+    length = run.streams.setdefault(event.stream, StreamLength())
+    length.count += event.count
+    length.size += event.size
+    if event.asked:
+        remember(state, event.asked, Answer(""))
+    if event.writer:
+        state.runs[event.writer].sent[event.op] = event.upto
+    if event.count:
+        state.waiting.appended(run.id, event.stream, state)
+    return run
+
+
 def _tags_added(state: State, event: ev.TagsAdded) -> LiveRun:
     run = state.runs[event.run_id]
     run.tags = (*run.tags, *(tag for tag in event.tags if tag not in run.tags))
@@ -637,7 +652,7 @@ def _end_attempt(
     used = compute or run.computed
     run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory, used))
     run.fence = ""
-    run.ops = {}
+    run.ops, run.sent = {}, {}
     if run.done or run.suspended_at or run.paused:
         run.done, run.fresh, run.resumes = {}, [], False
         run.suspended_at = run.paused = run.computed = run.calls = run.held_until = 0
@@ -708,6 +723,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], LiveRun | None]] = {
     ev.TokenAliased: apply_tokens.aliased,
     ev.TokenCompleted: apply_tokens.completed,
     ev.TokenTimedOut: apply_tokens.timed_out,
+    ev.StreamAppended: _stream_appended,
     ev.TagsAdded: _tags_added,
     ev.MetadataChanged: _metadata_changed,
 }

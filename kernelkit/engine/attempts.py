@@ -15,6 +15,7 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.machines import larger_machine, out_of_memory_error
 from kernelkit.engine.sameness import decide_reset
 from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.streams import appended_by_attempt
 from kernelkit.engine.waits import complete_token, decide_wait_report, make_token
 from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError, WorkerLostError
 from kernelkit.models import event as ev
@@ -112,6 +113,8 @@ def _decide_report(
             return _once(run, body.op, now, complete_token(state, body, now))
         case m.OpenWait() | m.DropWait() | m.Suspend() | m.KeepStep():
             return list(decide_wait_report(state, run, body, now))
+        case m.AppendStream():
+            return appended_by_attempt(state, run, body, now)
         case m.ChildTrigger():
             raise AssertionError("taken by decide.py")
         case _:

@@ -15,6 +15,7 @@ from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
 from kernelkit.models.schedule import Timing
 from kernelkit.models.task import TaskSpec
+from kernelkit.wire.messages import AppendStream as AppendRequest
 from kernelkit.wire.messages import CompleteToken, MakeToken, ReportBody, TriggerItem
 
 
@@ -120,6 +121,12 @@ class ChangeToken(msgspec.Struct, frozen=True, gc=False):
     body: MakeToken | CompleteToken
 
 
+class AppendStream(msgspec.Struct, frozen=True, gc=False):
+    """A client adds values to a stream of a run."""
+
+    body: AppendRequest
+
+
 class WorkerAppeared(msgspec.Struct, frozen=True, gc=False):
     worker_id: str
     pid: int
@@ -179,6 +186,7 @@ Command = (
     | OverrideQueue
     | TakeReport
     | ChangeToken
+    | AppendStream
     | WorkerAppeared
     | WorkerEnded
     | WorkerNeverBegan

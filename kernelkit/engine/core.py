@@ -24,6 +24,7 @@ from kernelkit.engine.placement import locked_version
 from kernelkit.engine.pulse import Pulse
 from kernelkit.engine.results import gather, replay_of
 from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.streams import part_row
 from kernelkit.engine.values import RecentValues, values_of
 from kernelkit.engine.views import run_view
 from kernelkit.errors import StoreError, StoreFullError, UnknownRunError
@@ -118,6 +119,9 @@ class Core:
         self.read: ReadPort = _read_here
         self.query: ReadPort = _read_here  # the same for people's queries, which may take long
         self.on_timer: Callable[[int | None], None] = lambda at: None
+        self.on_stream: Callable[[str, str], None] = _unheard  # run and key of a stream that has grown
+        self.listened: set[str] = set()  # runs of whose streams somebody waits for more
+        self.on_left: Callable[[str], None] = lambda run_id: None  # one of these has ended
         self.soon = soon
         self._min_free = min_free_bytes
         self._free_checked = 0
@@ -146,6 +150,8 @@ class Core:
             self._batch.values.extend(row for row in values if row.ref in wanted)
         for change in changes:
             self._batch.events.append(_log_row(change))
+            if isinstance(change.event, ev.StreamAppended):
+                self._batch.parts.append(part_row(command, change.event))
             self._follow(change)
         if then is not None:
             self._after.append(then)
@@ -318,7 +324,11 @@ class Core:
             self.pulse.ended(self.clock.now())
         elif isinstance(event, ev.AttemptStarted) and run.started_at == event.started_at:
             self.pulse.started(self.clock.now(), event.started_at - run.queued_at)
+        if run.id in self.listened and run.id not in self.state.runs:
+            self._after.append(lambda: self.on_left(run.id))
         match event:
+            case ev.StreamAppended():
+                self._after.append(lambda: self.on_stream(run.id, event.stream))
             case ev.RunDebounced(replaced_ref=ref) if ref:
                 self._unwanted.append(ref)
             case ev.RunDispatched():
@@ -368,7 +378,7 @@ class Core:
         fence, worker_id = run.fence, run.worker_id
         done = {op: run.done[op] for op in ops if op in run.done}
         if fence and done and fence not in self.unsent:
-            gather(self, done, lambda found: self.workers.tell(worker_id, m.WaitsOver(run.id, fence, found)))
+            gather(self, run.id, done, lambda found: self.workers.tell(worker_id, m.WaitsOver(run.id, fence, found)))
 
     def catch_up(self, start: m.StartAttempt) -> None:
         """The attempt was just sent: tell it of waits that were over after its checkpoints were gathered."""
@@ -476,6 +486,10 @@ class Core:
 
     def _no_space(self) -> str:
         return f"the disk of the home has less than {self._min_free // 2**20} MiB free"
+
+
+def _unheard(run_id: str, stream: str) -> None:
+    """Nobody listens to streams."""
 
 
 def _read_here(fn: Callable[[], T], then: Callable[[T], None]) -> None:

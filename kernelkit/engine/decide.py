@@ -37,6 +37,7 @@ from kernelkit.engine.queues import (
 )
 from kernelkit.engine.sameness import Finder, decide_reset, first_moment
 from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.streams import appended_by_client
 from kernelkit.engine.waits import complete_token, due_waits, let_go, make_token, waits_over
 from kernelkit.errors import (
     DuplicateTaskError,
@@ -102,6 +103,8 @@ def decide(
             if isinstance(command.body, MakeToken):
                 return list(make_token(state, command.body, now))
             return list(complete_token(state, command.body, now))
+        case c.AppendStream():
+            return appended_by_client(state, command.body, now)
         case c.CancelRun():
             return list(_cancel(state, command.run_id, command.reason, now))
         case c.StartBulk():

@@ -13,9 +13,11 @@ from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.subscriptions import Subscriptions
 from kernelkit.models.run import FINAL, Logs, Run, RunStatus
+from kernelkit.models.stream import StreamTail
 from kernelkit.wire import messages as m
 
 PACE_S = 0.2
+STREAM_TAIL = 2_000  # bytes of JSON, of each stream that a card shows
 
 
 class Peer(Protocol):
@@ -37,6 +39,8 @@ class Notices:
         self._followers: dict[str, set[Peer]] = {}
         self._watchers: dict[str, set[Peer]] = {}
         self._due: set[str] = set()  # watched runs with a notice under way
+        self._tails: dict[str, tuple[StreamTail, ...]] = {}  # of watched runs: the ends of their output streams …
+        self._grown: set[str] = set()  # … and which of them are to be read again
         self.subscriptions = Subscriptions(core, later)
         core.notices = self
 
@@ -77,6 +81,12 @@ class Notices:
     def lines_came(self, run_id: str) -> None:
         """Captured lines have come in."""
         self._changed_watched(run_id, status_changed=False)
+
+    def stream_grew(self, run_id: str) -> None:
+        """A stream of the run has more in it."""
+        if run_id in self._watchers:
+            self._grown.add(run_id)
+            self._changed_watched(run_id, status_changed=False)
 
     # ---- what clients ask for ------------------------------------------------------------------------------------
 
@@ -119,12 +129,15 @@ class Notices:
             self._tell(peer, run_id)
             return
 
-        def lines_read(logs: Logs) -> None:
+        def ends_read(found: tuple[Logs, list[StreamTail]]) -> None:
+            logs, tails = found
             if run_id in self._watchers:
                 self._logbook.begin(run_id, logs.lines)
+                self._tails[run_id] = _of_output(tails)
                 self._tell(peer, run_id)
 
-        self._core.read(lambda: self._core.store.lines(run_id, 50), lines_read)
+        store = self._core.store
+        self._core.read(lambda: (store.lines(run_id, 50), store.streams(run_id, STREAM_TAIL)), ends_read)
 
     def unwatch(self, peer: Peer, run_id: str) -> None:
         watchers = self._watchers.get(run_id)
@@ -133,6 +146,8 @@ class Notices:
             if not watchers:
                 del self._watchers[run_id]
                 self._logbook.end(run_id)
+                self._tails.pop(run_id, None)
+                self._grown.discard(run_id)
 
     def forget(self, peer: Peer) -> None:
         """The client has gone."""
@@ -152,17 +167,34 @@ class Notices:
             self._tell_watchers(run_id)
 
     def _tell_watchers(self, run_id: str, run: Run | None = None) -> None:
+        if run_id in self._grown:
+            self._grown.discard(run_id)
+
+            def tails_read(found: list[StreamTail]) -> None:
+                if run_id in self._watchers:
+                    self._tails[run_id] = _of_output(found)
+                self._tell_watchers(run_id, run)
+
+            self._core.read(lambda: self._core.store.streams(run_id, STREAM_TAIL), tails_read)
+            return
         for peer in tuple(self._watchers.get(run_id, ())):
             self._tell(peer, run_id, run)
 
     def _tell(self, peer: Peer, run_id: str, run: Run | None = None) -> None:
         run = run or self._core.view(run_id)
         if run is not None:
-            self._say(peer, m.RunChanged(run, self._logbook.tail(run_id)))
+            self._say(peer, self._changed(run))
             return
 
         def tell(found: Run | None) -> None:
             if found is not None:
-                peer.send(m.RunChanged(found, self._logbook.tail(run_id)))
+                peer.send(self._changed(found))
 
         self._core.read(lambda: self._core.store.run(run_id), tell)
+
+    def _changed(self, run: Run) -> m.RunChanged:
+        return m.RunChanged(run, self._logbook.tail(run.id), self._tails.get(run.id, ()))
+
+
+def _of_output(tails: list[StreamTail]) -> tuple[StreamTail, ...]:
+    return tuple([tail for tail in tails if not tail.is_input])

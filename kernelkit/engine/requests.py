@@ -25,6 +25,7 @@ from kernelkit.engine.scheduledesk import ScheduleDesk
 from kernelkit.engine.spans import read_spans
 from kernelkit.engine.sql import answer_sql, export
 from kernelkit.engine.status import engine_status
+from kernelkit.engine.streamdesk import StreamDesk
 from kernelkit.engine.tokens import Tokens
 from kernelkit.errors import KernelKitError, TaskDefinitionError, UnknownRunError, to_wire
 from kernelkit.models import event as ev
@@ -56,6 +57,8 @@ _NEEDS_THE_STORE = (
     | m.PauseQueue
     | m.OverrideQueue
     | m.Watch
+    | m.AppendStream
+    | m.ListStreams
 )
 
 Answer = Callable[[m.ReplyBody], None]
@@ -89,6 +92,7 @@ class Requests:
         self._bulks = BulkWork(core, monotonic)
         self._schedules = ScheduleDesk(core)
         self._tokens = Tokens(core)
+        self._streams = StreamDesk(core, self._read_now, monotonic, notices.stream_grew)
         # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
         self._owners: dict[Peer, set[str]] = {}
         self._parents: dict[Peer, m.LiveAttempt] = {}  # attempts that started a client's process
@@ -103,11 +107,13 @@ class Requests:
         """The client is gone: its task ids may be taken over."""
         self._owners.pop(client, None)
         self._parents.pop(client, None)
+        self._streams.forget(client)
 
     def tend(self) -> None:
         """Called about once a second."""
         self._batches.touch(self._time())
         self._bulks.tend()
+        self._streams.tend()
 
     def take(self, peer: Peer, message: m.AnyMessage) -> None:
         """Answer what a client says."""
@@ -213,6 +219,12 @@ class Requests:
             case m.ListTokens():
                 page = self._tokens.page(body)
                 self._core.after_commit(lambda: reply(page))
+            case m.AppendStream():
+                self._streams.append(body, reply, refuse)
+            case m.ReadStream():
+                self._streams.read(peer, body, reply, refuse)
+            case m.ListStreams():
+                self._streams.tails(body, reply, refuse)
             case m.Watch():
                 self._core.after_commit(lambda: self._watch(peer, body.run_id, reply))
             case m.Unwatch():
@@ -240,7 +252,15 @@ class Requests:
     def _of_the_real_run(self, body: m.RequestBody) -> m.RequestBody:
         """A run that was triggered inside another may be asked for by the name it had before it was answered."""
         match body:
-            case m.Retrieve() | m.Cancel() | m.Reschedule() | m.GetLogs():
+            case (
+                m.Retrieve()
+                | m.Cancel()
+                | m.Reschedule()
+                | m.GetLogs()
+                | m.AppendStream()
+                | m.ReadStream()
+                | m.ListStreams()
+            ):
                 answer = self._core.state.answers.get(body.run_id)
                 return replace(body, run_id=answer.run_id) if answer is not None and answer.run_id else body
             case _:

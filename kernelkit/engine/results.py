@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from kernelkit.engine.state import LiveRun
 
 
-def gather(core: Core, done: Mapping[str, Done], then: Callable[[tuple[m.WaitResult, ...]], None]) -> None:
-    """Call `then` with the results of these waits, in order; at once when everything is at hand."""
+def gather(core: Core, run_id: str, done: Mapping[str, Done], then: Callable[[tuple[m.WaitResult, ...]], None]) -> None:
+    """Call `then` with the results of these waits of the run, in order; at once when everything is at hand."""
+    received = {
+        op: (each.wait.stream, each.wait.index) for op, each in done.items() if each.wait.stream and not each.timed_out
+    }
     found: dict[str, Run] = {}
     elsewhere: list[str] = []
     refs: set[str] = set()
@@ -52,21 +55,30 @@ def gather(core: Core, done: Mapping[str, Done], then: Callable[[tuple[m.WaitRes
         then(tuple(_result(op, each, found, texts) for op, each in done.items()))
 
     at_hand, missing = core.texts_at_hand(refs)
-    if not missing and not elsewhere:
+    if not missing and not elsewhere and not received:
         built((at_hand, []))
         return
 
     def read() -> tuple[dict[str, str], list[Run]]:
         texts = at_hand | (core.store.values(missing) if missing else {})
+        for op, (stream, index) in received.items():
+            texts[_received(op)] = core.store.chunk(run_id, stream, index)
         return texts, [run for run_id in elsewhere if (run := core.store.run(run_id)) is not None]
 
     core.flush_history(lambda: core.read(read, built))
+
+
+def _received(op: str) -> str:
+    """Under what the value that an input stream gave is kept among texts of the store."""
+    return f"{op}:received"
 
 
 def _result(op: str, done: Done, found: Mapping[str, Run], texts: Mapping[str, str]) -> m.WaitResult:
     value, wait = done.value, done.wait
     if value is not None and value.ref is not None:
         value = Value(text=texts.get(value.ref, "null"), size=value.size)
+    elif (text := texts.get(_received(op))) is not None:
+        value = Value(text=text, size=len(text.encode()))
     return m.WaitResult(
         op,
         wait.type,
@@ -96,12 +108,12 @@ def replay_of(
             then(told, None)
             return
         open_waits, ops, started_at = tuple(run.waits), dict(run.ops), run.attempt_started_at
-        compute, calls, metadata = run.computed, run.calls, run.metadata_before
-        gather(
-            core,
-            dict(run.done),
-            lambda results: then(told, m.Resumption(results, open_waits, ops, started_at, compute, calls, metadata)),
-        )
+        compute, calls, metadata, sent = run.computed, run.calls, run.metadata_before, dict(run.sent)
+
+        def gathered(results: tuple[m.WaitResult, ...]) -> None:
+            then(told, m.Resumption(results, open_waits, ops, sent, started_at, compute, calls, metadata))
+
+        gather(core, run.id, dict(run.done), gathered)
 
     at_hand, missing = core.texts_at_hand(refs)
     if not missing:

@@ -86,17 +86,23 @@ class Server:
             case "worker":
                 worker_id = message.name
                 channel.on_message = lambda from_, got: self._worker_message(worker_id, from_, got)
-                channel.on_close = lambda closed: self._fleet.worker_closed(worker_id, closed)
+                channel.on_close = lambda closed: self._worker_closed(worker_id, closed)
                 self._fleet.worker_hello(channel, message)
             case _:
                 assert_never(message.role)
 
     def _worker_message(self, worker_id: str, channel: Channel, message: m.AnyMessage) -> None:
-        if isinstance(message, m.WorkerLogs):
+        if isinstance(message, m.Request):  # what an attempt's code reads
+            self._requests.take(channel, message)
+        elif isinstance(message, m.WorkerLogs):
             self._core.add_lines(self._logbook.take(message))
             self._notices.lines_came(message.run_id)
         else:
             self._fleet.worker_message(worker_id, channel, message)
+
+    def _worker_closed(self, worker_id: str, channel: Channel) -> None:
+        self._requests.forget(channel)
+        self._fleet.worker_closed(worker_id, channel)
 
     def _client_closed(self, channel: Channel) -> None:
         self.clients.pop(channel, None)

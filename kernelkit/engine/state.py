@@ -19,6 +19,7 @@ from kernelkit.models.machine import Machine
 from kernelkit.models.run import AttemptStatus, RunStatus
 from kernelkit.models.sameness import Answer, HeldKey, KeyUse
 from kernelkit.models.schedule import Schedule
+from kernelkit.models.stream import StreamLength
 from kernelkit.models.task import Isolation, RetryPolicy, TaskVersion
 from kernelkit.models.value import NULL, Value
 from kernelkit.models.wait import Done, Token, Wait
@@ -107,6 +108,8 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     done: dict[str, Done] = {}  # its finished ones, in the order in which they were over
     fresh: list[str] = []  # of these, those that were over while it was suspended
     steps: dict[str, Value] = {}  # results of `kk.step`, for all attempts
+    streams: dict[str, StreamLength] = {}  # by key
+    sent: dict[str, int] = {}  # values that the attempt has appended to streams, by op
     suspended_at: int = 0  # while the attempt lives and neither executes nor holds a slot
     paused: int = 0  # microseconds for which the attempt was suspended
     computed: int = 0  # microseconds for which it had executed when it was suspended last

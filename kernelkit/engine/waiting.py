@@ -6,13 +6,15 @@ A wait is named by its run and op key. What a newcomer would get wrong: that a w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kernelkit.models.run import FINAL
 from kernelkit.models.wait import Token, Wait
 
 if TYPE_CHECKING:
     from kernelkit.engine.state import State
+
+K = TypeVar("K")
 
 Waiter = tuple[str, str]
 """A run and the op key of one of its waits."""
@@ -25,6 +27,7 @@ class Waiting:
         self.left: dict[Waiter, set[str]] = {}  # runs that a wait still needs the end of
         self.by_run: dict[str, set[Waiter]] = {}
         self.by_token: dict[str, set[Waiter]] = {}
+        self.by_stream: dict[tuple[str, str], set[Waiter]] = {}  # run and key of an input stream
         self.by_name: dict[str, str] = {}
         self.by_key: dict[tuple[str, str], str] = {}  # kind and idempotency key of tokens
         self.complete: dict[Waiter, None] = {}  # nothing is missing, and the run was not told yet
@@ -46,6 +49,12 @@ class Waiting:
                 self.complete[waiter] = None
             else:
                 self.by_token.setdefault(wait.token, set()).add(waiter)
+        elif wait.stream:
+            length = state.runs[waiter[0]].streams.get(wait.stream)
+            if length is not None and length.count > wait.index:
+                self.complete[waiter] = None
+            else:
+                self.by_stream.setdefault((waiter[0], wait.stream), set()).add(waiter)
 
     def closed(self, waiter: Waiter, wait: Wait) -> None:
         """It is over, or nobody wants to know any more."""
@@ -54,6 +63,8 @@ class Waiting:
             _drop(self.by_run, run_id, waiter)
         if wait.token:
             _drop(self.by_token, wait.token, waiter)
+        if wait.stream:
+            _drop(self.by_stream, (waiter[0], wait.stream), waiter)
 
     def run_ended(self, run_id: str) -> None:
         for waiter in sorted(self.by_run.pop(run_id, ())):
@@ -61,6 +72,15 @@ class Waiting:
             left.discard(run_id)
             if not left:
                 del self.left[waiter]
+                self.complete[waiter] = None
+
+    def appended(self, run_id: str, stream: str, state: State) -> None:
+        """A stream of the run has grown: waits for values that it has now miss nothing any more."""
+        run = state.runs[run_id]
+        for waiter in sorted(self.by_stream.get((run_id, stream), ())):
+            wait = run.waits[waiter[1]]
+            if wait.index < run.streams[stream].count:
+                _drop(self.by_stream, (run_id, stream), waiter)
                 self.complete[waiter] = None
 
     # ---- tokens ----------------------------------------------------------------------------------------------------
@@ -82,7 +102,7 @@ class Waiting:
             del self.by_key[token.kind, token.key]
 
 
-def _drop(index: dict[str, set[Waiter]], key: str, waiter: Waiter) -> None:
+def _drop(index: dict[K, set[Waiter]], key: K, waiter: Waiter) -> None:
     members = index.get(key)
     if members is not None:
         members.discard(waiter)

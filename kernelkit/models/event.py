@@ -445,6 +445,24 @@ class TokenTimedOut(Event, frozen=True):
     token_id: str
 
 
+class StreamAppended(Event, frozen=True):
+    """A stream of the run has `count` values more, the first of them at `first`; they lie beside the log.
+
+    Of the attempt of the run `writer` that appended them, the first `upto` values under `op` are in. `asked` names the
+    request of a client.
+    """
+
+    run_id: str
+    stream: str
+    first: int
+    count: int
+    size: int
+    writer: str = ""
+    op: str = ""
+    upto: int = 0
+    asked: str = ""
+
+
 class TagsAdded(Event, frozen=True):
     run_id: str
     tags: tuple[str, ...]
@@ -505,6 +523,7 @@ AnyEvent = (
     | TokenAliased
     | TokenCompleted
     | TokenTimedOut
+    | StreamAppended
     | TagsAdded
     | MetadataChanged
 )

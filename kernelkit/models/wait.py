@@ -19,14 +19,17 @@ TokenStatus = Literal["WAITING", "COMPLETED", "TIMED_OUT"]
 
 
 class Wait(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One open wait. It is over at `until` (0 = never) at the latest, with its token, or with the last of its runs."""
+    """One open wait. It is over at `until` (0 = never) at the latest, with its token, with the last of its runs, or
+    when the stream has that value."""
 
     type: WaitType
     until: int = 0
     token: str = ""
     runs: tuple[str, ...] = ()
     batch: str = ""
-    shown: str = ""  # the name by which a person knows it: the child's task, the token's name
+    shown: str = ""  # the name by which a person knows it: the child's task, the token's name, the stream's
+    stream: str = ""  # key of an input stream of the run itself …
+    index: int = 0  # … and which value of it
 
 
 class Done(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -83,4 +86,5 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             case "batch":
                 return f"{self.left} {'run' if self.left == 1 else 'runs'} of batch {self.batch_id}"
             case _:
-                return f"stream {self.shown}"
+                named = f"stream {self.shown}"
+                return named if self.until is None else f"{named}, until {self.until:%Y-%m-%d %H:%M:%S} UTC at most"

@@ -1,4 +1,4 @@
-"""Removes what is too old or too much (decision 44): finished runs with everything of theirs, and log lines.
+"""Removes what is too old or too much (decision 44): finished runs with everything of theirs, log lines and streams.
 
 Never touches a run that is not in history, nor one whose events a recovery would still read.
 """
@@ -25,13 +25,14 @@ def retain(
 
     With an archive, runs are written there before they go.
     """
-    removed = {"runs": 0, "events": 0, "values": 0, "lines": 0}
+    removed = {"runs": 0, "events": 0, "values": 0, "lines": 0, "parts": 0}
     if archive is not None:
         archive.settle(cursor)
     keep = archive if settings.archive_runs else None
     while _remove_runs(cursor, now, settings, removed, keep) == _RUNS_AT_ONCE:
         pass
     _remove_lines(cursor, now, settings, removed)
+    _remove_parts(cursor, now, settings, removed)
     return removed
 
 
@@ -63,6 +64,7 @@ def _remove_runs(
         if archive is not None:
             archive.note(cursor, archived, len(ids), now)
         removed["lines"] += _count(cursor, sql["remove_lines"], {"ids": ids})
+        removed["parts"] += _count(cursor, sql["remove_parts"], {"ids": ids})
         removed["events"] += _count(cursor, sql["remove_events"], {"ids": ids})
         if refs:
             removed["values"] += _count(cursor, sql["remove_values"], {"refs": refs})
@@ -94,6 +96,16 @@ def _remove_lines(
     by_size = cursor.execute(sql["lines_to_remove_by_size"], {"keep_bytes": settings.keep_logs_bytes}).fetchall()
     if by_size:
         removed["lines"] += _count(cursor, sql["remove_lines"], {"ids": [row[0] for row in by_size]})
+
+
+def _remove_parts(
+    cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSettings, removed: dict[str, int]
+) -> None:
+    sql = statements()
+    before = now - int(settings.keep_streams_days * _DAY)
+    found = cursor.execute(sql["parts_to_remove_by_age"], {"before": before}).fetchall()
+    if found:
+        removed["parts"] += _count(cursor, sql["remove_parts"], {"ids": [row[0] for row in found]})
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: dict[str, object]) -> int:

@@ -50,6 +50,17 @@ class BatchRow(NamedTuple):
     sort_key: int
 
 
+class PartRow(NamedTuple):
+    """Values that were appended to a stream at once; `first` is the index of the first, `body` a JSON list."""
+
+    run_id: str
+    stream: str
+    first: int
+    length: int
+    ts: int
+    body: str
+
+
 @dataclass(slots=True)
 class HistoryRow:
     """A finished run. A value that is in `vals` has its ref here and None in the run.
@@ -74,11 +85,13 @@ class Batch:
     lines: list[LineRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     batches: list[BatchRow] = field(default_factory=list)
+    parts: list[PartRow] = field(default_factory=list)
     unwanted: list[str] = field(default_factory=list)  # refs of values that are to go
 
     @property
     def is_empty(self) -> bool:
-        return not (self.events or self.values or self.lines or self.history or self.batches or self.unwanted)
+        rows = (self.events, self.values, self.lines, self.history, self.batches, self.parts, self.unwanted)
+        return not any(rows)
 
     def merge(self, other: Batch) -> None:
         """Add the rows of `other` behind these.
@@ -93,4 +106,5 @@ class Batch:
         self.lines += other.lines
         self.history += other.history
         self.batches += other.batches
+        self.parts += other.parts
         self.unwanted += other.unwanted

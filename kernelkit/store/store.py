@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from kernelkit.clock import to_datetime
 from kernelkit.config import EngineSettings, Home
@@ -25,6 +26,7 @@ from kernelkit.models.batch import BatchRecord
 from kernelkit.models.event import AnyEvent, from_json
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run, RunRef, RunStatus
+from kernelkit.models.stream import StreamTail, last_of
 from kernelkit.store import opening, quarantine, query, retention
 from kernelkit.store.archive import Archive, Format
 from kernelkit.store.batches import batch_key, to_batch
@@ -34,9 +36,15 @@ from kernelkit.store.statements import statements
 from kernelkit.wire.messages import GetLogs, ListRuns, LogsReply
 
 _ROWS_AT_ONCE = 10_000
+_PARTS_AT_ONCE = 64  # of a stream, read for one answer …
+_PARTS_AT_END = 16  # … or for what is shown of it
+CHUNKS_BYTES = 512 * 1024
 CHECKPOINT_EVERY = 50_000  # transactions; replaying them after a crash takes one to three seconds
 CHECKPOINT_BYTES = 256 * 1024**2  # of log
 _LOOK_EVERY = 64  # transactions; a look at the log's size costs a few microseconds
+
+
+_decode_chunks = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass
@@ -358,6 +366,38 @@ class Store:
         found = self._rows("events_of", ids=list(run_ids), kinds=list(kinds), most=most)
         return [from_json(body) for (body,) in found]
 
+    def chunks(self, run_id: str, stream: str, start: int, limit_bytes: int = CHUNKS_BYTES) -> list[str]:
+        """Values of a stream from index `start` on, as JSON texts: some of them, at least one where there is one."""
+        found = self._rows(
+            "stream_parts", run_id=run_id, sort_key=sort_key(run_id), stream=stream, start=start, limit=_PARTS_AT_ONCE
+        )
+        chunks: list[str] = []
+        size = 0
+        for first, body in found:
+            for index, chunk in enumerate(_decode_chunks(body), first):
+                if index >= start:
+                    chunks.append(str(chunk, "utf-8"))
+                    size += len(chunks[-1])
+                    if size >= limit_bytes:
+                        return chunks
+        return chunks
+
+    def chunk(self, run_id: str, stream: str, index: int) -> str:
+        """One value of a stream, which must be on disk."""
+        return self.chunks(run_id, stream, index, 1)[0]
+
+    def streams(self, run_id: str, tail: int = 0) -> list[StreamTail]:
+        """The streams of a run by their keys, each with its last values, of `tail` bytes at most."""
+        key = sort_key(run_id)
+        tails = []
+        for stream, count, size in self._rows("streams", run_id=run_id, sort_key=key):
+            chunks: list[str] = []
+            if tail:
+                found = self._rows("stream_end", run_id=run_id, sort_key=key, stream=stream, limit=_PARTS_AT_END)
+                chunks = [str(chunk, "utf-8") for (body,) in reversed(found) for chunk in _decode_chunks(body)]
+            tails.append(StreamTail(stream, int(count), int(size), last_of(chunks, tail)))
+        return tails
+
     def kept(self, run_ids: Collection[str]) -> list[str]:
         """Which of these runs are in history."""
         return self._those_in_history(run_ids)
@@ -550,5 +590,6 @@ def _parts(batch: Batch) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     yield "log", [tuple(row) for row in batch.events]
     yield "vals", [tuple(row) for row in batch.values]
     yield "lines", [(*row, sort_key(row.run_id)) for row in batch.lines]
+    yield "parts", [(*row, sort_key(row.run_id)) for row in batch.parts]
     yield "batches", [tuple(row) for row in batch.batches]
     yield "history", [to_row(row) for row in batch.history]

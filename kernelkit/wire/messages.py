@@ -26,6 +26,7 @@ from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.sameness import DebounceUse, KeyUse, Match
 from kernelkit.models.schedule import Schedule, Timing
 from kernelkit.models.span import Span
+from kernelkit.models.stream import StreamTail
 from kernelkit.models.task import LogLevel, RetryPolicy, TaskSpec
 from kernelkit.models.value import Value
 from kernelkit.models.wait import Token, TokenStatus, Wait, WaitType
@@ -592,6 +593,54 @@ class TokenPage(Message, frozen=True):
     total: int
 
 
+class AppendStream(Message, frozen=True):
+    """→ `Done`, or a report under `op`. `chunks` are JSON texts, `run_id` is whose stream; a report leaves it "" for
+    the attempt's own run and its relatives.
+
+    In a report `first` is how many values the attempt had appended under this op before these: sent or called again,
+    they are appended once. A client's request acts once by its name, `asked`.
+    """
+
+    stream: str  # key
+    chunks: tuple[str, ...]
+    run_id: str = ""
+    target: Literal["self", "parent", "root"] = "self"
+    op: str = ""
+    first: int = 0
+    asked: str = ""
+
+
+class ReadStream(Message, frozen=True):
+    """→ `StreamChunks`: values from `start` on, at most some 1 MiB of them.
+
+    Where there is none yet and the run is not over, it is answered when there is, or after `wait_s` seconds.
+    """
+
+    run_id: str
+    stream: str  # key
+    start: int = 0
+    wait_s: float = 0.0
+
+
+class StreamChunks(Message, frozen=True):
+    """`total` is how many there are now; `is_over`: there will never be more."""
+
+    chunks: tuple[str, ...]
+    total: int
+    is_over: bool
+
+
+class ListStreams(Message, frozen=True):
+    """→ `StreamList`: the streams of a run, each with its last values, `tail` bytes of them at most."""
+
+    run_id: str
+    tail: int = 0
+
+
+class StreamList(Message, frozen=True):
+    streams: tuple[StreamTail, ...]
+
+
 RequestBody = (
     DefineTask
     | Trigger
@@ -634,6 +683,9 @@ RequestBody = (
     | CompleteToken
     | RetrieveToken
     | ListTokens
+    | AppendStream
+    | ReadStream
+    | ListStreams
 )
 ReplyBody = (
     Defined
@@ -656,6 +708,8 @@ ReplyBody = (
     | Done
     | TokenReply
     | TokenPage
+    | StreamChunks
+    | StreamList
 )
 
 
@@ -680,10 +734,11 @@ class RunEnded(Message, frozen=True):
 
 
 class RunChanged(Message, frozen=True):
-    """A watched run as it is now, with its last log lines (at most 50)."""
+    """A watched run as it is now, with its last log lines (at most 50) and the ends of its output streams."""
 
     run: Run
     logs: tuple[LogLine, ...] = ()
+    streams: tuple[StreamTail, ...] = ()
 
 
 class SubscribedRun(Message, frozen=True):
@@ -752,6 +807,7 @@ class Resumption(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     results: tuple[WaitResult, ...] = ()  # in the order in which they were over
     open: tuple[str, ...] = ()  # op keys of waits that are not over
     ops: dict[str, str] = {}  # calls that have been made, and what came of them
+    sent: dict[str, int] = {}  # values that it had appended to streams, by op
     started_at: int = 0
     compute: int = 0  # microseconds for which the attempt had executed
     calls: int = 0  # changes of metadata that it had made …
@@ -914,6 +970,7 @@ ReportBody = (
     | MakeToken
     | CompleteToken
     | ResetKey
+    | AppendStream
 )
 
 

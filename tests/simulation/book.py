@@ -79,6 +79,7 @@ class Entry:
     over: set[str] = field(default_factory=set)  # waits of the attempt that are
     untold: set[str] = field(default_factory=set)  # of these, what the suspended attempt is not told of
     steps: set[str] = field(default_factory=set)
+    sent: dict[str, int] = field(default_factory=dict)  # values that the attempt has appended, by op
     suspended_at: int = 0
     paused: int = 0
     held_until: int = 0
@@ -207,9 +208,14 @@ class Book:
         self.fences: set[str] = set()
         self.tokens: dict[str, TokenEntry] = {}
         self.batches: dict[str, BatchRecord] = {}
+        self.streams: dict[tuple[str, str], int] = {}  # lengths, by run and key
         self.same = SameBook()
         self.bulks: dict[str, Bulk] = {}
         self.schedules = ScheduleBook()
+
+    def has_come(self, run_id: str, wait: Wait) -> bool:
+        """Whether a wait for a stream has the value that it is for."""
+        return bool(wait.stream) and self.streams.get((run_id, wait.stream), 0) > wait.index
 
     def holders(self) -> list[Entry]:
         return [entry for entry in self.live.values() if entry.holds]
@@ -342,6 +348,11 @@ class Book:
                 self.tokens[event.token_id].ended, self.tokens[event.token_id].value = True, event.value
             case ev.TokenTimedOut():
                 self.tokens[event.token_id].ended = True
+            case ev.StreamAppended():
+                place = (event.run_id, event.stream)
+                self.streams[place] = self.streams.get(place, 0) + event.count
+                if event.writer:
+                    self.runs[event.writer].sent[event.op] = event.upto
             case ev.TokenAliased():
                 pass
             case ev.WorkerRunning() | ev.TriggerAnswered() | ev.KeyCleared():
@@ -463,6 +474,7 @@ class Book:
 
     def _attempt_over(self, entry: Entry) -> None:
         entry.waits.clear()
+        entry.sent.clear()
         entry.over.clear()
         entry.untold.clear()
         entry.suspended_at = entry.paused = entry.held_until = 0

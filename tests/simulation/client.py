@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-Asked = c.TriggerRuns | c.RescheduleRun | c.ResetKey
+Asked = c.TriggerRuns | c.RescheduleRun | c.ResetKey | c.AppendStream
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Client:
             self.world.process_of |= {item.run_id: told for item in request.items}
         if count > 1:
             self.world.facts.note("batch")
-        self._send(request)
+        self.send(request)
 
     def resend(self) -> None:
         """The answer to a request did not come."""
@@ -87,9 +87,10 @@ class Client:
                 request = replace(request, known=known)
         if names_of(request) & self.world.book.same.answered.keys():
             self.world.facts.note("resend of what made no run")
-        self._send(request)
+        self.send(request)
 
-    def _send(self, request: Asked) -> None:
+    def send(self, request: Asked) -> None:
+        """Ask, and keep the request until its answer comes, which it may not."""
         self.unanswered.append(request)
         lost = not self.world.quiet and self._random.random() < 0.15
 
@@ -115,12 +116,12 @@ class Client:
         pool = delayed if delayed and random.random() < 0.85 else list(world.book.runs)
         delay_s, delay_until = random_delay(world)
         run_id = random.choice(pool) if pool else "run_unknown"
-        self._send(c.RescheduleRun(run_id, delay_s, delay_until, world.new_id("ask")))
+        self.send(c.RescheduleRun(run_id, delay_s, delay_until, world.new_id("ask")))
 
     def reset_key(self) -> None:
         """Mostly of a key that some run was given."""
         task_id, key = random_key_of(self.world)
-        self._send(c.ResetKey(task_id, key, asked=self.world.new_id("ask")))
+        self.send(c.ResetKey(task_id, key, asked=self.world.new_id("ask")))
 
     def start_bulk(self) -> None:
         """Cancel or replay all runs of a status, a task or a tag; the engine's own hand does it, see `World`."""
@@ -183,6 +184,8 @@ TOO_LARGE = to_wire(PayloadTooLargeError("too large", size=4_000_000))
 def names_of(request: Asked) -> set[str]:
     if isinstance(request, c.TriggerRuns):
         return {item.run_id for item in request.items}
+    if isinstance(request, c.AppendStream):
+        return {request.body.asked}
     return {request.asked}
 
 

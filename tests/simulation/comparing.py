@@ -62,6 +62,7 @@ def indexes_of(state: State) -> dict[str, object]:
         "left": state.waiting.left,
         "waiting for runs": state.waiting.by_run,
         "waiting for tokens": state.waiting.by_token,
+        "waiting for streams": state.waiting.by_stream,
         "token names": state.waiting.by_name,
         "token keys": state.waiting.by_key,
         "complete": set(state.waiting.complete),

@@ -49,6 +49,8 @@ def worth_noting(event: ev.AnyEvent, book: Book, outcomes: dict[str, str]) -> It
             queue = book.queue(entry.queue)
             if queue.rate is not None and queue.starts and not queue.has_token(queue.starts[-1]):
                 yield "waited for a token"
+        case ev.WaitOver(timed_out=False) if book.runs[event.run_id].waits[event.op].stream:
+            yield "value of a stream waited for"
         case ev.AttemptParked(let_go=""):
             yield "suspended worker lost"
         case ev.WaitOver() if not book.runs[event.run_id].suspended_at:

@@ -145,7 +145,9 @@ class Host:
         if run is None or run.fence != attempt.fence:
             return
         if resumes:
-            attempt = replace(attempt, replay=m.Resumption(results_of(run), tuple(run.waits), dict(run.ops)))
+            attempt = replace(
+                attempt, replay=m.Resumption(results_of(run), tuple(run.waits), dict(run.ops), dict(run.sent))
+            )
         if run.stop_reason is not None:
             self.world.facts.note("canceled before it was sent")
             self.try_take(c.TakeReport(run.id, run.fence, m.Stopped(self.world.now)))

@@ -64,6 +64,8 @@ class SameBook:
             case ev.KeyCleared():
                 self.holders.pop((event.task_id, event.hash), None)
                 self.answered[event.asked] = ""
+            case ev.StreamAppended() if event.asked:
+                self.answered[event.asked] = ""
             case ev.RunRescheduled():
                 self.answered[event.asked] = event.run_id
             case _:

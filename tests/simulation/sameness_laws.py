@@ -18,7 +18,13 @@ def _same(world: World) -> SameBook:
 
 
 def a_request_acts_once(
-    world: World, event: ev.RunTriggered | ev.TriggerAnswered | ev.RunDebounced | ev.KeyCleared | ev.RunRescheduled
+    world: World,
+    event: ev.RunTriggered
+    | ev.TriggerAnswered
+    | ev.RunDebounced
+    | ev.KeyCleared
+    | ev.RunRescheduled
+    | ev.StreamAppended,
 ) -> None:
     """A request that is sent again after a lost reply changes nothing."""
     asked = event.run_id if isinstance(event, ev.RunTriggered) else event.asked

@@ -91,13 +91,14 @@ def a_tick_leaves_nothing_overdue(world: World, state: State) -> None:
 
 
 def what_has_come_is_told(world: World, state: State) -> None:
-    """After a step no open wait misses nothing: neither runs that have not ended, nor an open token."""
+    """After a step no open wait misses nothing: neither runs that have not ended, nor an open token, nor
+    a value of a stream."""
     book = world.book
     for entry in book.live.values():
         for op, wait in entry.waits.items():
             runs_left = any(i in book.live and book.live[i].status not in FINAL for i in wait.runs)
             token = book.tokens.get(wait.token)
-            if (wait.runs and not runs_left) or (token is not None and token.ended):
+            if (wait.runs and not runs_left) or (token is not None and token.ended) or book.has_come(entry.id, wait):
                 broken(what_has_come_is_told, f"{op} of {entry}")
 
 
@@ -183,14 +184,16 @@ def the_book_agrees(world: World, state: State) -> None:
     told = {
         entry.id: (
             *(entry.status, entry.fence, entry.holds, entry.retry_at, entry.moment, entry.metadata, entry.tags),
-            *(set(entry.waits), entry.untold, entry.steps, entry.paused),
+            *(set(entry.waits), entry.untold, entry.steps, entry.paused, entry.sent),
+            {key: length for (run_id, key), length in book.streams.items() if run_id == entry.id},
         )
         for entry in book.live.values()
     }
     known = {
         run.id: (
             *(run.status, run.fence, run.holds_slot, run.retry_at, run.timer, run.metadata, run.tags),
-            *(set(run.waits), set(run.fresh), set(run.steps), run.paused),
+            *(set(run.waits), set(run.fresh), set(run.steps), run.paused, run.sent),
+            {key: length.count for key, length in run.streams.items()},
         )
         for run in state.runs.values()
     }

@@ -56,6 +56,8 @@ TROUBLE = [
     "wait over while it executes",
     "woken body ended",
     "resend of what made no run",
+    "values appended by a body that is called again",
+    "value of a stream waited for",
     "slot on time",
     "slots caught up",
     "slots missed: late",

@@ -13,6 +13,7 @@ from tests.simulation.pending_mutants import PENDING_MUTANTS
 from tests.simulation.queue_mutants import QUEUE_MUTANTS
 from tests.simulation.sameness_mutants import SAMENESS_MUTANTS
 from tests.simulation.schedule_mutants import SCHEDULE_MUTANTS
+from tests.simulation.stream_mutants import STREAM_MUTANTS
 from tests.simulation.wait_mutants import WAIT_MUTANTS
 
 pytestmark = pytest.mark.timeout(600)  # histories take long where other programs have the CPUs
@@ -30,6 +31,7 @@ ALL = (
     *WAIT_MUTANTS,
     *QUEUE_MUTANTS,
     *LOSS_MUTANTS,
+    *STREAM_MUTANTS,
 )
 
 

@@ -39,7 +39,9 @@ def waits_are_over_for_a_reason(world: World, event: ev.WaitOver) -> None:
     token = book.tokens.get(wait.token)
     in_time = bool(wait.until) and wait.until <= event.at
     runs_ended = bool(wait.runs) and all(i not in book.live or book.live[i].status in FINAL for i in wait.runs)
-    if not (in_time or runs_ended or (token is not None and token.ended)):
+    if not (in_time or runs_ended or (token is not None and token.ended) or book.has_come(event.run_id, wait)):
+        broken(waits_are_over_for_a_reason, f"{event} of {wait}")
+    if wait.stream and event.timed_out == book.has_come(event.run_id, wait):
         broken(waits_are_over_for_a_reason, f"{event} of {wait}")
     if wait.type == "token" and token is not None:
         expected = token.value if token.ended else None

@@ -8,6 +8,7 @@ from kernelkit.engine import commands as c
 from kernelkit.models.value import Value
 from kernelkit.models.wait import Wait
 from kernelkit.wire import messages as m
+from tests.simulation import streaming
 from tests.simulation.book import micros
 from tests.simulation.worker import Body, SimWorker
 
@@ -30,9 +31,13 @@ def body_acts(world: World, worker: SimWorker, body: Body) -> None:
             else:
                 worker.fail(body, retry=True, out_of_memory=False)
     elif body.waits and chance < 0.6:
+        if random.random() < 0.6:
+            streaming.body_appends(world, worker, body)
         worker.suspend(body)
     elif body.waits and chance < 0.68:
         worker.drop_wait(body)
+    elif random.random() < 0.06:
+        streaming.body_appends(world, worker, body)
     elif chance < 0.78:
         worker.wait(body, random_wait(world, body))
     elif chance < 0.86:
@@ -56,12 +61,15 @@ def complete_all(world: World) -> None:
     for token in list(world.host.state.tokens.values()):
         if token.is_open and token.kind == "token":
             world.host.take(c.ChangeToken(m.CompleteToken(token.id, value_of(world))))
+    streaming.feed_all(world)
 
 
 def random_wait(world: World, body: Body) -> m.OpenWait:
     random = world.random
     op = world.new_id("wait")
     until = world.now + micros(random.choice((0.0, 1.0, 5.0, 60.0, 600.0)))
+    if random.random() < 0.15:
+        return streaming.random_stream_wait(world, body, op)
     kind = random.random()
     if kind < 0.25:
         return m.OpenWait(op, Wait("duration", until), world.new_id("token"), random.choice(KEYS), 30.0)

@@ -36,6 +36,8 @@ class Body:
     stopping: bool = False
     ops: int = 0
     last_op: m.ReportBody | None = None
+    sent: dict[str, int] = field(default_factory=dict)  # values appended to streams, by op
+    again: dict[str, int] = field(default_factory=dict)  # those that a body which is called again comes to once more
     waits: set[str] = field(default_factory=set)  # op keys whose results it does not have
     given: set[str] = field(default_factory=set)
     suspended: bool = False
@@ -72,8 +74,10 @@ class SimWorker:
                 if message.replay is not None:
                     self.world.facts.note("resumed from checkpoints")
                     made.waits = set(message.replay.open)
+                    made.again = dict(message.replay.sent)
                     made.given = {result.op for result in message.replay.results}
                 self.bodies[message.run_id, message.fence] = made
+                self.world.body_goes_on(self, made)
             case m.WaitsOver():
                 found = self.bodies.get((message.run_id, message.fence))
                 if found is not None and found.runs:

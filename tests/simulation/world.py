@@ -20,7 +20,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.machine import GIB
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
-from tests.simulation import laws, sameness_laws, schedules, standing_laws, waiting
+from tests.simulation import laws, sameness_laws, schedules, standing_laws, streaming, waiting
 from tests.simulation.batch_laws import BATCH_LAWS
 from tests.simulation.book import Book
 from tests.simulation.bulk_laws import BULK_LAWS
@@ -42,6 +42,7 @@ EVENT_LAWS = (
     BULK_LAWS,
     WAIT_LAWS,
     LOSS_LAWS,
+    streaming.STREAM_LAWS,
     sameness_laws.EVENT_LAWS,
     schedules.EVENT_LAWS,
 )
@@ -107,6 +108,7 @@ class World:
             (lambda: self._client().cancel(), 2.5),
             (lambda: self._client().reschedule(), 2.0),
             (lambda: waiting.client_acts(self), 5.0),
+            (lambda: streaming.client_appends(self._client()), 1.5),
             (lambda: self._client().reset_key(), 1.0),
             (lambda: self._client().start_bulk(), 0.8),
             (lambda: self._client().abort_bulk(), 0.3),
@@ -126,7 +128,7 @@ class World:
             (self._clock_is_wrong_for_a_while, 0.5),
             (self._report_comes_twice, 2.0),
             (self._connection_breaks, 1.5),
-            (self._worker_dies, 1.5),
+            (self._worker_dies, 1.8),
             (self._orphans_are_written, 0.7),
             (self._exit_is_seen, 4.0),
             (self._find_the_lost, 2.0),
@@ -224,6 +226,13 @@ class World:
             raise laws.BrokenLaw("no_code_runs_before_its_run_is_on_disk", start.run_id)
         self._started.add(start.fence)
         self.living[start.fence] = start.run_id
+
+    def body_goes_on(self, worker: SimWorker, body: Body) -> None:
+        """A body is called again, and comes to what it had done before."""
+        if body.again and self.random.random() < 0.8:
+            worker.begin(body)
+            while body.again:
+                streaming.appends_again(self, worker, body)
 
     def body_ended(self, fence: str, outcome: str) -> None:
         del self.living[fence]

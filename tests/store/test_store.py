@@ -259,7 +259,7 @@ def test_retention_removes_old_runs_with_everything_of_theirs_and_nothing_else(s
 
     removed = store.retain(NOW + 31 * DAY, EngineSettings())
 
-    assert removed == {"runs": 1, "events": 1, "values": 1, "lines": 1}
+    assert removed == {"runs": 1, "events": 1, "values": 1, "lines": 1, "parts": 0}
     assert [run.id for run in store.runs(ListRuns())[0]] == [run_id(2)]
     assert store.values(["old", "new"]) == {"new": "2"}
     assert store.lines(run_id(3), 10).lines, "a run that is not in history keeps its lines"

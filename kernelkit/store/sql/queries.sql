@@ -222,6 +222,27 @@ FROM lines
 WHERE sort_key IN (SELECT unnest($sort_keys::BIGINT[])) AND run_id IN (SELECT unnest($run_ids::VARCHAR[]))
 GROUP BY run_id;
 
+-- name: stream_parts
+SELECT first, body
+FROM parts
+WHERE sort_key = $sort_key AND run_id = $run_id AND stream = $stream AND first + length > $start
+ORDER BY first
+LIMIT $limit;
+
+-- name: stream_end
+SELECT body
+FROM parts
+WHERE sort_key = $sort_key AND run_id = $run_id AND stream = $stream
+ORDER BY first DESC
+LIMIT $limit;
+
+-- name: streams
+SELECT stream, sum(length), sum(strlen(body) - length - 1)
+FROM parts
+WHERE sort_key = $sort_key AND run_id = $run_id
+GROUP BY stream
+ORDER BY stream;
+
 -- Retention. A run goes only when a snapshot covers all its events, else recovery would meet half a run.
 -- name: covered_seq
 SELECT coalesce(min(seq), 0) FROM snapshot;
@@ -268,6 +289,16 @@ DELETE FROM vals WHERE ref IN (SELECT unnest($refs::VARCHAR[]));
 
 -- name: remove_lines
 DELETE FROM lines WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- name: remove_parts
+DELETE FROM parts WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
+
+-- Streams of finished runs go by age.
+-- name: parts_to_remove_by_age
+SELECT DISTINCT parts.run_id
+FROM parts
+JOIN history ON history.id = parts.run_id
+WHERE coalesce(history.finished_at, history.created_at) < $before;
 
 -- A batch goes when the last of its runs has gone; the log has events of every run that is kept.
 -- name: batches_to_remove

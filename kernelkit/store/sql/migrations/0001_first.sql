@@ -35,6 +35,17 @@ CREATE TABLE lines (
     sort_key BIGINT
 );
 
+-- Streams of runs: a row for each append, whose values are the ones from index `first` on.
+CREATE TABLE parts (
+    run_id VARCHAR,
+    stream VARCHAR,                 -- out/NAME or in/NAME
+    first BIGINT,
+    length INTEGER,
+    ts BIGINT,
+    body VARCHAR,                   -- JSON list of the values
+    sort_key BIGINT
+);
+
 CREATE TABLE snapshot (
     seq BIGINT,                     -- the last event folded into it
     body BLOB
