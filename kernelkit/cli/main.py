@@ -34,6 +34,7 @@ COMMANDS = {
     "cancel": ("runs", "Cancel runs."),
     "replay": ("replay", "Trigger runs again as they were, or with another payload."),
     "serve": ("serve", "Define the tasks and schedules of modules and notebooks, without a kernel."),
+    "quickstart": ("quickstart", "Put the first tutorial, a notebook, where you can open it."),
     "notebook": ("notebook", "Run a notebook as a job, with parameters."),
 }
 

@@ -156,12 +156,16 @@ def resume(home: Home, schedule_id: str, as_json: bool) -> None:
 
 @schedules.command()
 @click.argument("schedule_id")
+@json_option
 @home_option
-def delete(home: Home, schedule_id: str) -> None:
+def delete(home: Home, schedule_id: str, as_json: bool) -> None:
     """Remove a schedule."""
     with Link(home) as link:
         link.ask(DeleteSchedule(schedule_id), Done)
-    click.echo(f"Deleted {schedule_id}.")
+    if as_json:
+        print_json({"deleted": schedule_id})
+    else:
+        click.echo(f"Deleted {schedule_id}.")
 
 
 @schedules.command()

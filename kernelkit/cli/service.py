@@ -76,7 +76,8 @@ def service(ctx: click.Context, home: Home, as_json: bool) -> None:
 
 @service.command()
 @home_option
-def install(home: Home) -> None:
+@json_option
+def install(home: Home, as_json: bool) -> None:
     """Write a systemd user unit for this home's engine, and start it."""
     command = shutil.which("systemctl")
     if command is None:
@@ -97,17 +98,24 @@ def install(home: Home) -> None:
                 f"`systemctl --user {' '.join(words)}` failed, so nothing is installed. It said: {said.rstrip('.')}. "
                 f"Without a user session of systemd, have whatever starts programs here run: {_command(home)}"
             )
+    if as_json:
+        print_json({"installed": True, "unit": path})
+        return
     click.echo(f"Installed {path.name}: the engine starts when you log in.")
     click.echo(f"To have it start with the machine: loginctl enable-linger {os.environ.get('USER', '$USER')}")
 
 
 @service.command()
 @home_option
-def uninstall(home: Home) -> None:
+@json_option
+def uninstall(home: Home, as_json: bool) -> None:
     """Take the unit away; the engine that it runs stops."""
     path = unit_path(home)
     if not path.is_file():
-        click.echo(f"No service is installed for {home.path}.")
+        if as_json:
+            print_json({"removed": False, "unit": path})
+        else:
+            click.echo(f"No service is installed for {home.path}.")
         return
     command = shutil.which("systemctl")
     if command is not None:
@@ -115,7 +123,10 @@ def uninstall(home: Home) -> None:
     path.unlink()
     if command is not None:
         subprocess.run([command, "--user", "daemon-reload"], capture_output=True, check=False)
-    click.echo(f"Removed {path.name}.")
+    if as_json:
+        print_json({"removed": True, "unit": path})
+    else:
+        click.echo(f"Removed {path.name}.")
 
 
 @service.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -13,6 +13,16 @@ from kernelkit.authoring.runs import Page
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.tasks import TaskTable
+from kernelkit.client.awaited import (
+    AwaitedBatch,
+    AwaitedEngine,
+    AwaitedKeys,
+    AwaitedQueues,
+    AwaitedRuns,
+    AwaitedSchedules,
+    AwaitedTasks,
+    AwaitedTokens,
+)
 from kernelkit.client.client import Client
 from kernelkit.config import Home
 from kernelkit.models.run import Run
@@ -28,11 +38,23 @@ class AsyncClient:
     async with kk.AsyncClient() as client:
         run = await client.trigger(resize, {"url": "a.png"}, tags=["user_1"])
         result = await run
+        failed = await client.runs.list(status="FAILED")
+
+    `runs`, `tasks`, `batch`, `queues`, `schedules`, `tokens`, `idempotency_keys` and `engine` have the verbs that they
+    have under `kk`.
     """
 
     def __init__(self, home: Home | Path | str | None = None) -> None:
         self.client = Client(home)
         """The same engine without `await`."""
+        self.runs = AwaitedRuns(self.client.runs)
+        self.tasks = AwaitedTasks(self.client.tasks)
+        self.batch = AwaitedBatch(self.client.batch)
+        self.queues = AwaitedQueues(self.client.queues)
+        self.schedules = AwaitedSchedules(self.client.schedules)
+        self.tokens = AwaitedTokens(self.client.tokens)
+        self.idempotency_keys = AwaitedKeys(self.client.idempotency_keys)
+        self.engine = AwaitedEngine(self.client.engine)
 
     async def trigger(self, task: Task[..., T] | str, payload: Any = None, **options: Any) -> RunHandle[T]:
         """Make a run of a task, or of the task of that id, with the whole payload."""
@@ -61,6 +83,12 @@ class AsyncClient:
     async def sql(self, query: str, **options: Any) -> Table:
         """The answer of one SELECT; options are those of `kk.sql`."""
         return await self._do(self.client.sql, query, **options)
+
+    async def subscribe(self, run: Any = None, **which: Any) -> AsyncIterator[Run]:
+        """Snapshots of runs as they change, as `kk.runs.subscribe`: `async for run in client.subscribe(handle)`."""
+        with await self.runs.subscribe(run, **which) as subscription:
+            async for snapshot in subscription:
+                yield snapshot
 
     async def list_tasks(self) -> TaskTable:
         """Every task of the project."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.batch import Batch
 from kernelkit.authoring.idempotency import IdempotencyKeys
+from kernelkit.authoring.queues import Queues
 from kernelkit.authoring.runs import Runs
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.sql import TIMEOUT_S, sql
@@ -67,6 +68,7 @@ class Client:
         self._is_closed = False
         self.tasks = Tasks(self)
         self.runs = Runs(self)
+        self.queues = Queues(self)
         self.schedules = Schedules(self)
         self.batch = Batch(self)
         self.idempotency_keys = IdempotencyKeys(self)

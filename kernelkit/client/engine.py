@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from kernelkit.authoring import display
+from kernelkit.client.engine_log import EngineLog, last_lines
 from kernelkit.config import Home
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import EngineUnavailableError
@@ -68,6 +69,10 @@ class EngineControl(display.Shown):
         reply = client.call(GetStatus(history=history))
         assert isinstance(reply, EngineStatus)
         return reply
+
+    def logs(self, lines: int = 100) -> EngineLog:
+        """The last lines of the engine's own log, which shows itself as text; needs no running engine."""
+        return last_lines(self.home.engine_log, lines)
 
     def start(self, *, keep: bool = False) -> EngineStatus:
         """Start the engine if none runs, even after a stop on purpose; with `keep` it goes on when idle."""

@@ -10,7 +10,6 @@ from kernelkit.magics.shown import Bundle
 from kernelkit.ui import display
 
 LOG_LINES = 40
-_TAIL_BYTES = 64_000
 
 
 def act(verb: str, engine: EngineControl) -> Bundle | str:
@@ -46,11 +45,4 @@ def stop(engine: EngineControl) -> str:
 
 def logs(engine: EngineControl) -> str:
     """The last lines of the engine's own log."""
-    path = engine.home.engine_log
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return f"There is no engine log yet; it will be {path}."
-    return "\n".join([*lines[-LOG_LINES:], f"(the whole log is {path})"])
+    return repr(engine.logs(LOG_LINES))

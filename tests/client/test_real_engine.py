@@ -173,3 +173,38 @@ def test_an_engine_stops_and_starts_when_told(home: Home) -> None:
     assert not client.engine.was_stopped
     os.kill(third, signal.SIGTERM)
     client.close()
+
+
+def test_async_code_follows_a_run_and_sees_to_its_queue(home: Home) -> None:
+    printed = script(
+        home,
+        """
+        import asyncio
+        import kernelkit as kk
+
+        @kk.task(queue=kk.Queue("slow", concurrency_limit=1))
+        async def work(steps: int) -> int:
+            kk.metadata.set("steps", steps)
+            return steps
+
+        async def story():
+            async with kk.AsyncClient() as client:
+                work.register()
+                await client.queues.pause("slow")
+                handle = await client.trigger(work, {"steps": 3})
+                assert (await client.runs.retrieve(handle.id)).status == "QUEUED"
+                await client.queues.resume("slow")
+                seen = [run.status async for run in client.subscribe(handle)]
+                assert seen[-1] == "COMPLETED", seen
+                assert (await client.runs.list(task="work")).total == 1
+                assert [t.spec.id for t in await client.tasks.list()] == ["work"]
+                token = await client.tokens.create(timeout="1h")
+                assert (await client.tokens.complete(token, 5)).output == 5
+                assert len(await client.engine.logs()) > 0
+                print("done")
+
+        asyncio.run(story())
+        """,
+    )
+
+    assert printed == "done\n"

@@ -16,6 +16,7 @@ from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, VersionMismatchError
 from kernelkit.wire import discovery, launch
 from kernelkit.wire import messages as m
+from kernelkit.wire.liveness import is_alive
 
 # named like the real one; its folder comes first in sys.path through PYTHONPATH
 ENGINE = """
@@ -204,8 +205,16 @@ def test_an_engine_that_lost_the_race_to_one_that_is_gone_by_now_is_started_agai
     async def story() -> m.Welcome:
         leaving = discovery.lock_home(home.create(), version="old")
         monkeypatch.setattr(launch, "is_locked", lambda _: False)  # as seen just before the old one took it
-        asyncio.get_running_loop().call_later(1.0, leaving.release)
-        return await greeted(home)
+
+        async def leave_once_another_has_lost() -> None:
+            while not spawned(home) or is_alive(spawned(home)[0]):  # noqa: ASYNC110  # another process tells no event
+                await asyncio.sleep(0.02)
+            leaving.release()
+
+        leaves = asyncio.create_task(leave_once_another_has_lost())
+        welcome = await greeted(home)
+        await leaves
+        return welcome
 
     assert asyncio.run(story()).pid == spawned(home)[-1]
     assert len(spawned(home)) > 1
