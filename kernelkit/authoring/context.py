@@ -237,6 +237,7 @@ class Scope:
         "_counts",
         "_early",
         "_lock",
+        "_make_waits",
         "_open",
         "_settled",
         "_signal",
@@ -270,6 +271,7 @@ class Scope:
         "takes_signal",
         "task",
         "tasks",
+        "thread",
         "unawaited",
         "woken",
     )
@@ -312,6 +314,8 @@ class Scope:
         self.around_waits: AroundWaits | None = None  # calls the hooks on_wait and on_resume
         self.blocked: Callable[[], None] | None = None  # told when the attempt's thread stands still …
         self.woken: Callable[[], None] | None = None  # … and before it goes on
+        self.thread = 0  # that its code began on
+        self._make_waits: Callable[[Scope], Waits] | None = None
         self._waits: Waits | None = None
         self._early: tuple[WaitResult, ...] = ()  # that came before the attempt began here
         self._told: dict[int, Callable[[KernelKitError | None], None]] | None = None
@@ -427,10 +431,22 @@ class Scope:
 
     @property
     def waits(self) -> Waits:
-        """The durable waits of the attempt; raises `NotInTaskError` where there are none."""
-        if self._waits is None:
-            raise NotInTaskError("Nothing can be waited for durably here: no engine runs this task.")
-        return self._waits
+        """The durable waits of the attempt, made at their first use; raises `NotInTaskError` where there are none."""
+        waits = self._waits
+        if waits is None:
+            if self._make_waits is None:
+                raise NotInTaskError("Nothing can be waited for durably here: no engine runs this task.")
+            with self._lock:
+                waits = self._waits = self._waits or self._make_waits(self)
+                early, self._early = self._early, ()
+            if early:
+                waits.results(early)
+        return waits
+
+    @property
+    def has_waited(self) -> bool:
+        """Whether the attempt has come to a durable call, or is to go on behind one."""
+        return self._waits is not None
 
     def tell(self, results: tuple[WaitResult, ...]) -> None:
         """The engine has spoken of open waits; on any thread."""
@@ -446,13 +462,11 @@ class Scope:
 
     def begin(self, waits: Callable[[Scope], Waits]) -> None:
         """The attempt begins, on this thread, or goes on where its checkpoints say."""
-        made = waits(self)
-        with self._lock:
-            self._waits, early = made, self._early
-        if early:
-            made.results(early)
+        self.thread = threading.get_ident()
+        self._make_waits = waits
         replay = self.start.replay
         if replay is not None:
+            _ = self.waits
             self.idle = self.now() - replay.started_at - replay.compute
             self.started_at = replay.started_at
 

@@ -10,7 +10,7 @@ share this file. Not thread-safe: all calls come on one loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.task import RetryPolicy
 from kernelkit.models.value import Value
 from kernelkit.store.batches import batch_row
-from kernelkit.store.rows import Batch, LineRow, LogRow
+from kernelkit.store.rows import Batch, HistoryRow, LineRow, LogRow
 from kernelkit.store.store import Store
 from kernelkit.wire import messages as m
 
@@ -312,61 +312,76 @@ class Core:
     def _follow(self, change: Change) -> None:
         """Note what must leave the engine after the commit of `change`."""
         event, run = change.event, change.run
-        if isinstance(event, ev.QueuePaused | ev.QueueResumed | ev.QueueOverridden | ev.QueueLimited | ev.QueueRated):
-            self._after.append(self.notices.queues_changed)
         if run is None:
-            if isinstance(event, ev.BatchMade):
+            if isinstance(event, _OF_QUEUES):
+                self._after.append(self.notices.queues_changed)
+            elif isinstance(event, ev.BatchMade):
                 self._batch.batches.append(batch_row(event.batch, change.seq))
             return
         ended = history_row(change, self.state, self.capacity)
         if ended is not None:
             self.ledger.add(ended)
             self.pulse.ended(self.clock.now())
-        elif isinstance(event, ev.AttemptStarted) and run.started_at == event.started_at:
-            self.pulse.started(self.clock.now(), event.started_at - run.queued_at)
         if run.id in self.listened and run.id not in self.state.runs:
             self._after.append(lambda: self.on_left(run.id))
-        match event:
-            case ev.StreamAppended():
-                self._after.append(lambda: self.on_stream(run.id, event.stream))
-            case ev.RunDebounced(replaced_ref=ref) if ref:
-                self._unwanted.append(ref)
-            case ev.RunDispatched():
-                self.unsent.add(event.fence)
-                self._after.append(lambda: self._start(run, event))
-            case ev.RunFinished():
-                assert ended is not None, "a finished run has left the state"
-                self._after.append(lambda: self._ended(ended.run, event.output))
-            case ev.RunRefused():
-                assert ended is not None, "a refused run never was in the state"
-                self._after.append(lambda: self._ended(ended.run, None))
-            case ev.RunCanceled() | ev.RunTimedOut():
-                view = ended.run if ended else self.view(run.id)
-                assert view is not None, "it is live, or has just ended"
-                self._after.append(lambda: self._ended(view, None))
-                if run.fence:
-                    stop = self.stop_order(run)
-                    self._after.append(lambda: self.workers.stop(run.worker_id, stop))
-            case ev.WaitOver() if run.fence and not run.suspended_at:
-                self._after.append(lambda: self.tell_results(run, (event.op,)))
-            case ev.RunResumed():
-                self._after.append(lambda: self.tell_results(run, event.ops))
-                self._after.append(lambda: self.notices.changed(run.id, status_changed=True))
-            case ev.AttemptParked() if event.let_go:
-                self._after.append(lambda: self.workers.let_go(event.let_go))
-            case (
-                ev.AttemptStarted()
-                | ev.RunSuspended()
-                | ev.WaitOver()
-                | ev.AttemptFailed()
-                | ev.RunTriggered()
-                | ev.DelayOver()
-                | ev.RetryDue()
-                | ev.AttemptStopped()
-            ):
-                self._after.append(lambda: self.notices.changed(run.id, status_changed=True))
-            case _:
-                self._after.append(lambda: self.notices.changed(run.id, status_changed=False))
+        follow = _FOLLOW.get(type(event))
+        if follow is None:
+            self._tell(run.id, status_changed=False)
+        else:
+            follow(self, event, run, ended)
+
+    def _tell(self, run_id: str, *, status_changed: bool) -> None:
+        self._after.append(lambda: self.notices.changed(run_id, status_changed=status_changed))
+
+    def _after_change(self, event: ev.AnyEvent, run: LiveRun, ended: HistoryRow | None) -> None:
+        self._tell(run.id, status_changed=True)
+
+    def _after_start(self, event: ev.AttemptStarted, run: LiveRun, ended: HistoryRow | None) -> None:
+        if run.started_at == event.started_at:
+            self.pulse.started(self.clock.now(), event.started_at - run.queued_at)
+        self._tell(run.id, status_changed=True)
+
+    def _after_append(self, event: ev.StreamAppended, run: LiveRun, ended: HistoryRow | None) -> None:
+        self._after.append(lambda: self.on_stream(run.id, event.stream))
+
+    def _after_debounce(self, event: ev.RunDebounced, run: LiveRun, ended: HistoryRow | None) -> None:
+        if event.replaced_ref:
+            self._unwanted.append(event.replaced_ref)
+        else:
+            self._tell(run.id, status_changed=False)
+
+    def _after_dispatch(self, event: ev.RunDispatched, run: LiveRun, ended: HistoryRow | None) -> None:
+        self.unsent.add(event.fence)
+        self._after.append(lambda: self._start(run, event))
+
+    def _after_end(self, event: ev.RunFinished | ev.RunRefused, run: LiveRun, ended: HistoryRow | None) -> None:
+        assert ended is not None, "it has left the state, or never was in it"
+        output = event.output if isinstance(event, ev.RunFinished) else None
+        self._after.append(lambda: self._ended(ended.run, output))
+
+    def _after_stop(self, event: ev.RunCanceled | ev.RunTimedOut, run: LiveRun, ended: HistoryRow | None) -> None:
+        view = ended.run if ended else self.view(run.id)
+        assert view is not None, "it is live, or has just ended"
+        self._after.append(lambda: self._ended(view, None))
+        if run.fence:
+            stop = self.stop_order(run)
+            self._after.append(lambda: self.workers.stop(run.worker_id, stop))
+
+    def _after_wait(self, event: ev.WaitOver, run: LiveRun, ended: HistoryRow | None) -> None:
+        if run.fence and not run.suspended_at:
+            self._after.append(lambda: self.tell_results(run, (event.op,)))
+        else:
+            self._tell(run.id, status_changed=True)
+
+    def _after_resume(self, event: ev.RunResumed, run: LiveRun, ended: HistoryRow | None) -> None:
+        self._after.append(lambda: self.tell_results(run, event.ops))
+        self._tell(run.id, status_changed=True)
+
+    def _after_parking(self, event: ev.AttemptParked, run: LiveRun, ended: HistoryRow | None) -> None:
+        if event.let_go:
+            self._after.append(lambda: self.workers.let_go(event.let_go))
+        else:
+            self._tell(run.id, status_changed=False)
 
     def _start(self, run: LiveRun, event: ev.RunDispatched) -> None:
         self.text_of(run.payload, lambda text: self._start_with(run, event, text))
@@ -486,6 +501,35 @@ class Core:
 
     def _no_space(self) -> str:
         return f"the disk of the home has less than {self._min_free // 2**20} MiB free"
+
+
+_OF_QUEUES = (ev.QueuePaused, ev.QueueResumed, ev.QueueOverridden, ev.QueueLimited, ev.QueueRated)
+
+# What follows from the events of a run; from all others, that it has changed. Each takes the class it stands under.
+_FOLLOW: dict[type[ev.Event], Callable[[Core, Any, LiveRun, HistoryRow | None], None]] = {
+    ev.AttemptStarted: Core._after_start,
+    ev.StreamAppended: Core._after_append,
+    ev.RunDebounced: Core._after_debounce,
+    ev.RunDispatched: Core._after_dispatch,
+    ev.RunFinished: Core._after_end,
+    ev.RunRefused: Core._after_end,
+    ev.RunCanceled: Core._after_stop,
+    ev.RunTimedOut: Core._after_stop,
+    ev.WaitOver: Core._after_wait,
+    ev.RunResumed: Core._after_resume,
+    ev.AttemptParked: Core._after_parking,
+    **dict.fromkeys(
+        (
+            ev.RunSuspended,
+            ev.AttemptFailed,
+            ev.RunTriggered,
+            ev.DelayOver,
+            ev.RetryDue,
+            ev.AttemptStopped,
+        ),
+        Core._after_change,
+    ),
+}
 
 
 def _unheard(run_id: str, stream: str) -> None:

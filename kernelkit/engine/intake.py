@@ -25,6 +25,9 @@ from kernelkit.wire.channel import Channel
 logger = logging.getLogger(__name__)
 
 
+_LAST = (m.Succeeded, m.Failed, m.Stopped)  # as a union it would be made anew for each report
+
+
 @dataclass
 class _AckDue:
     turn: int
@@ -68,7 +71,7 @@ class Intake:
         self._acks.pop(channel, None)
 
     def _take_now(self, worker_id: str, channel: Channel, report: m.Report) -> None:
-        final = isinstance(report.body, m.Succeeded | m.Failed | m.Stopped)
+        final = isinstance(report.body, _LAST)
         if final:
             self._ended(worker_id, report.run_id)
         try:

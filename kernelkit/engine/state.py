@@ -11,7 +11,7 @@ import heapq
 import msgspec
 
 from kernelkit.engine.queues import QueueRecord
-from kernelkit.engine.turns import KINDS, Kind, Turns, kind_of
+from kernelkit.engine.turns import Kind, Turns, kind_of
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models.bulk import Bulk
 from kernelkit.models.error import Error
@@ -126,12 +126,13 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
     @property
     def slots(self) -> str:
         """What its slot is counted under: the queue, or its copy for the concurrency key."""
-        return slots_of(self.queue, self.concurrency_key)
+        return slots_of(self.queue, self.concurrency_key) if self.concurrency_key else self.queue
 
     @property
     def kind(self) -> Kind:
         """What it needs besides a slot."""
-        return kind_of("machine" if self.machine else self.isolation, resumes=bool(self.suspended_at))
+        need = "machine" if self.machine else self.isolation
+        return kind_of(need, resumes=True) if self.suspended_at else need
 
     @property
     def timer(self) -> int:
@@ -246,7 +247,7 @@ class State:
         self.by_parent: dict[str, set[str]] = {}
         self.by_env: dict[str, set[str]] = {}
         self.undefined: dict[str, set[str]] = {}  # runs that wait for a task of that id to be defined
-        self.lanes: dict[Lane, list[tuple[Order, str]]] = {}
+        self.lanes: dict[str, dict[Kind, list[tuple[Order, str]]]] = {}  # by slot group; see `Lane`
         self.queued: dict[str, dict[str, set[str]]] = {}  # runs with status QUEUED by queue and concurrency key
         self.turns = Turns(self)
         self.kept: dict[str, None] = {}  # runs that kept their slot over a backoff which is over
@@ -291,30 +292,32 @@ class State:
 
     def line_up(self, run: LiveRun) -> None:
         """It waits for nothing but a slot."""
-        self.enqueue(run)
-        slots = run.slots
-        heapq.heappush(self.lanes.setdefault((slots, run.kind), []), (run.order, run.id))
-        self.turns.enter(run.queue, slots)
+        slots = self.enqueue(run)
+        heapq.heappush(self.lanes.setdefault(slots, {}).setdefault(run.kind, []), (run.order, run.id))
+        self.turns.changed(run.queue, slots)
 
-    def enqueue(self, run: LiveRun) -> None:
-        """Its status is QUEUED."""
+    def enqueue(self, run: LiveRun) -> str:
+        """Its status is QUEUED; returns what its slot is counted under."""
+        slots = run.slots
         self.queued.setdefault(run.queue, {}).setdefault(run.concurrency_key, set()).add(run.id)
-        self.since.setdefault(run.slots, self.seq)
+        self.since.setdefault(slots, self.seq)
+        return slots
 
     def dequeue(self, run: LiveRun) -> None:
         """Its status is no longer QUEUED; does nothing if it was not."""
-        keys = self.queued.get(run.queue, {})
-        members = keys.get(run.concurrency_key, set())
-        members.discard(run.id)
-        slots = run.slots
-        if members or slots not in self.since:
+        keys = self.queued.get(run.queue)
+        members = None if keys is None else keys.get(run.concurrency_key)
+        if keys is None or members is None:
             return
+        members.discard(run.id)
+        if members:
+            return
+        slots = run.slots
         del self.since[slots], keys[run.concurrency_key]
         if not keys:
             del self.queued[run.queue]
             self.turns.throttled.pop(run.queue, None)
-        for kind in KINDS:
-            self.lanes.pop((slots, kind), None)
+        self.lanes.pop(slots, None)
         self.turns.leave(slots)
 
     def take_token(self, queue: str) -> None:
@@ -326,8 +329,9 @@ class State:
     def take_turn(self, run: LiveRun) -> None:
         """It leaves its queue for a slot: its copy is served."""
         self.dequeue(run)
-        if run.slots in self.since:
-            self.since[run.slots] = self.seq
+        slots = run.slots
+        if slots in self.since:
+            self.since[slots] = self.seq
 
     def set_timer(self, run: LiveRun) -> None:
         self._set_timer(run.timer, run.id)
@@ -375,6 +379,8 @@ class State:
 
     def stop_waiting(self, run: LiveRun) -> None:
         """Nobody wants to know any more what its attempt waits for."""
+        if not run.waits:
+            return
         for op, wait in run.waits.items():
             self.waiting.closed((run.id, op), wait)
         run.waits = {}
@@ -387,7 +393,7 @@ class State:
         self.by_queue.setdefault(slots, set()).add(run.id)
         if run.fence:
             self.by_worker.setdefault(run.worker_id, set()).add(run.id)
-        self.turns.enter(run.queue, slots)
+        self.turns.changed(run.queue, slots)
 
     def release(self, run: LiveRun) -> None:
         self.give_slot_back(run)
@@ -401,7 +407,7 @@ class State:
         self.exclusive.discard(run.id)
         self.kept.pop(run.id, None)
         _drop(self.by_queue, slots, run.id)
-        self.turns.enter(run.queue, slots)
+        self.turns.changed(run.queue, slots)
 
     def forget(self, run: LiveRun) -> None:
         del self.runs[run.id]
@@ -420,13 +426,14 @@ class State:
         """Slots in use of a queue, or of its copy for one concurrency key."""
         return len(self.by_queue.get(slots, ()))
 
-    def limit_of(self, slots: str) -> int | None:
-        """How many of them may be in use at once; every copy of a queue has the whole limit."""
-        record = self.queues.get(slots.partition(KEY)[0])
+    def limit_of(self, queue: str) -> int | None:
+        """How many slots of the queue may be in use at once; every copy of it has the whole limit."""
+        record = self.queues.get(queue)
         return None if record is None else record.current
 
-    def is_full(self, slots: str) -> bool:
-        limit = self.limit_of(slots)
+    def is_full(self, queue: str, slots: str) -> bool:
+        """Whether the queue, or this copy of it, has no slot free."""
+        limit = self.limit_of(queue)
         return limit is not None and self.holding(slots) >= limit
 
     def is_paused(self, queue: str) -> bool:
@@ -452,6 +459,8 @@ class State:
 
     def next_token_at(self) -> int | None:
         """The first moment at which somebody who stands aside for want of a token may go on."""
+        if not self.turns.throttled and not self.kept:
+            return None
         waiting = [*self.turns.throttled, *(self.runs[run_id].queue for run_id in self.kept)]
         moments = [
             record.next_token()
@@ -470,19 +479,21 @@ class State:
             del self.queues[queue]
         self.turns.throttled.pop(queue, None)
         for key in self.queued.get(queue, ()):
-            self.turns.enter(queue, slots_of(queue, key))
+            self.turns.changed(queue, slots_of(queue, key))
         self.turns.offer_all(queue)
 
     def head(self, lane: Lane) -> LiveRun | None:
         """The first run of a lane that is still ready; entries that no longer are get dropped on the way."""
-        heap = self.lanes.get(lane)
+        slots, kind = lane
+        lanes = self.lanes.get(slots, {})
+        heap = lanes.get(kind)
         while heap:
             order, run_id = heap[0]
             run = self.runs.get(run_id)
-            if run is not None and run.is_ready and run.order == order and (run.slots, run.kind) == lane:
+            if run is not None and run.is_ready and run.order == order and run.slots == slots and run.kind == kind:
                 return run
             heapq.heappop(heap)
-        self.lanes.pop(lane, None)
+        lanes.pop(kind, None)
         return None
 
     # ---- snapshots ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ starve another; what a newcomer would get wrong is that priority counts within a
 
 Heaps in two steps: each queue's copies by rank, and over them the queues by the rank of their best copy. A queue that
 may not start anything stands aside as a whole. Entries that are no longer right are dropped when they come to the top.
+A copy that changes is only noted; its rank is looked up when somebody asks whose turn it is, once for all its changes.
 """
 
 from __future__ import annotations
@@ -44,24 +45,31 @@ class Turns:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._changed: dict[str, str] = {}  # copies, and their queues, whose rank is to be looked up
         self._copies: dict[Place, list[Rank]] = {}
         self._entered: dict[tuple[str, Kind], Rank] = {}  # by lane: the entry of it that counts
         self._queues: dict[Kind, list[tuple[Rank, str]]] = {kind: [] for kind in KINDS}
         self._offered: dict[Place, Rank] = {}  # the entry of a queue that counts
         self.throttled: dict[str, None] = {}  # queues with somebody in line that stand aside for want of a token
 
-    def enter(self, queue: str, slots: str) -> None:
-        """Something about a copy has changed: give it the rank it has now, if it may start anything."""
+    def changed(self, queue: str, slots: str) -> None:
+        """Something about a copy has changed: it takes part with the rank it has when a turn is asked for."""
+        self._changed[slots] = queue
+
+    def _settle(self) -> None:
+        """Give each copy that has changed the rank it has now, if it may start anything."""
         state = self._state
-        if slots not in state.since or state.is_full(slots):
-            return
-        rank = (state.holding(slots), state.since[slots], slots)
-        for kind in KINDS:
-            lane = (slots, kind)
-            if lane in state.lanes and self._entered.get(lane) != rank:
-                self._entered[lane] = rank
-                heapq.heappush(self._copies.setdefault((queue, kind), []), rank)
-                self._offer((queue, kind), rank)
+        for slots, queue in self._changed.items():
+            if slots not in state.since or state.is_full(queue, slots):
+                continue
+            rank = (state.holding(slots), state.since[slots], slots)
+            for kind in state.lanes.get(slots, ()):
+                lane = (slots, kind)
+                if self._entered.get(lane) != rank:
+                    self._entered[lane] = rank
+                    heapq.heappush(self._copies.setdefault((queue, kind), []), rank)
+                    self._offer((queue, kind), rank)
+        self._changed.clear()
 
     def leave(self, slots: str) -> None:
         """Nobody of a copy is queued any more."""
@@ -70,11 +78,16 @@ class Turns:
 
     def firsts(self, kinds: tuple[Kind, ...], moment: int) -> list[tuple[Rank, LiveRun]]:
         """The first run of each of these kinds that has one."""
+        self._settle()
         queues = self._queues
-        return [first for kind in kinds if queues[kind] and (first := self.first(kind, moment)) is not None]
+        return [first for kind in kinds if queues[kind] and (first := self._first(kind, moment)) is not None]
 
     def first(self, kind: Kind, moment: int) -> tuple[Rank, LiveRun] | None:
         """The run that goes first of those of this kind, with the rank of its copy."""
+        self._settle()
+        return self._first(kind, moment)
+
+    def _first(self, kind: Kind, moment: int) -> tuple[Rank, LiveRun] | None:
         queues = self._queues[kind]
         while queues:
             rank, queue = queues[0]
@@ -86,6 +99,8 @@ class Turns:
                         return best
                     self._offered[place] = best[0]
                     heapq.heapreplace(queues, (best[0], queue))
+                    if queues[0] == (best[0], queue):
+                        return best
                     continue
                 del self._offered[place]
                 if best is not None and not self._state.is_paused(queue):
@@ -120,13 +135,15 @@ class Turns:
 
     def _best(self, place: Place) -> tuple[Rank, LiveRun] | None:
         """The best copy of a queue that may start a run, and that run."""
+        queue, kind = place
         copies = self._copies[place]
-        state, kind = self._state, place[1]
+        state = self._state
         while copies:
             rank = copies[0]
-            lane = (rank[2], kind)
+            slots = rank[2]
+            lane = (slots, kind)
             if self._entered.get(lane) == rank:
-                run = None if state.is_full(rank[2]) else state.head(lane)
+                run = None if state.is_full(queue, slots) else state.head(lane)
                 if run is not None:
                     return rank, run
                 del self._entered[lane]

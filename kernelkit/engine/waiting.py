@@ -67,7 +67,9 @@ class Waiting:
             _drop(self.by_stream, (waiter[0], wait.stream), waiter)
 
     def run_ended(self, run_id: str) -> None:
-        for waiter in sorted(self.by_run.pop(run_id, ())):
+        if run_id not in self.by_run:
+            return
+        for waiter in sorted(self.by_run.pop(run_id)):
             left = self.left[waiter]
             left.discard(run_id)
             if not left:

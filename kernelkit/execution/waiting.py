@@ -41,7 +41,7 @@ class AttemptWaits:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self._thread = threading.get_ident()
+        self._thread = scope.thread
         self._lock = threading.Lock()
         self._results: dict[str, WaitResult] = {}  # that nobody has asked for yet
         self._given: set[str] = set()  # op keys whose results were handed out
@@ -137,7 +137,8 @@ class LoopWaits(AttemptWaits):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
-        self._loop = asyncio.get_running_loop()
+        assert scope.task is not None, "set where an attempt on a loop begins"
+        self._loop = scope.task.get_loop()
         self._pending: dict[str, asyncio.Future[WaitResult]] = {}
         self._look_due = False
         self._pause = LOOK_AGAIN_S
@@ -487,4 +488,4 @@ def left_behind(scope: Scope) -> KernelKitError | None:
     """What is wrong with a body that has just returned: a call was never awaited, or checkpoints are left over."""
     if scope.unawaited:
         return scope.unawaited[0].never_awaited()
-    return scope.waits.left_behind()
+    return scope.waits.left_behind() if scope.has_waited else None

@@ -33,7 +33,7 @@ def fields_of(state: State) -> dict[str, object]:
 def indexes_of(state: State) -> dict[str, object]:
     """The indexes of a state without entries that `head` and `next_due` would drop when they meet them."""
     lanes: dict[object, list[tuple[Order, str]]] = {}
-    for lane, heap in state.lanes.items():
+    for lane, heap in [((slots, kind), heap) for slots, kinds in state.lanes.items() for kind, heap in kinds.items()]:
         ready = {
             (order, run_id)
             for order, run_id in heap

@@ -29,9 +29,13 @@ def small_machines_pass_large_ones(patch: Patch) -> None:
         found = before(state, capacity, now, roll)
         if found or not capacity.attempts or state.paused or len(state.holders) >= capacity.attempts:
             return found
-        for lane in list(state.lanes):
-            run = state.head(lane) if lane in state.lanes else None
-            if run is None or state.is_full(run.slots) or not state.may_start(run.queue, max(now, state.clock)):
+        for lane in [(slots, kind) for slots, lanes in state.lanes.items() for kind in lanes]:
+            run = state.head(lane)
+            if (
+                run is None
+                or state.is_full(run.queue, run.slots)
+                or not state.may_start(run.queue, max(now, state.clock))
+            ):
                 continue
             if state.executing_exclusive() < capacity.exclusive and machines.fits(state, run.machine, capacity):
                 return placement.dispatch(state, run, capacity, now, roll)

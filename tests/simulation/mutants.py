@@ -146,8 +146,8 @@ def forgotten_op_key_of_children(patch: Patch) -> None:
 def queue_limit_off_by_one(patch: Patch) -> None:
     """A queue is full one run too late."""
 
-    def is_full(state: State, slots: str) -> bool:
-        limit = state.limit_of(slots)
+    def is_full(state: State, queue: str, slots: str) -> bool:
+        limit = state.limit_of(queue)
         return limit is not None and state.holding(slots) > limit
 
     patch.setattr(State, "is_full", is_full)
@@ -257,7 +257,9 @@ def starved_head(patch: Patch) -> None:
     """The newest run of a lane goes first."""
 
     def head(state: State, lane: Lane) -> LiveRun | None:
-        ready = [run for _, i in state.lanes[lane] if (run := state.runs.get(i)) is not None and run.is_ready]
+        ready = [
+            run for _, i in state.lanes[lane[0]][lane[1]] if (run := state.runs.get(i)) is not None and run.is_ready
+        ]
         return max(ready, key=lambda run: run.order, default=None)
 
     patch.setattr(State, "head", head)

@@ -141,11 +141,11 @@ def copies_share_one_limit(patch: Patch) -> None:
 def copies_have_no_limit(patch: Patch) -> None:
     """The limit of a queue holds for runs without a concurrency key only."""
 
-    def limit_of(state: State, slots: str) -> int | None:
-        record = state.queues.get(slots)
-        return None if record is None else record.current
+    def is_full(state: State, queue: str, slots: str) -> bool:
+        return slots == queue and before(state, queue, slots)
 
-    patch.setattr(State, "limit_of", limit_of)
+    before = State.is_full
+    patch.setattr(State, "is_full", is_full)
 
 
 def limit_at_trigger_forgotten(patch: Patch) -> None:

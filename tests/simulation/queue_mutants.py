@@ -128,15 +128,15 @@ def turns_by_order_alone(patch: Patch) -> None:
 
 def turns_by_name(patch: Patch) -> None:
     """Copies go by the alphabet."""
-    before = Turns.enter
+    before = Turns._settle
 
-    def enter(turns: Turns, queue: str, slots: str) -> None:
+    def settle(turns: Turns) -> None:
         state = turns._state
         since, state.since = state.since, dict.fromkeys(state.since, 0)
-        before(turns, queue, slots)
+        before(turns)
         state.since = since
 
-    patch.setattr(Turns, "enter", enter)
+    patch.setattr(Turns, "_settle", settle)
 
 
 def reason_of_the_queue_only(patch: Patch) -> None:
