@@ -256,6 +256,7 @@ OPTION_MUTANTS = (
             "an_error_of_the_engine",
             "snapshots_lose_nothing",
             "machines_go_by_their_turn",
+            "no_key_starves",
         },
     ),
     Mutant(copies_have_no_limit, {"no_run_that_could_start_is_left_standing", "queues_keep_their_limits"}),

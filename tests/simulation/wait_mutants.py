@@ -141,6 +141,7 @@ WAIT_MUTANTS = (
             "machines_go_by_their_turn",
             "no_key_starves",
             "lanes_go_by_their_order",
+            "queued_runs_say_why",
         },
     ),
     Mutant(suspended_too_late, {"only_open_waits_suspend"}),
