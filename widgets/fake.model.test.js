@@ -9,7 +9,7 @@ export class FakeModel {
   get(name) { return this.state[name]; }
   on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
   off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
-  send(content) { this.sent.push(content); }
+  send(content) { this.sent.push(JSON.parse(JSON.stringify(content))); }
   say(name, value) {
     this.state[name] = value;
     for (const callback of this.heard.get(`change:${name}`) ?? []) callback();

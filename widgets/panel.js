@@ -6,7 +6,7 @@ import { countdown, ticking } from './format.js';
 import { icon } from './marks.js';
 import { Silence } from './silence.js';
 
-/** @typedef {{ to: number, ok: boolean, text: string }} Answer */
+/** @typedef {import('./types').Told} Answer */
 /** @typedef {{ as_of: string, as_of_text?: string, answer?: Answer }} PanelView */
 
 const HERE_MS = 20_000;
@@ -70,10 +70,15 @@ export class Panel {
 
   redraw() {
     const { answer } = this.view;
-    const refused = answer && !answer.ok && answer.to === this.number ? answer.text : '';
+    const refused = answer && !answer.ok && answer.to === this.number ? this.refusalOf(answer) : '';
     redraw(this.refusal, refused, () => [refused]);
     this.draw(this.view);
     this.tick();
+  }
+
+  /** What of a refusal stands below the title. @param {Answer} answer */
+  refusalOf(answer) {
+    return answer.text;
   }
 
   /** @param {V} view */

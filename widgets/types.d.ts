@@ -33,9 +33,24 @@ export interface QueueRow {
   name: string; id?: string; state?: string; slots?: string; running?: number; limit?: number | null; by_hand?: string;
   queued?: string; oldest?: string; rate?: string; keys?: string; is_key?: boolean;
 }
-export interface Told { to: number; ok: boolean; text: string }
+export interface Told { to: number; ok: boolean; text: string; errors?: { path: (string | number)[]; text: string }[] }
 export interface QueuesView {
   title: string; rows: QueueRow[]; paused?: boolean; note?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
+}
+
+/** One control of a form (`Field` of kernelkit/ui/form.py). */
+export interface FormField {
+  name: string; kind: string; label?: string; hint?: string; required?: boolean; nullable?: boolean; has_default?: boolean; initial?: unknown;
+  integer?: boolean; low?: number; high?: number; above?: number; below?: number; min_length?: number; max_length?: number;
+  pattern?: string; choices?: { label: string; value: unknown }[]; fields?: FormField[]; item?: FormField; max_items?: number;
+  placeholder?: string;
+}
+export interface RecentRun { run_id: string; status: string; word: string; created: string; clock?: string; since?: string; note?: string }
+export interface TaskView {
+  task: string; name: string; version: string; where: string; rules: string[]; description?: string; counts?: string;
+  form: { fields: FormField[]; whole?: boolean }; options: FormField[]; recent?: RecentRun[]; total: number;
+  as_of: string; as_of_text: string; zone: string;
+  answer?: Told;
 }
 
 export interface Model<V = View> {

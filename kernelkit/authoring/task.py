@@ -138,6 +138,11 @@ class Task(display.Shown, Hooked, Generic[P, R]):
         return self._registration.options.machine or None
 
     @property
+    def max_duration(self) -> float | None:
+        """Seconds an attempt may take, None for any."""
+        return self._registration.options.max_duration or None
+
+    @property
     def signature(self) -> Signature:
         """The payload's fields."""
         return self._registration.signature

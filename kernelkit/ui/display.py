@@ -55,6 +55,8 @@ from kernelkit.ui.polled import Polled
 from kernelkit.ui.queues_source import EVERY_S as QUEUES_EVERY_S
 from kernelkit.ui.queues_source import QueuesSource
 from kernelkit.ui.runs_source import RunsSource
+from kernelkit.ui.task_source import EVERY_S as TASK_EVERY_S
+from kernelkit.ui.task_source import TaskSource
 from kernelkit.ui.timeline_source import TimelineSource
 from kernelkit.ui.tree_faces import tree_html, tree_text
 from kernelkit.ui.tree_source import TreeSource
@@ -84,7 +86,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Table, table_bundle)
     display.register(RunTree, tree_bundle, show=show_tree)
     display.register(RunTimeline, timeline_bundle)
-    display.register(Task, task_bundle)
+    display.register(Task, task_bundle, show=show_task)
     display.register(EngineControl, engine_control_bundle)
     shell = shell or hosts.shell()
     if shell is not None:
@@ -234,6 +236,11 @@ def show_queues(shown: Queues) -> None:
     show_panel(shown, lambda: QueuesSource(shown._caller or callers.current()), "queues.js", QUEUES_EVERY_S)
 
 
+def show_task(task: Task[..., Any]) -> None:
+    """Show a task with its form; looking at it starts no engine."""
+    show_panel(task, lambda: TaskSource(task, callers.current()), "task.js", TASK_EVERY_S, "panel.css", "task.css")
+
+
 def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: float, *styles: str) -> None:
     """Show what is asked for again and again; without an engine what there is to say instead."""
     shell = hosts.shell()
@@ -241,7 +248,7 @@ def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: 
         raise NotImplementedError  # a terminal prints the bundle's text
     try:
         source = made()
-        source.ask()
+        source.open()
     except KernelKitError as error:
         _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return

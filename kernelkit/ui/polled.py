@@ -40,6 +40,10 @@ class Polled:
         """Ask the engine; raises `KernelKitError`."""
         raise NotImplementedError
 
+    def open(self) -> None:
+        """Before it is first shown; raises where there is nothing to show without an engine."""
+        self.ask()
+
     def shown(self) -> dict[str, Any]:
         """The view, as JSON values."""
         raise NotImplementedError

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from kernelkit.authoring.task import Task
+from kernelkit.errors import TaskDefinitionError
 from kernelkit.models.task import RetryPolicy
 from kernelkit.ui import html, words
+from kernelkit.ui.form import form_of, told
 from kernelkit.ui.text import WIDTH, row, to_ascii
 
 
@@ -19,6 +22,7 @@ class TaskView(msgspec.Struct, frozen=True):
     signature: str
     rules: tuple[str, ...]
     description: str
+    fields: tuple[str, ...] = ()
 
 
 def task_view(task: Task[..., Any]) -> TaskView:
@@ -28,6 +32,10 @@ def task_view(task: Task[..., Any]) -> TaskView:
     at_once = f" ({', '.join(limits)})" if limits else ""
     kind = "a process of its own" if task.isolation == "process" else "shared worker"
     rules = [f"queue {words.clean(task.queue)}{at_once}", attempts(task.retry), kind]
+    if task.machine:
+        rules[-1] = task.machine
+    if task.max_duration:
+        rules.append(f"stops after {words.spelled(timedelta(seconds=task.max_duration))}")
     if task.tags:
         rules.append("tags " + ", ".join(words.clean(tag) for tag in task.tags))
     return TaskView(
@@ -37,7 +45,17 @@ def task_view(task: Task[..., Any]) -> TaskView:
         signature=words.clean(task.signature.text),
         rules=tuple(rules),
         description=words.clean(task.description),
+        fields=_fields(task),
     )
+
+
+def _fields(task: Task[..., Any]) -> tuple[str, ...]:
+    """The payload's fields, one line each; none where its schema cannot be read."""
+    try:
+        form = form_of(task.json_schema)
+    except TaskDefinitionError:
+        return ()
+    return tuple(f"{words.clean(field.name)}: {told(field)}" for field in form.fields)
 
 
 def attempts(policy: RetryPolicy) -> str:
@@ -66,6 +84,7 @@ def task_html(task: TaskView) -> str:
         [
             ("About", html.esc(task.description)),
             ("Parameters", html.code(task.signature)),
+            ("Fields", "<br>".join(html.esc(field) for field in task.fields)),
             ("Rules", html.esc(" · ".join(task.rules))),
             ("Defined in", html.esc(task.where)),
         ],

@@ -1,0 +1,100 @@
+"""The live task card: how the task's runs stand, and clicks that trigger it.
+
+The browser checks what it is sure of; what it sends is triggered as any call is, and what that refuses goes back to the
+field it is about.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from kernelkit.authoring import caller as callers
+from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.task import Task
+from kernelkit.errors import InvalidOptionError, KernelKitError, PayloadValidationError
+from kernelkit.models.run import Run
+from kernelkit.ui import words
+from kernelkit.ui.form import form_of
+from kernelkit.ui.live import Bundle
+from kernelkit.ui.polled import Polled
+from kernelkit.ui.task_card import RECENT, run_options_form, task_card
+from kernelkit.ui.task_line import task_html, task_text, task_view
+from kernelkit.wire.messages import ListRuns, RunPage, RunSummary, SummarizeRuns
+
+EVERY_S = 1.0
+_SAID = {"missing": "Required", "missing_argument": "Required", "extra_forbidden": "There is no such field"}
+
+
+class TaskSource(Polled):
+    """A `Source` of `ui/live_view.py`."""
+
+    is_connected = True  # a trigger starts the engine: nothing is to be told while none runs
+
+    def __init__(self, task: Task[..., Any], caller: Caller) -> None:
+        super().__init__(caller)
+        self._task = task
+        self._form = form_of(task.json_schema)
+        self._runs: tuple[Run, ...] = ()
+        self._counts: dict[str, int] = {}
+
+    def open(self) -> None:
+        self.read()  # without an engine there is a form all the same
+
+    def ask(self) -> None:
+        found = self.caller.call(ListRuns(task=(self._task.id,), limit=RECENT))
+        summary = self.caller.call(SummarizeRuns(task=(self._task.id,)))
+        assert isinstance(found, RunPage)
+        assert isinstance(summary, RunSummary)
+        self._runs, self._counts = found.runs, summary.counts
+
+    def shown(self) -> dict[str, Any]:
+        task = self._task
+        view: dict[str, Any] = msgspec.to_builtins(
+            task_card(
+                task_view(task),
+                self._form,
+                name=task.function.__name__,
+                queue=task.queue,
+                attempts=task.retry.max_attempts,
+                runs=self._runs,
+                counts=self._counts,
+                now=datetime.now(UTC),
+                zone=words.local_zone(),
+            )
+        )
+        return {"total": 0, **view}
+
+    def bundle(self) -> Bundle:
+        view = task_view(self._task)
+        return {"text/plain": task_text(view), "text/html": task_html(view)}
+
+    def act(self, content: dict[str, Any]) -> str:
+        if content.get("do") != "trigger":
+            raise KernelKitError(f"The task card knows no {content.get('do')!r}.")
+        given = content.get("options")
+        known = {field.name for field in run_options_form("", 1)}
+        options = {name: value for name, value in given.items() if name in known} if isinstance(given, dict) else {}
+        payload = (content["payload"],) if "payload" in content else ()
+        with callers.use(self.caller):
+            run = self._task.options(**options).trigger(*payload)
+        return f"Triggered {run.id}" if not run.is_cached else f"The same key was used before, by {run.id}"
+
+    def problem(self, problem: KernelKitError) -> dict[str, Any]:
+        """The refusal at the fields that it is about: a path of names, those of options behind `@`."""
+        if isinstance(problem, PayloadValidationError):
+            found = [
+                {"path": [part for part in one["loc"] if isinstance(part, str | int)], "text": _said(one)}
+                for one in problem.facts.get("errors", [])[:50]
+            ]
+            return {"errors": found}
+        field = problem.facts.get("field")
+        if isinstance(problem, InvalidOptionError) and field:
+            return {"errors": [{"path": ["@", field], "text": words.clean(str(problem))[:300]}]}
+        return {}
+
+
+def _said(one: dict[str, Any]) -> str:
+    return words.cut(words.clean(_SAID.get(one["type"]) or str(one["msg"])), 300)

@@ -1,0 +1,188 @@
+// What stands in a form's controls, as values: read, checked as far as a browser is sure of it, and written as Python.
+// Pure. A field left as it was is not sent, so that the task's own default counts.
+
+/** @typedef {import('./types').FormField} FormField */
+/** @typedef {{ value?: unknown, error?: string }} Reading neither: it is not sent */
+
+const KEYWORDS = new Set('False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield'.split(' '));
+const ANY = 'true, false, null, a number, text, a list or an object';
+
+/**
+ * What the control of a field holds at first.
+ * @param {FormField} field
+ * @returns {string | boolean}
+ */
+export function first(field) {
+  const initial = field.initial ?? null;
+  if (field.kind === 'check') return initial === true;
+  if (initial === null) return '';
+  if (field.kind === 'choice') {
+    const at = (field.choices ?? []).findIndex((choice) => JSON.stringify(choice.value) === JSON.stringify(initial));
+    return at < 0 ? '' : String(at);
+  }
+  if (field.kind === 'datetime') return local(String(initial));
+  return field.kind === 'json' ? JSON.stringify(initial) : String(initial);
+}
+
+/**
+ * @param {FormField} field of one value: no group and no list
+ * @param {string | boolean} raw
+ * @returns {Reading}
+ */
+export function read(field, raw) {
+  if (raw === first(field) && !field.required) return {};
+  if (typeof raw === 'boolean') return { value: raw };
+  if (raw === '') {
+    if (field.nullable) return { value: null };
+    if (field.required) return { error: 'Required' };
+    return field.kind === 'text' || field.kind === 'area' ? { value: '' } : {};
+  }
+  if (field.kind === 'number') return number(field, raw);
+  if (field.kind === 'choice') return { value: field.choices?.[Number(raw)]?.value };
+  if (field.kind === 'datetime') return { value: raw + offset(new Date(raw)) };
+  if (field.kind === 'json') {
+    const problem = fault(raw);
+    return problem ? { error: problem } : { value: JSON.parse(raw) };
+  }
+  return text(field, raw);
+}
+
+/** @param {FormField} field @param {string} raw @returns {Reading} */
+function text(field, raw) {
+  const length = [...raw].length;
+  if (length < (field.min_length ?? 0)) return { error: `Must have at least ${field.min_length} characters` };
+  if (length > (field.max_length ?? Infinity)) return { error: `Must have at most ${field.max_length} characters` };
+  if (field.pattern && !new RegExp(field.pattern, 'u').test(raw)) return { error: `Must match ${field.pattern}` };
+  return { value: raw };
+}
+
+/** @param {FormField} field @param {string} raw @returns {Reading} */
+function number(field, raw) {
+  const value = Number(raw);
+  if (!Number.isFinite(value)) return { error: 'Must be a number' };
+  if (field.integer && !/^[+-]?\d+$/.test(raw.trim())) return { error: 'Must be a whole number' };
+  const told = (/** @type {number} */ limit) => limit.toLocaleString('en', { maximumFractionDigits: 9 });
+  if (value < (field.low ?? -Infinity)) return { error: `Must be at least ${told(field.low ?? 0)}` };
+  if (value > (field.high ?? Infinity)) return { error: `Must be at most ${told(field.high ?? 0)}` };
+  if (value <= (field.above ?? -Infinity)) return { error: `Must be over ${told(field.above ?? 0)}` };
+  if (value >= (field.below ?? Infinity)) return { error: `Must be under ${told(field.below ?? 0)}` };
+  return { value: field.integer && !Number.isSafeInteger(value) ? raw.trim() : value }; // pydantic reads digits as well
+}
+
+/** A moment as the browser's own control wants it. @param {string} moment */
+function local(moment) {
+  const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(moment);
+  if (!hasZone) return moment.slice(0, 16);
+  const at = new Date(moment);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** @param {Date} at */
+function offset(at) {
+  const minutes = -at.getTimezoneOffset();
+  const two = (/** @type {number} */ n) => String(Math.floor(Math.abs(n))).padStart(2, '0');
+  return `${minutes < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`;
+}
+
+/**
+ * Where a text stops being JSON, and what is expected there; '' for JSON.
+ * @param {string} json
+ * @returns {string}
+ */
+export function fault(json) {
+  let at = 0;
+  const space = () => {
+    while (at < json.length && ' \t\n\r'.includes(json[at])) at += 1;
+  };
+  /** @param {string} expected @returns {never} */
+  const fail = (expected) => {
+    throw new SyntaxError(expected);
+  };
+  /** @param {RegExp} pattern @param {string} expected */
+  const take = (pattern, expected) => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(json);
+    if (!found) fail(expected);
+    else at += found[0].length;
+  };
+  const string = (/** @type {string} */ expected) => take(/"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y, expected);
+  const value = () => {
+    space();
+    const begin = json[at];
+    if (begin === '{') {
+      members('}', () => {
+        string('a name in double quotes');
+        space();
+        take(/:/y, 'a colon');
+        value();
+      });
+    } else if (begin === '[') members(']', value);
+    else if (begin === '"') string('text that ends with a double quote');
+    else take(/(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])/y, ANY);
+  };
+  /** @param {string} end @param {() => void} member */
+  const members = (end, member) => {
+    at += 1;
+    space();
+    if (json[at] === end) {
+      at += 1;
+      return;
+    }
+    for (;;) {
+      space();
+      member();
+      space();
+      if (json[at] === end) break;
+      take(/,/y, `a comma or ${end}`);
+    }
+    at += 1;
+  };
+  try {
+    value();
+    space();
+    return at === json.length ? '' : place(json, at, 'nothing more');
+  } catch (problem) {
+    if (problem instanceof SyntaxError) return place(json, at, problem.message);
+    throw problem;
+  }
+}
+
+/** @param {string} json @param {number} at @param {string} expected */
+function place(json, at, expected) {
+  const before = json.slice(0, at).split('\n');
+  return `Line ${before.length}, column ${(before.at(-1) ?? '').length + 1}: expected ${expected}`;
+}
+
+/**
+ * A JSON value as Python.
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function literal(value) {
+  if (value === null || value === undefined) return 'None';
+  if (value === true) return 'True';
+  if (value === false) return 'False';
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
+  if (typeof value === 'object') return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${literal(item)}`).join(', ')}}`;
+  return JSON.stringify(value);
+}
+
+/**
+ * The call that triggers the same.
+ * @param {string} name of the task in Python
+ * @param {boolean} isWhole
+ * @param {unknown} payload undefined for none
+ * @param {Record<string, unknown>} options
+ */
+export function call(name, isWhole, payload, options) {
+  const set = keywords(options);
+  const fields = isWhole || payload === undefined ? null : /** @type {Record<string, unknown>} */ (payload);
+  const isPlain = fields && Object.keys(fields).every((key) => /^[A-Za-z_]\w*$/.test(key) && !KEYWORDS.has(key));
+  const given = payload === undefined ? '' : isPlain ? keywords(fields) : literal(payload);
+  return `${name}${set && `.options(${set})`}.trigger(${given})`;
+}
+
+/** @param {Record<string, unknown>} values */
+function keywords(values) {
+  return Object.entries(values).map(([key, value]) => `${key}=${literal(value)}`).join(', ');
+}
