@@ -10,7 +10,28 @@
  * @returns {HTMLElement}
  */
 export function h(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/**
+ * The same for a shape, or what holds shapes.
+ * @param {string} tag
+ * @param {Record<string, string | number | boolean | null | undefined>} [attributes]
+ * @param {...Child} children
+ * @returns {SVGElement}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(/** @type {SVGElement} */ (document.createElementNS('http://www.w3.org/2000/svg', tag)), attributes, children);
+}
+
+/**
+ * @template {Element} E
+ * @param {E} made
+ * @param {Record<string, string | number | boolean | null | undefined>} attributes
+ * @param {Child[]} children
+ * @returns {E}
+ */
+function fill(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     made.setAttribute(name, value === true ? '' : String(value));
@@ -36,7 +57,7 @@ function nodes(children) {
 /**
  * A place in a card that is drawn again only when what it shows has changed, so that focus, selection and hover stay.
  * If it is drawn again, focus goes to the control that has the same `data-act` as the one that had it.
- * @param {HTMLElement} place
+ * @param {HTMLElement | SVGElement} place
  * @param {unknown} data
  * @param {() => Child[]} build
  */
@@ -47,7 +68,7 @@ export function redraw(place, data, build) {
   const active = /** @type {HTMLElement | null} */ (document.activeElement);
   const act = active && place.contains(active) ? active.dataset.act : undefined;
   const children = nodes(build());
-  place.hidden = children.length === 0;
+  place.toggleAttribute('hidden', children.length === 0);
   place.replaceChildren(...children);
   if (act) /** @type {HTMLElement | null} */ (place.querySelector(`[data-act="${CSS.escape(act)}"]`))?.focus();
 }

@@ -23,6 +23,16 @@ export function countdown(seconds) {
 }
 
 /**
+ * How long a part of something took: `420 ms`, `8.2 s`, `01:14`.
+ * @param {number} seconds
+ * @returns {string}
+ */
+export function lasted(seconds) {
+  if (seconds < 0.9995) return `${Math.round(Math.max(0, seconds) * 1000)} ms`;
+  return seconds < 59.95 ? `${seconds.toFixed(1)} s` : ticking(seconds);
+}
+
+/**
  * @param {number} value
  * @returns {string}
  */
@@ -31,6 +41,6 @@ export function figure(value) {
 }
 
 /** @param {number} n */
-function two(n) {
+export function two(n) {
   return String(n).padStart(2, '0');
 }

@@ -1,5 +1,7 @@
 // The status marks and icons, 16 x 16, drawn in currentColor. Open shapes have not ended, filled shapes have.
 
+import { svg } from './dom.js';
+
 /** @typedef {[tag: string, attributes: Record<string, string | number>]} Shape */
 
 const LINE = { fill: 'none', stroke: 'currentColor', 'stroke-width': 1.6, 'stroke-linecap': 'round', 'stroke-linejoin': 'round' };
@@ -39,6 +41,8 @@ export const MARKS = {
 export const ICONS = {
   stop: [['rect', { x: 4, y: 4, width: 8, height: 8, rx: 1, ...FILL }]],
   down: [line('M3.5 6l4.5 4.5L12.5 6')],
+  minus: [line('M3.5 8h9')],
+  plus: [line('M3.5 8h9M8 3.5v9')],
   right: [line('M6 3.5l4.5 4.5L6 12.5')],
   play: [fill('M4.5 3v10l8-5z')],
   pause: [line('M5 3.5v9M11 3.5v9', { 'stroke-width': 2.4 })],
@@ -68,14 +72,6 @@ export function icon(name) {
  * @returns {SVGElement}
  */
 function draw(shapes, kind) {
-  const space = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(space, 'svg');
   const set = { class: kind, viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true', focusable: 'false' };
-  for (const [name, value] of Object.entries(set)) svg.setAttribute(name, String(value));
-  for (const [tag, attributes] of shapes) {
-    const shape = document.createElementNS(space, tag);
-    for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, String(value));
-    svg.append(shape);
-  }
-  return svg;
+  return svg('svg', set, ...shapes.map(([tag, attributes]) => svg(tag, attributes)));
 }

@@ -53,6 +53,14 @@ export interface TaskView {
   answer?: Told;
 }
 
+/** One stretch of a row; seconds since the origin of the timeline (`TimelineSpan` of kernelkit/ui/timeline.py). */
+export interface TimelineSpan { kind: string; begin: number; end?: number | null; status: string; attempt?: number; say: string; note?: string }
+export interface TimelineRow { key: string; name: string; status: string; word: string; level?: number; spans?: TimelineSpan[]; note?: string; run_id?: string }
+export interface TimelineView {
+  run_id: string; task: string; status: string; word: string; is_tree?: boolean; origin: string; offset?: number; length?: number;
+  rows: TimelineRow[]; hidden?: number; total?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
+}
+
 export interface Model<V = View> {
   get(name: 'view'): V;
   get(name: 'link'): Link;

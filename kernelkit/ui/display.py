@@ -85,7 +85,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(TokenList, tokens_bundle)
     display.register(Table, table_bundle)
     display.register(RunTree, tree_bundle, show=show_tree)
-    display.register(RunTimeline, timeline_bundle)
+    display.register(RunTimeline, timeline_bundle, show=show_timeline)
     display.register(Task, task_bundle, show=show_task)
     display.register(EngineControl, engine_control_bundle)
     shell = shell or hosts.shell()
@@ -216,6 +216,11 @@ def tree_bundle(tree: RunTree) -> Bundle:
         return _unreadable(tree, error)
     drawn = source.tree(failures=True, max_rows=200)
     return {"text/plain": tree_text(drawn, **_terminal()), "text/html": tree_html(drawn)}
+
+
+def show_timeline(timeline: RunTimeline) -> None:
+    """Show a timeline: live while any of its runs goes on, else as it was."""
+    _show_runs(timeline, TimelineSource(timeline), "timeline.js", ("timeline.css",))
 
 
 def timeline_bundle(shown: RunTimeline) -> Bundle:

@@ -200,9 +200,43 @@ def _note(notebook: Notebook, message: ConsoleMessage) -> None:
         notebook.problems.append(f"console: {message.text}")
 
 
-def picture(notebook: Notebook, name: str) -> None:
-    """A picture of the notebook's cells, when pictures are asked for."""
+def picture(notebook: Notebook, name: str, of: Locator | None = None) -> None:
+    """A picture of the notebook's cells, or of one thing in it, when pictures are asked for."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        notebook.page.locator(".jp-NotebookPanel").screenshot(path=Path(folder) / f"{name}.png")
+        shown = of or notebook.page.locator(".jp-NotebookPanel")
+        shown.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def sideways(notebook: Notebook) -> list[str]:
+    """What in our views scrolls sideways or sticks out of them; nothing should."""
+    found: list[str] = notebook.page.evaluate(_SIDEWAYS)
+    return found
+
+
+_SIDEWAYS = """() => [...document.querySelectorAll('.kk')].flatMap((root) => {
+    const edge = root.getBoundingClientRect().right + 1;
+    const own = [...root.querySelectorAll('div, section, p, button')].filter((one) => one.offsetParent !== null);
+    const wide = [root, ...own].filter((one) => {
+        const style = getComputedStyle(one);
+        const scrolls = one.scrollWidth > one.clientWidth + 1 && ['auto', 'scroll'].includes(style.overflowX);
+        return scrolls && !one.matches('.out, pre') || one.getBoundingClientRect().right > edge;
+    });
+    return wide.map((one) => `${one.className}: ${one.scrollWidth} in ${one.clientWidth}`);
+})"""
+
+
+def accessible(notebook: Notebook) -> list[str]:
+    """What axe-core finds serious or critical in our views: rule, element, and what it says of it."""
+    axe = Path(__file__).parents[3] / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
+    assert axe.is_file(), "axe-core is not installed: run scripts/widget-tests .venv, as make check does"
+    page = notebook.page
+    page.evaluate(axe.read_text())
+    answer: dict[str, Any] = page.evaluate("() => axe.run('.kk', {resultTypes: ['violations']})")
+    return [
+        f"{found['id']} ({found['impact']}): {node['html'][:160]} {node['failureSummary']}"
+        for found in answer["violations"]
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"]
+    ]
