@@ -31,7 +31,7 @@ NAMES = {
         "Error RunStatus Table ScheduledPayload"
     ),
     "kk.tasks": f"list {TRIGGERS} {HOOKS}",
-    "kk.runs": "list retrieve cancel replay reschedule subscribe cancel_all replay_all",
+    "kk.runs": "list retrieve tree timeline cancel replay reschedule subscribe cancel_all replay_all",
     "kk.batch": "trigger trigger_and_wait retrieve",
     "kk.queues": "list retrieve pause resume set_concurrency reset_concurrency",
     "kk.schedules": ("task create list retrieve update activate deactivate delete run_now timezones preview"),
@@ -47,7 +47,7 @@ NAMES = {
     "kk.idempotency_keys": "create reset",
     "kk.engine": "status start stop restart logs",
     "kk.Task": f"id options local json_schema {TRIGGERS} {HOOKS}",
-    "kk.RunHandle": ("id status result is_cached cancel replay reschedule tree logs metadata refresh artifacts"),
+    "kk.RunHandle": ("id status result is_cached cancel replay reschedule tree timeline logs metadata refresh artifacts"),
     "kk.BatchHandle": "id status runs counts result",
     "kk.Result": "ok output error unwrap",
     "kk.Run": (
@@ -76,7 +76,7 @@ STATUSES = (
     "PENDING_VERSION DELAYED QUEUED DEQUEUED EXECUTING WAITING COMPLETED FAILED CANCELED CRASHED SYSTEM_FAILURE "
     "EXPIRED TIMED_OUT"
 ).split()
-MAGICS = {"line": "runs run_tree schedules queues engine", "cell": "task kksql"}
+MAGICS = {"line": "runs run_tree timeline schedules queues engine", "cell": "task kksql"}
 PROGRAM = (
     "up down restart status doctor logs tasks runs trigger cancel replay schedules queues tokens serve notebook sql "
     "export config quickstart service"

@@ -115,11 +115,12 @@ def test_attempts_backoffs_waits_and_children_grow_on_one_axis_and_stay_as_a_tab
         assert box is not None
         page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
         page.mouse.down()
-        page.mouse.move(box["x"] + box["width"], box["y"] + 40, steps=4)
+        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 40, steps=4)
         page.mouse.up()
         page.keyboard.down("Control")
-        page.mouse.wheel(0, 3000)
+        page.mouse.wheel(0, 300)
         page.keyboard.up("Control")
+        rows.nth(1).focus()
         page.keyboard.press("0")
         expect(tree.locator(".seen")).to_be_hidden()
         assert page.locator(".jp-Notebook").count() == 1, "JupyterLab heard none of the keys"
