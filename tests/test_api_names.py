@@ -47,7 +47,9 @@ NAMES = {
     "kk.idempotency_keys": "create reset",
     "kk.engine": "status start stop restart logs",
     "kk.Task": f"id options local json_schema {TRIGGERS} {HOOKS}",
-    "kk.RunHandle": ("id status result is_cached cancel replay reschedule tree timeline logs metadata refresh artifacts"),
+    "kk.RunHandle": (
+        "id status result is_cached cancel replay reschedule tree timeline logs metadata refresh artifacts"
+    ),
     "kk.BatchHandle": "id status runs counts result",
     "kk.Result": "ok output error unwrap",
     "kk.Run": (
