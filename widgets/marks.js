@@ -44,6 +44,7 @@ export const ICONS = {
   minus: [line('M3.5 8h9')],
   plus: [line('M3.5 8h9M8 3.5v9')],
   right: [line('M6 3.5l4.5 4.5L6 12.5')],
+  left: [line('M10 3.5L5.5 8l4.5 4.5')],
   play: [fill('M4.5 3v10l8-5z')],
   pause: [line('M5 3.5v9M11 3.5v9', { 'stroke-width': 2.4 })],
   replay: [line('M2.4 8a5.6 5.6 0 1 0 1.7-4'), line('M3.7 1.4v3h3')],

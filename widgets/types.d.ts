@@ -61,6 +61,21 @@ export interface TimelineView {
   rows: TimelineRow[]; hidden?: number; total?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
 }
 
+/** The runs table (`LiveTable` of kernelkit/ui/table_live.py). */
+export interface RunRow {
+  id: string; task: string; status: string; word: string; created: string; created_full: string; clock?: string; queue: string;
+  tag?: string; since?: string; bar?: number; attempts?: number; can_cancel?: boolean;
+}
+export interface Chip { status: string; word: string; count?: string; on?: boolean }
+export interface Action { title: string; label: string; done?: number; total?: number; trouble?: string; over?: boolean }
+export interface TableView {
+  rows: RunRow[]; total: number; total_text: string; chips: Chip[]; more: Chip[];
+  last?: { bars: [string, number][]; median: string; p95: string; failed: number; told: string } | null;
+  search?: string; task?: string; tasks?: string[]; period?: number; periods?: string[]; place?: string; newer?: boolean;
+  older?: boolean; new?: number; live?: boolean; held?: boolean; empty?: string; wider?: string; cancelable?: number;
+  action?: Action | null; problem?: string; as_of: string; as_of_text: string; zone: string;
+}
+
 export interface Model<V = View> {
   get(name: 'view'): V;
   get(name: 'link'): Link;

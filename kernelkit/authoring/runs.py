@@ -54,6 +54,10 @@ class Page(display.Shown, Sequence[Run]):
         """How many match in all, counted up to 100,000."""
 
     @property
+    def caller(self) -> Caller:
+        return self._caller
+
+    @property
     def asked(self) -> ListRuns:
         """The filters of this page."""
         return self._asked

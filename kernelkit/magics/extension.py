@@ -120,7 +120,7 @@ class KernelKitMagics(Magics):
     def runs(self, line: str) -> None:
         """Show the project's runs, newest first: %runs [--status failed] [--task resize] [--tag x] [--limit 25]"""
         with in_words():
-            publish(runs.page(line))
+            publish_object(runs.page(line))
 
     @no_var_expand
     @cell_magic

@@ -8,20 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kernelkit.authoring import caller as callers
-from kernelkit.authoring.runs import Runs
+from kernelkit.authoring.runs import Page, Runs
 from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import InvalidOptionError
-from kernelkit.magics.shown import Bundle
 from kernelkit.rules.run_filters import FILTERS, LISTS, name_of
-from kernelkit.ui import display
 
 OPTIONS = (*FILTERS, "limit", "after", "before")
 
 
-def page(line: str) -> Bundle:
-    """The table that `%runs {line}` asks for; raises `InvalidOptionError` naming the filter that will not do."""
-    return display.page_bundle(Runs().list(**read_filters(line)))
+def page(line: str) -> Page:
+    """The page that `%runs {line}` asks for; raises `InvalidOptionError` naming the filter that will not do."""
+    return Runs().list(**read_filters(line))
 
 
 def tree(line: str, names: Mapping[str, Any]) -> RunTree:

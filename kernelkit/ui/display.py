@@ -8,6 +8,7 @@ shown.
 
 from __future__ import annotations
 
+import contextvars
 import math
 import shutil
 import uuid
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_run
 from kernelkit.authoring.queues import Queues, QueueTable
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
@@ -55,6 +56,8 @@ from kernelkit.ui.polled import Polled
 from kernelkit.ui.queues_source import EVERY_S as QUEUES_EVERY_S
 from kernelkit.ui.queues_source import QueuesSource
 from kernelkit.ui.runs_source import RunsSource
+from kernelkit.ui.table_source import PACE_S as TABLE_PACE_S
+from kernelkit.ui.table_source import TableSource
 from kernelkit.ui.task_source import EVERY_S as TASK_EVERY_S
 from kernelkit.ui.task_source import TaskSource
 from kernelkit.ui.timeline_source import TimelineSource
@@ -75,7 +78,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(RunHandle, run_handle_bundle, show=show_run)
     display.register(Result, result_bundle)
     display.register(BatchHandle, batch_bundle)
-    display.register(Page, page_bundle)
+    display.register(Page, page_bundle, show=show_page)
     display.register(ScheduleTable, schedules_bundle)
     display.register(QueueTable, queues_bundle)
     display.register(Queues, all_queues_bundle, show=show_queues)
@@ -112,19 +115,49 @@ def show_run(handle: RunHandle[Any]) -> None:
     show_live(run, caller, shell)
 
 
-def show_live(run: Run, caller: Caller, shell: hosts.Shell) -> None:
-    """Publish the card of `run` and, unless it has ended, keep it up to date until it has."""
-    display_id = uuid.uuid4().hex
+def show_live(
+    run: Run, caller: Caller, shell: hosts.Shell, display_id: str = "", *, update: bool = False
+) -> LiveCard | None:
+    """Publish the card of `run` and, unless it has ended, keep it up to date until it has.
+
+    With `update` it takes the place of what has that `display_id`.
+    """
+    display_id = display_id or uuid.uuid4().hex
     view = cards.view(run)
     if run.is_completed:
-        _publish(static_bundle(view), display_id, update=False)
-        return
+        _publish(static_bundle(view), display_id, update=update)
+        return None
     cell, execution = hosts.executing_cell(shell)
     card = LiveCard(run, partial(_publish, display_id=display_id, update=True), cell, execution)
     widget = _widget_class()(view, cancel=lambda number: cards.cancel(card, caller, number))
     card.widget = widget
-    _publish(widget.bundle(), display_id, update=False)
+    _publish(widget.bundle(), display_id, update=update)
     cards.add(card, caller)
+    return card
+
+
+class CardOpener:
+    """Shows the card of a run below another picture, in the output of the cell that showed that; one at a time.
+
+    Made while the cell is executed: what is published later is told apart by the context of that moment.
+    """
+
+    def __init__(self, caller: Caller, shell: hosts.Shell) -> None:
+        self._caller, self._shell = caller, shell
+        self._context = contextvars.copy_context()
+        self._display_id = ""
+        self._card: LiveCard | None = None
+
+    def __call__(self, run_id: str) -> None:
+        run = retrieve_run(self._caller, run_id, related=True)
+        if self._card is not None:
+            cards.drop(self._card)
+        update = bool(self._display_id)
+        self._display_id = self._display_id or uuid.uuid4().hex
+        self._card = self._context.run(self._show, run, update)
+
+    def _show(self, run: Run, update: bool) -> LiveCard | None:
+        return show_live(run, self._caller, self._shell, self._display_id, update=update)
 
 
 def _widget_class() -> type[RunWidget]:
@@ -190,7 +223,13 @@ def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str
 
 
 def show_source(
-    source: Source, module: str, styles: tuple[str, ...], shell: hosts.Shell, *, every_s: float = math.inf
+    source: Source,
+    module: str,
+    styles: tuple[str, ...],
+    shell: hosts.Shell,
+    *,
+    every_s: float = math.inf,
+    pace_s: float | None = None,
 ) -> None:
     """Publish a picture of `source` and, unless nothing will change, keep it up to date."""
     from kernelkit.ui.view_widget import ViewWidget  # ipywidgets and anywidget take a tenth of a second
@@ -204,7 +243,7 @@ def show_source(
     _publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
     publish = partial(_publish, display_id=display_id, update=True)
-    views().add(LiveView(source, widget, publish, every_s=every_s), cell, execution)
+    views().add(LiveView(source, widget, publish, every_s=every_s, pace_s=pace_s), cell, execution)
 
 
 def tree_bundle(tree: RunTree) -> Bundle:
@@ -258,6 +297,24 @@ def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: 
         _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
     show_source(source, module, ("controls.css", *(styles or ("panel.css",))), shell, every_s=every_s)
+
+
+# ---- many runs ---------------------------------------------------------------------------------------------------
+
+
+def show_page(page: Page) -> None:
+    """Show a page of runs: live where a person looks, else as it is. It never ends, so a notebook that is executed
+    without anybody there, which names no cell, gets the static face."""
+    shell = hosts.shell()
+    if not hosts.is_kernel(shell) or not hosts.executing_cell(shell)[0]:
+        raise NotImplementedError  # the bundle is shown
+    source = TableSource(page, CardOpener(page.caller, shell))
+    try:
+        source.open()
+    except KernelKitError as error:
+        _publish(_unreadable(page, error), uuid.uuid4().hex, update=False)
+        return
+    show_source(source, "table.js", ("controls.css", "table.css"), shell, pace_s=TABLE_PACE_S)
 
 
 # ---- the rest ----------------------------------------------------------------------------------------------------

@@ -120,6 +120,15 @@ class LiveCards:
         """Ask for the run's cancel on a thread of its own, and tell the card what became of it."""
         threading.Thread(target=_cancel, args=(card, caller, number), name="kernelkit-cancel", daemon=True).start()
 
+    def drop(self, card: LiveCard) -> None:
+        """Forget a card whose place another one takes."""
+        with self._wake:
+            for feed in self._feeds.values():
+                if card in feed.cards:
+                    feed.cards.remove(card)
+                    self._dropped.append((feed, card))
+            self._wake.notify()
+
     @property
     def count(self) -> int:
         """How many cards are being followed."""

@@ -76,10 +76,20 @@ class LiveView:
     """One display that follows its source."""
 
     def __init__(
-        self, source: Source, widget: Widget, publish: Callable[[Bundle], None], *, every_s: float = math.inf
+        self,
+        source: Source,
+        widget: Widget,
+        publish: Callable[[Bundle], None],
+        *,
+        every_s: float = math.inf,
+        pace_s: float | None = None,
     ) -> None:
-        """With `every_s` the source is read so often, and not only when it says that there is something new."""
+        """Painted at most every `pace_s` seconds, half a second if not given, and at once when the reader waits.
+
+        With `every_s` the source is read so often, and not only when it says that there is something new.
+        """
         self._every_s = every_s
+        self._pace_s = pace_s
         self._source = source
         self._widget = widget
         self._publish = publish
@@ -116,8 +126,9 @@ class LiveView:
             self._widget.paint(source.view())
             if source.is_over:
                 return
-            source.urgent.wait(PAINT_EVERY_S)
-            left_s = self._every_s - PAINT_EVERY_S
+            pace_s = self._pace_s or PAINT_EVERY_S
+            source.urgent.wait(pace_s)
+            left_s = self._every_s - pace_s
             while left_s > 0 and not source.wake.wait(min(BEAT_EVERY_S, left_s)):
                 self._widget.heartbeat(silent_since=self._silent_since())
                 left_s -= BEAT_EVERY_S

@@ -30,6 +30,9 @@ class RunRow(msgspec.Struct, frozen=True):
     attempts: int
     queue: str
     tags: tuple[str, ...]
+    since: datetime | None = None  # the clock ticks from here while the run goes on
+    seconds: float = 0.0
+    can_cancel: bool = False
 
 
 class RunsTable(msgspec.Struct, frozen=True):
@@ -78,6 +81,9 @@ def _row(run: Run, now: datetime, zone: tzinfo) -> RunRow:
         attempts=run.attempt_number,
         queue=words.cut(words.clean(run.queue), 200),
         tags=tuple(words.clean(tag) for tag in run.tags),
+        since=None if run.is_completed else run.started_at,
+        seconds=run.duration.total_seconds() if run.duration else 0.0,
+        can_cancel=not run.is_completed,
     )
 
 
