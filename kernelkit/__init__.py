@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.schedules import schedules
     from kernelkit.authoring.sql import sql
     from kernelkit.authoring.steps import step
+    from kernelkit.authoring.streams import streams
     from kernelkit.authoring.subscription import Subscription
     from kernelkit.authoring.table import Table
     from kernelkit.authoring.tags import tags
@@ -157,6 +158,7 @@ _ROOMS: dict[str, str] = {
     "ScheduledPayload": "authoring.scheduled",
     "schedules": "authoring.schedules",
     "step": "authoring.steps",
+    "streams": "authoring.streams",
     "tags": "authoring.tags",
     "task": "authoring.task",
     "tasks": "authoring.tasks",
@@ -169,7 +171,7 @@ _ROOMS: dict[str, str] = {
 # What reaches an engine through the process's own client, so that room is opened along with it.
 _NEED_A_CLIENT = frozenset(
     {"BatchHandle", "RunHandle", "Task", "batch", "idempotency_keys", "notebook", "queues", "runs"}
-    | {"schedules", "sql", "task", "tasks", "tokens"}
+    | {"schedules", "sql", "streams", "task", "tasks", "tokens"}
 )
 
 __all__ = [
@@ -270,6 +272,7 @@ __all__ = [
     "schedules",
     "sql",
     "step",
+    "streams",
     "tags",
     "task",
     "tasks",

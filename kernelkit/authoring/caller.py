@@ -38,6 +38,10 @@ class Caller(Protocol):
         """Send, block until the answer (which is on disk) and return it; raises the `KernelKitError` of a refusal."""
         ...
 
+    def submit(self, body: RequestBody) -> Future[ReplyBody]:
+        """Send; the future has the answer, or the refusal. Inside a run only what reads can be asked."""
+        ...
+
     def outcome(self, run_id: str) -> Future[Run]:
         """Resolves with the run once it is final. Cancelling the future leaves the run alone."""
         ...

@@ -24,12 +24,16 @@ from kernelkit.errors import KernelKitError, NotInTaskError
 from kernelkit.models.machine import GIB
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from kernelkit.authoring.durable import AroundWaits, Waits
+    from kernelkit.authoring.inputs import Place
     from kernelkit.authoring.metadata import MetadataState
+    from kernelkit.authoring.outbox import Outbox
     from kernelkit.authoring.pending import Pending
     from kernelkit.authoring.until_done import Rest
     from kernelkit.models.sameness import KeyScope, Match
-    from kernelkit.wire.messages import ReportBody, StartAttempt, WaitResult
+    from kernelkit.wire.messages import ReplyBody, ReportBody, RequestBody, StartAttempt, WaitResult
 
 _WALL = WallClock()
 
@@ -229,7 +233,8 @@ class Scope:
     the refusal), else a number by which `settle` or `refuse` is told later. `emit` takes a log line (level, text).
     `later` runs a function after some seconds, on any thread; without it metadata leaves only at flushes. `now` tells
     UTC microseconds (a test engine has its own time). `aside` awaits something of the outside world, such as a server's
-    answer, while the clock of a test engine stands still; None where the clock is the world's.
+    answer, while the clock of a test engine stands still; None where the clock is the world's. `ask` asks the engine
+    something that changes nothing.
     """
 
     __slots__ = (
@@ -245,6 +250,7 @@ class Scope:
         "_waits",
         "around_waits",
         "aside",
+        "ask",
         "blocked",
         "calls",
         "canceled",
@@ -258,7 +264,9 @@ class Scope:
         "matches",
         "metadata_state",
         "now",
+        "outbox",
         "peak_memory",
+        "places",
         "progress",
         "raised",
         "refusal",
@@ -285,10 +293,12 @@ class Scope:
         later: Callable[[float, Callable[[], None]], None] | None = None,
         now: Callable[[], int] = _WALL.now,
         aside: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None,
+        ask: Callable[[RequestBody], Future[ReplyBody]] | None = None,
     ) -> None:
         self.start = start
         self.now = now
         self.aside = aside
+        self.ask = ask
         self.started_at = now()
         self.report = report
         self.emit = emit
@@ -304,6 +314,8 @@ class Scope:
         self.metadata_state: MetadataState | None = None
         self.progress: list[dict[str, Any]] = []  # see authoring/track.py
         self.tags: list[str] | None = None  # see authoring/tags.py
+        self.outbox: Outbox | None = None  # see authoring/outbox.py
+        self.places: dict[str, Place] | None = None  # in input streams, see authoring/inputs.py
         self.rest: Rest | None = None  # see authoring/until_done.py
         self.peak_memory: Callable[[], int] | None = None  # where the process is the attempt's own
         self.idle = 0  # microseconds since `started_at` for which its code did not execute

@@ -17,15 +17,15 @@ from kernelkit.errors import KernelKitError, UnknownRunError
 from kernelkit.models.error import Error
 from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.wait import Wait, WaitType
-from kernelkit.wire.messages import OpenWait, ReportBody, WaitResult
+from kernelkit.wire.messages import OpenWait, ReplyBody, ReportBody, RequestBody, WaitResult
 
 
 @dataclass(frozen=True, slots=True)
 class WaitInfo:
     """What a run waits for, as the hooks `on_wait` and `on_resume` are told of it: the parameter `wait`.
 
-    `type` is duration (with `date`), token (`token`, its id or name), task (`run_id`) or batch (`batch_id`,
-    `run_count`).
+    `type` is duration (with `date`), token (`token`, its id or name), task (`run_id`), batch (`batch_id`,
+    `run_count`) or stream (`stream`, its name).
     """
 
     type: WaitType
@@ -34,6 +34,7 @@ class WaitInfo:
     run_id: str | None = None
     batch_id: str | None = None
     run_count: int | None = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,10 @@ class Waits(Protocol):
 
     def left_behind(self) -> KernelKitError | None:
         """What is wrong with a body that has just returned."""
+        ...
+
+    def ask_sync(self, body: RequestBody, timeout: float | None = None) -> ReplyBody:
+        """Ask the engine something that changes nothing, and block until it answers; raises `TimeoutError`."""
         ...
 
     def refuse_here(self, told: str, *, plain: bool) -> None:

@@ -23,6 +23,7 @@ from kernelkit.authoring.queues import Queues
 from kernelkit.authoring.runs import Runs
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.sql import TIMEOUT_S, sql
+from kernelkit.authoring.streams import Streams
 from kernelkit.authoring.surroundings import detect_owner
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.tasks import Tasks
@@ -73,6 +74,7 @@ class Client:
         self.batch = Batch(self)
         self.idempotency_keys = IdempotencyKeys(self)
         self.tokens = Tokens(self)
+        self.streams = Streams(self)
         self.engine = EngineControl(self)
         _clients.add(self)
 

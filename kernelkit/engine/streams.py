@@ -16,16 +16,14 @@ from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL
 from kernelkit.models.stream import (
     IN,
-    MAX_CHUNK_BYTES,
     MAX_CHUNKS,
-    MAX_INPUT_BYTES,
     MAX_STREAM_BYTES,
     MAX_STREAMS,
     OUT,
     StreamLength,
-    is_input,
     name_of_key,
 )
+from kernelkit.rules.streams import check_chunk
 from kernelkit.store.rows import PartRow
 from kernelkit.wire import messages as m
 
@@ -101,15 +99,7 @@ def _checked(run: LiveRun, body: m.AppendStream, chunks: Sequence[str]) -> int:
         raise InvalidOptionError(f"{body.stream!r} is no stream.", field="stream")
     if len(chunks) > MAX_CHUNKS:
         raise InvalidOptionError(f"At most {MAX_CHUNKS:,} values are appended at once, not {len(chunks):,}.")
-    limit = MAX_INPUT_BYTES if is_input(body.stream) else MAX_CHUNK_BYTES
-    sizes = [len(chunk) if chunk.isascii() else len(chunk.encode()) for chunk in chunks]
-    if max(sizes, default=0) > limit:
-        raise StreamFullError(
-            f"A value for the stream {name!r} has {max(sizes):,} bytes of JSON; at most {limit:,} are taken. Write the "
-            "data to a file and send its path, or send it in parts.",
-            size=max(sizes),
-            limit=limit,
-        )
+    sizes = [check_chunk(body.stream, chunk) for chunk in chunks]
     length = run.streams.get(body.stream)
     if length is None and len(run.streams) >= MAX_STREAMS:
         raise StreamFullError(f"The run {run.id} has {MAX_STREAMS:,} streams; it can have no more.", run_id=run.id)

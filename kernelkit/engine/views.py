@@ -116,7 +116,7 @@ def _waiting_for(run: LiveRun, state: State) -> tuple[Waiting, ...]:
         [
             Waiting(
                 wait.type,
-                until=_moment(wait.until or _shared_moment(wait, state)),
+                until=_moment(_end_of(wait, state)),
                 token_id=wait.token or None if wait.type == "token" else None,
                 run_id=wait.runs[0] if wait.type == "task" else None,
                 batch_id=wait.batch or None,
@@ -128,9 +128,11 @@ def _waiting_for(run: LiveRun, state: State) -> tuple[Waiting, ...]:
     )
 
 
-def _shared_moment(wait: Wait, state: State) -> int:
-    token = state.tokens.get(wait.token) if wait.type == "duration" else None
-    return 0 if token is None else token.timeout_at
+def _end_of(wait: Wait, state: State) -> int:
+    """When the wait is over at the latest: its own moment, or its token's where that is sooner; 0 = never."""
+    token = state.tokens.get(wait.token)
+    moments = (wait.until, 0 if token is None or not token.is_open else token.timeout_at)
+    return min([moment for moment in moments if moment], default=0)
 
 
 def _moment(micros: int) -> datetime | None:

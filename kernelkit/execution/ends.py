@@ -78,7 +78,9 @@ def stopped(scope: Scope) -> Stopped:
 
 
 def flush(scope: Scope) -> None:
-    """Send what metadata has gathered."""
+    """Send what metadata and streams have gathered."""
+    if scope.outbox is not None:
+        scope.outbox.flush()
     if scope.metadata_state is not None:
         scope.metadata_state.flush()
 

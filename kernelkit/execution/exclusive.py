@@ -82,7 +82,7 @@ class ExclusiveWorker:
 
     def start(self, start: StartAttempt) -> None:
         live = _Live(start, self._pump.open(start.run_id, start.attempt))
-        live.scope = Scope(start, report=_unreported, emit=live.log.write, later=self._link.later)
+        live.scope = Scope(start, report=_unreported, emit=live.log.write, later=self._link.later, ask=self._link.ask)
         live.scope.report = lambda body: self._link.report(start, body, live.scope)
         live.scope.peak_memory = _peak_bytes
         self._live[(start.run_id, start.fence)] = live

@@ -26,16 +26,46 @@ from kernelkit.wire.messages import (
     ChildTrigger,
     CompleteToken,
     Done,
+    GetLogs,
+    GetSchedule,
+    ListQueues,
+    ListRuns,
+    ListSchedules,
+    ListStreams,
+    ListTasks,
+    ListTokens,
     MakeToken,
+    ReadStream,
     ReplyBody,
     RequestBody,
     ResetKey,
+    Retrieve,
+    RetrieveBatch,
+    RetrieveQueue,
+    RetrieveToken,
     RunChanged,
     TokenReply,
     Trigger,
     Triggered,
     TriggerItem,
 )
+
+_READS = (
+    GetLogs
+    | GetSchedule
+    | ListQueues
+    | ListRuns
+    | ListSchedules
+    | ListStreams
+    | ListTasks
+    | ListTokens
+    | ReadStream
+    | Retrieve
+    | RetrieveBatch
+    | RetrieveQueue
+    | RetrieveToken
+)
+"""What changes nothing, and is asked as a client asks it."""
 
 
 class InsideCaller:
@@ -74,8 +104,16 @@ class InsideCaller:
                 return _make_token(body)
             case CompleteToken():
                 return _complete_token(body)
+            case _ if isinstance(body, _READS):
+                return current_scope("Asking the engine in a worker").waits.ask_sync(body)
             case _:
                 _refuse(f"{type(body).__name__} is")
+
+    def submit(self, body: RequestBody) -> Future[ReplyBody]:
+        scope = current_scope("Asking the engine in a worker")
+        if not isinstance(body, _READS) or scope.ask is None:
+            _refuse(f"{type(body).__name__} is")
+        return scope.ask(body)
 
     def outcome(self, run_id: str) -> Future[Run]:
         raise AssertionError("handles wait durably inside a run")

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import NamedTuple
 
 import msgspec
@@ -39,8 +40,12 @@ from kernelkit.wire.messages import (
     Ping,
     Pong,
     Refused,
+    Reply,
+    ReplyBody,
     Report,
     ReportBody,
+    Request,
+    RequestBody,
     Retire,
     StartAttempt,
     StopAttempt,
@@ -99,6 +104,8 @@ class Link:
         self._seq = 0
         self._sent = 0  # the last seq that this connection carried
         self._live: dict[tuple[str, str], LiveAttempt] = {}
+        self._questions = 0
+        self._asked: dict[int, tuple[Request, Future[ReplyBody]]] = {}  # by id, which is below those of reports
         self._orphaned = 0  # the last seq that was written down
         self._lost = asyncio.Event()
         self._clear = asyncio.Event()  # nothing is kept that is not acknowledged or written down
@@ -124,6 +131,25 @@ class Link:
         else:
             self._loop.call_soon_threadsafe(self._send_kept)
         return report.seq
+
+    def ask(self, body: RequestBody) -> Future[ReplyBody]:
+        """Ask the engine something that changes nothing; the future has the answer, asked for again after a reconnect.
+
+        From any thread."""
+        answer: Future[ReplyBody] = Future()
+        with self._lock:
+            self._questions += 1
+            question = Request(-self._questions, body)
+            self._asked[question.id] = (question, answer)
+        if threading.get_ident() == self._thread:
+            self._send_question(question)
+        else:
+            self._loop.call_soon_threadsafe(self._send_question, question)
+        return answer
+
+    def _send_question(self, question: Request) -> None:
+        if self._channel is not None:
+            self._channel.send(question)
 
     def logs(self, batch: WorkerLogs) -> bool:
         """Send captured lines, on the loop; False while no engine is there."""
@@ -210,6 +236,8 @@ class Link:
         self._channel = channel
         self._sent = 0
         self._send_kept()
+        for question, _ in list(self._asked.values()):
+            channel.send(question)
 
     def _closed(self, channel: Channel) -> None:
         if self._channel is channel:
@@ -248,12 +276,22 @@ class Link:
                 self._on_stop(message)
             case WaitsOver():
                 self._on_results(message)
+            case Reply(id=number, body=body):
+                self._answer(number, lambda answer: answer.set_result(body))
+            case Refused(id=number, error=error) if number < 0:
+                problem = errors.from_wire(error)
+                self._answer(number, lambda answer: answer.set_exception(problem))
             case Refused(id=seq, error=error) if seq:
                 self._refused(seq, errors.from_wire(error))
             case Retire():
                 self._on_retire()
             case _:
                 logger.warning("a message that is not for workers: %s", type(message).__name__)
+
+    def _answer(self, number: int, tell: Callable[[Future[ReplyBody]], None]) -> None:
+        _, answer = self._asked.pop(number, (None, None))
+        if answer is not None and answer.set_running_or_notify_cancel():
+            tell(answer)
 
     def _acknowledged(self, seq: int, matches: tuple[Match, ...]) -> None:
         settled = []

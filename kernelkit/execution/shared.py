@@ -72,7 +72,7 @@ class SharedWorker:
 
     def start(self, start: StartAttempt) -> None:
         live = _Live(start)
-        live.scope = Scope(start, report=_unreported, later=self._link.later)
+        live.scope = Scope(start, report=_unreported, later=self._link.later, ask=self._link.ask)
         live.scope.report = lambda body: self._link.report(start, body, live.scope)
         live.scope.emit = lambda level, text: self._emit(live, level, text)
         self._live[(start.run_id, start.fence)] = live

@@ -21,7 +21,7 @@ from kernelkit.authoring.durable import DurableWait
 from kernelkit.errors import KernelKitError, NotInTaskError, ReplayDivergedError
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.rules.checkpoints import Checkpoints, Diverged
-from kernelkit.wire.messages import DropWait, ReportBody, Started, Suspend, WaitResult
+from kernelkit.wire.messages import DropWait, ReplyBody, ReportBody, RequestBody, Started, Suspend, WaitResult
 
 T = TypeVar("T")
 
@@ -75,6 +75,17 @@ class AttemptWaits:
                 f"{told} was called on a thread that the task started. Durable waits belong to the task's own thread."
             )
 
+    def ask_sync(self, body: RequestBody, timeout: float | None = None) -> ReplyBody:
+        """See `authoring.durable.Waits`."""
+        if self.scope.ask is None:
+            raise NotInTaskError("Nothing can be asked here: no engine runs this task.")
+        if threading.get_ident() == self._thread:
+            return self._ask_here(body, timeout)
+        return self.scope.ask(body).result(timeout)
+
+    def _ask_here(self, body: RequestBody, timeout: float | None) -> ReplyBody:
+        raise NotImplementedError
+
     def left_behind(self) -> KernelKitError | None:
         """What is wrong with a body that has just returned."""
         missed = self._points.missed
@@ -127,6 +138,8 @@ class AttemptWaits:
         scope = self.scope
         if scope.metadata_state is not None:
             scope.metadata_state.flush()
+        if scope.outbox is not None:
+            scope.outbox.flush()
         now = scope.now()
         self._paused()
         scope.report(Suspend(tuple(ops), scope.compute(now), scope.calls, scope.start.hold_for))
@@ -195,6 +208,13 @@ class LoopWaits(AttemptWaits):
 
     def send_sync(self, body: ReportBody) -> None:
         raise KernelKitError(_BLOCKING)
+
+    def _ask_here(self, body: RequestBody, timeout: float | None) -> ReplyBody:
+        raise KernelKitError(
+            f"{type(body).__name__} would block this worker while the engine answers. In an async task go through "
+            "streams with `async for`, and call what asks the engine on a thread: "
+            "`await asyncio.to_thread(run.refresh)`."
+        )
 
     # ---- results ---------------------------------------------------------------------------------------------------
 
@@ -357,6 +377,24 @@ class ThreadWaits(AttemptWaits):
             raise NotInTaskError("There is no clock here to wait by.")
         self.scope.later(seconds, lambda: self._wake(future, None))
         self._blocked(future)
+
+    def _ask_here(self, body: RequestBody, timeout: float | None) -> ReplyBody:
+        future: Future[ReplyBody] = Future()
+        with self._lock:
+            self._open = ("", future)
+        assert self.scope.ask is not None, "looked at before"
+
+        def answered(answer: Future[ReplyBody]) -> None:
+            problem = answer.exception()
+            if problem is None:
+                self._wake(future, answer.result())
+            else:
+                self._wake_with(future, problem)
+
+        if timeout is not None and self.scope.later is not None:
+            self.scope.later(timeout, lambda: self._wake_with(future, TimeoutError()))
+        self.scope.ask(body).add_done_callback(answered)
+        return self._blocked(future)
 
     async def send(self, body: ReportBody) -> None:
         self.send_sync(body)

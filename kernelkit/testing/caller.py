@@ -50,6 +50,9 @@ class TestCaller:
             return m.Done()
         return self._ask(body).result(timeout=60)
 
+    def submit(self, body: m.RequestBody) -> Future[m.ReplyBody]:
+        return self._ask(body)
+
     def outcome(self, run_id: str) -> Future[Run]:
         future: Future[Run] = Future()
         with self._lock:
@@ -94,9 +97,13 @@ class TestCaller:
         """What the server says, as to a channel."""
         match message:
             case m.Reply():
-                self._answers.pop(message.id).set_result(message.body)
+                answer = self._answers.pop(message.id)
+                if answer.set_running_or_notify_cancel():
+                    answer.set_result(message.body)
             case m.Refused():
-                self._answers.pop(message.id).set_exception(errors.from_wire(message.error))
+                answer = self._answers.pop(message.id)
+                if answer.set_running_or_notify_cancel():
+                    answer.set_exception(errors.from_wire(message.error))
             case m.RunEnded():
                 with self._lock:
                     waiting = self._outcomes.pop(message.run.id, [])

@@ -123,7 +123,7 @@ class VirtualEngine:
         self._core.suspend_after, self._core.hold_for = settings.suspend_after, settings.hold_for
         logbook = Logbook()
         self._fleet = LocalFleet(self._core, self._loop, clock, self._home, logbook)
-        self.caller.requests = Requests(
+        self.caller.requests = self._fleet.requests = Requests(
             self._core,
             Notices(self._core, logbook, self._loop.call_later),
             self._home,

@@ -13,6 +13,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 from kernelkit.authoring import caller as callers
@@ -24,8 +25,9 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
+from kernelkit.engine.requests import Requests
 from kernelkit.engine.sameness import matches
-from kernelkit.errors import KernelKitError
+from kernelkit.errors import KernelKitError, from_wire
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.ends import Outcome
 from kernelkit.execution.failure import describe
@@ -62,6 +64,7 @@ class LocalFleet:
         self._stopping: set[asyncio.Task[None]] = set()
         self.problem: KernelKitError | None = None
         self._told_of_caps = False
+        self.requests: Requests
         core.workers = self
 
     # ---- what the core asks for ----------------------------------------------------------------------------------
@@ -95,6 +98,7 @@ class LocalFleet:
             later=lambda seconds, fn: self._later(seconds, fn),
             now=self._clock.now,
             aside=self._aside if on_loop else None,
+            ask=self._ask,
         )
         context = contextvars.copy_context()
         context.run(callers.enter, self._caller)
@@ -233,6 +237,13 @@ class LocalFleet:
         logs = m.WorkerLogs(attempt.run_id, attempt.attempt, tuple(lines))
         self._loop.call_soon_threadsafe(lambda: self._core.add_lines(self._logbook.take(logs)))
 
+    def _ask(self, body: m.RequestBody) -> Future[m.ReplyBody]:
+        """What an attempt asks, as a client would; on any thread."""
+        peer = _Asker()
+        request = m.Request(1, body)
+        self._loop.call_soon_threadsafe(lambda: self.requests.take(peer, request), context=contextvars.Context())
+        return peer.answer
+
     def _blocked(self) -> None:
         """A body's thread stands still in a wait: time may pass."""
         self._loop.call_soon_threadsafe(self._loop.let_go)
@@ -273,6 +284,21 @@ class LocalFleet:
         for _, scope in left:
             scope.stop_waiting()
         return running or bool(left)
+
+
+class _Asker:
+    """Stands in for a connection that carries one question."""
+
+    def __init__(self) -> None:
+        self.answer: Future[m.ReplyBody] = Future()
+
+    def send(self, message: m.AnyMessage) -> None:
+        if not self.answer.set_running_or_notify_cancel():
+            return
+        if isinstance(message, m.Refused):
+            self.answer.set_exception(from_wire(message.error))
+        elif isinstance(message, m.Reply):
+            self.answer.set_result(message.body)
 
 
 def _interrupt(thread: threading.Thread) -> None:

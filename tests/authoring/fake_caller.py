@@ -115,6 +115,11 @@ class FakeCaller:
             case _:
                 raise AssertionError(f"not asked for in these tests: {body}")
 
+    def submit(self, body: RequestBody) -> Future[ReplyBody]:
+        answer: Future[ReplyBody] = Future()
+        answer.set_result(self.call(body))
+        return answer
+
     def outcome(self, run_id: str) -> Future[Run]:
         future: Future[Run] = Future()
         if self._run(run_id).is_completed:

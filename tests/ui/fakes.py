@@ -50,6 +50,11 @@ class FakeCaller:
                 return RunReply(self.runs[run_id])
         raise EngineUnavailableError("No engine answers.")
 
+    def submit(self, body: RequestBody) -> Future[ReplyBody]:
+        answer: Future[ReplyBody] = Future()
+        answer.set_result(self.call(body))
+        return answer
+
     def outcome(self, run_id: str) -> Future[Run]:
         end: Future[Run] = Future()
         with self._lock:
