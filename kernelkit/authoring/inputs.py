@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import importlib
 import inspect
 import logging
 import threading
@@ -24,7 +25,6 @@ from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
 from kernelkit.authoring.outbox import outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
-from kernelkit.authoring.typed import Typed
 from kernelkit.clock import to_datetime
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError, KernelKitError, WaitTimeoutError
@@ -36,6 +36,7 @@ from kernelkit.wire.messages import AppendStream, WaitResult
 
 if TYPE_CHECKING:
     from kernelkit.authoring.handle import RunHandle
+    from kernelkit.authoring.typed import Typed
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class InputStream(Generic[T]):
         self.name = name
         self._key = input_key(name)
         self._kind = kind
-        self._typed: Typed[T] = Typed(kind, name)
+        self._type: Typed[T] | None = None if kind is Any else open_typed(kind, name)
         self._caller = caller
 
     def send(self, run: RunHandle[Any] | Run | str, value: T) -> None:
@@ -239,6 +240,12 @@ class InputStream(Generic[T]):
         text = "null" if result.value is None else result.value.text or "null"
         return Received(self.name, self._typed.decode(text), timed_out=False)
 
+    @property
+    def _typed(self) -> Typed[T]:
+        if self._type is None:
+            self._type = open_typed(self._kind, self.name)
+        return self._type
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (InputStream, (self.name, self._kind))
 
@@ -339,6 +346,12 @@ class _Taking:
     def __exit__(self, *_: object) -> None:
         if not self._kept:
             self._place.give_back(self.index)
+
+
+def open_typed(kind: Any, name: str) -> Typed[Any]:
+    """What checks a stream's values; its room needs pydantic, which nobody shall wait for who uses no stream."""
+    made: Typed[Any] = importlib.import_module("kernelkit.authoring.typed").Typed(kind, name)
+    return made
 
 
 def _place_of(scope: Scope, key: str) -> Place:

@@ -11,24 +11,26 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import current_scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.handle import RunHandle
-from kernelkit.authoring.inputs import InputStream
+from kernelkit.authoring.inputs import InputStream, open_typed
 from kernelkit.authoring.outbox import Appended, Target, outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
-from kernelkit.authoring.typed import Typed
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError, NotInTaskError
 from kernelkit.models.run import Run
 from kernelkit.models.stream import StreamTail
 from kernelkit.rules.streams import check_chunk, output_key
 from kernelkit.wire.messages import AppendStream, ListStreams, ReplyBody, StreamList
+
+if TYPE_CHECKING:
+    from kernelkit.authoring.typed import Typed
 
 T = TypeVar("T")
 
@@ -51,7 +53,7 @@ class Stream(Generic[T]):
         self.name = name
         self._key = output_key(name)
         self._kind = kind
-        self._typed: Typed[T] = Typed(kind, name)
+        self._type: Typed[T] | None = None if kind is Any else open_typed(kind, name)
         self._caller = caller
 
     def append(self, value: T, *, target: AnyRun = "self") -> Appended:
@@ -124,6 +126,12 @@ class Stream(Generic[T]):
 
     def _current(self) -> Caller:
         return self._caller or callers.current()
+
+    @property
+    def _typed(self) -> Typed[T]:
+        if self._type is None:
+            self._type = open_typed(self._kind, self.name)
+        return self._type
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Stream, (self.name, self._kind))
