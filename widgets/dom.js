@@ -41,20 +41,6 @@ function fill(made, attributes, children) {
 }
 
 /**
- * The same for drawings.
- * @param {string} tag
- * @param {Record<string, string | number>} [attributes]
- * @param {...Child} children
- * @returns {SVGElement}
- */
-export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  made.append(...nodes(children));
-  return made;
-}
-
-/**
  * @param {Child[]} children
  * @returns {(string | Node)[]}
  */
