@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from kernelkit.authoring import caller as callers
 from kernelkit.testing import engine
 from kernelkit.wire.messages import EngineStatus, GetStatus, QueueHeld
 from tests.behaviour.conftest import Stage
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def test_20_12_a_paused_queue_starts_nothing_and_says_so(stage: Stage) -> None:
@@ -124,3 +128,42 @@ def test_20_14_the_project_is_paused_as_a_whole() -> None:
         kk.queues.resume_all()
         eng.drain()
         assert run.status == "COMPLETED"
+
+
+def test_20_a_rate_is_kept_to_by_real_processes(tmp_path: Path) -> None:
+    @kk.task(queue=kk.Queue("rated", rate_limit="5/s"))
+    async def rated(n: int) -> int:
+        return n
+
+    with engine(home=tmp_path, real_time=True, workers=1):
+        batch = rated.batch_trigger([{"n": n} for n in range(15)])
+        assert [each.output for each in batch.result(timeout=60)] == list(range(15))
+        starts = sorted(run.refresh().started_at or START for run in batch.runs)
+
+    # as the engine's own clock tells it: a bucket of five, and five a second into it
+    for first, early in enumerate(starts):
+        for last in range(first, len(starts)):
+            assert last - first + 1 <= 5 + 5 * (starts[last] - early).total_seconds() + 0.001
+    assert starts[-1] > starts[0]
+
+
+def test_20_6_no_key_starves_on_the_real_engine(tmp_path: Path) -> None:
+    @kk.task(queue=kk.Queue("fair", concurrency_limit=1))
+    async def served(n: int) -> int:
+        await asyncio.sleep(0.01)
+        return n
+
+    with engine(home=tmp_path, real_time=True, workers=1, concurrency_limit=1):
+        served.register()
+        kk.queues.pause("fair")
+        flood = served.options(concurrency_key="flood").batch_trigger([{"n": n} for n in range(40)])
+        few = [served.options(concurrency_key=key).batch_trigger([{"n": n} for n in range(3)]) for key in "abc"]
+        kk.queues.resume("fair")
+        for batch in (flood, *few):
+            assert all(each.ok for each in batch.result(timeout=60))
+        runs = sorted(kk.runs.list(task="served", limit=100), key=lambda run: run.started_at or START)
+
+    assert len(runs) == 49
+    order = [run.concurrency_key for run in runs]
+    turns = [order[place : place + 4] for place in range(0, 12, 4)]
+    assert [sorted(str(key) for key in turn) for turn in turns] == [["a", "b", "c", "flood"]] * 3
