@@ -39,6 +39,7 @@ from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.notices import Notices
 from kernelkit.engine.requests import Requests
 from kernelkit.engine.server import Server
+from kernelkit.engine.values import held_refs
 from kernelkit.errors import HomeLockedError, KernelKitError
 from kernelkit.ids import make_id
 from kernelkit.settings import load_engine_settings
@@ -201,9 +202,9 @@ class Daemon:
         if now - self._retained_at > (RETENTION_AGAIN_S if self._logbook.has_long else RETENTION_EVERY_S):
             self._retained_at = now
             self._logbook.prune(self._core.state.runs)
-            live = frozenset(self._core.state.runs)
+            live, held = frozenset(self._core.state.runs), held_refs(self._core.state)
             # lines on their way count as well
-            self._core.after_commit(lambda: self._read(lambda: self._retain(live), _ignore))
+            self._core.after_commit(lambda: self._read(lambda: self._retain(live, held), _ignore))
         if now - self._swept_at > LEFTOVERS_EVERY_S:
             self._swept_at = now
             needed = leftovers.needed(self._core.state, self._fleet.keepers)
@@ -218,8 +219,8 @@ class Daemon:
             logger.info("idle for %.0f s; stopping", self._settings.idle_stop)
             self._stopped.set()
 
-    def _retain(self, live: frozenset[str]) -> None:
-        removed = self._store.retain(WallClock().now(), self._settings)
+    def _retain(self, live: frozenset[str], held: frozenset[str]) -> None:
+        removed = self._store.retain(WallClock().now(), self._settings, held)
         removed["artifacts"] = artifacts.retain(self._home, live, self._store.kept, time.time(), self._settings)
         if any(removed.values()):
             logger.info("retention removed %s", removed)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import Change
+from kernelkit.engine.state import State
 from kernelkit.ids import make_id
 from kernelkit.models import event as ev
 from kernelkit.models.value import INLINE_BYTES, Value
@@ -30,7 +31,16 @@ def values_of(changes: Iterable[Change]) -> set[str]:
                 found.add(value.ref)
             case ev.RunFinished(output=output) if output is not None:
                 found.add(output.ref)
+            case ev.StepKept(value=value) | ev.TokenCompleted(value=value):
+                found.add(value.ref)
     return {ref for ref in found if ref is not None}
+
+
+def held_refs(state: State) -> frozenset[str]:
+    """References to values of tokens that the state still needs: of tokens it knows, and of waits of live runs."""
+    values = [token.value for token in state.tokens.values()]
+    values += [done.value for run in state.runs.values() for done in run.done.values()]
+    return frozenset(value.ref for value in values if value is not None and value.ref is not None)
 
 
 class RecentValues:

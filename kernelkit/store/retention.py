@@ -5,10 +5,13 @@ Never touches a run that is not in history, nor one whose events a recovery woul
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import duckdb
 
 from kernelkit.clock import MICROS
 from kernelkit.config import EngineSettings
+from kernelkit.ids import make_id
 from kernelkit.store.archive import Archive
 from kernelkit.store.statements import statements
 
@@ -19,11 +22,15 @@ _RUNS_AT_ONCE = 10_000  # a transaction of bounded size, so that commits beside 
 
 
 def retain(
-    cursor: duckdb.DuckDBPyConnection, now: int, settings: EngineSettings, archive: Archive | None = None
+    cursor: duckdb.DuckDBPyConnection,
+    now: int,
+    settings: EngineSettings,
+    archive: Archive | None = None,
+    held: Collection[str] = (),
 ) -> dict[str, int]:
     """Remove what the settings say, and return how many rows of each kind went.
 
-    With an archive, runs are written there before they go.
+    With an archive, runs are written there before they go. `held` are references to values of tokens that are needed.
     """
     removed = {"runs": 0, "events": 0, "values": 0, "lines": 0, "parts": 0}
     if archive is not None:
@@ -31,6 +38,8 @@ def retain(
     keep = archive if settings.archive_runs else None
     while _remove_runs(cursor, now, settings, removed, keep) == _RUNS_AT_ONCE:
         pass
+    before = make_id("value", now_ms=max(0, now // 1_000 - int(settings.keep_runs_days * _DAY) // 1_000), entropy=0)
+    removed["values"] += _count(cursor, statements()["remove_token_values"], {"before": before, "held": list(held)})
     _remove_lines(cursor, now, settings, removed)
     _remove_parts(cursor, now, settings, removed)
     return removed
@@ -68,6 +77,7 @@ def _remove_runs(
         removed["events"] += _count(cursor, sql["remove_events"], {"ids": ids})
         if refs:
             removed["values"] += _count(cursor, sql["remove_values"], {"refs": refs})
+        removed["values"] += _count(cursor, sql["remove_values_of_runs"], {"ids": ids})
         removed["runs"] += _count(cursor, sql["remove_runs"], {"ids": ids})
         cursor.execute("COMMIT")
         batches = [row[0] for row in cursor.execute(sql["batches_to_remove"], {"covered": covered}).fetchall()]

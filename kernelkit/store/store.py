@@ -226,15 +226,16 @@ class Store:
             for lock in reversed(taken):
                 lock.release()
 
-    def retain(self, now: int, settings: EngineSettings) -> dict[str, int]:
-        """Remove old and excess finished runs and lines; how many rows of each kind went.
+    def retain(self, now: int, settings: EngineSettings, held: Collection[str] = ()) -> dict[str, int]:
+        """Remove old and excess finished runs and lines, and old values of tokens but those that are `held`; how many
+        rows of each kind went.
 
         Only runs that both kept snapshots cover are removed: take one before.
         """
         with self._tending:
             cursor = self._open_connection().cursor()
             try:
-                return retention.retain(cursor, now, settings, self._archive)
+                return retention.retain(cursor, now, settings, self._archive, held)
             except duckdb.Error as cause:
                 raise self._explain(cause) from cause
             finally:

@@ -7,9 +7,11 @@ import pytest
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence
 from kernelkit.engine.listing import list_runs, summarize_runs
+from kernelkit.engine.values import held_refs
 from kernelkit.errors import StoreFullError, UnknownRunError, UnknownTaskError
 from kernelkit.models.run import RunStatus
 from kernelkit.models.value import Value
+from kernelkit.models.wait import Wait
 from kernelkit.wire import messages as m
 from tests.engine.fixtures import Bench
 from tests.engine.samples import BROKEN, SECOND, T0
@@ -122,6 +124,39 @@ def test_a_recovered_engine_reads_large_payloads_from_the_store(bench: Bench) ->
     again.settle()
 
     assert again.workers.started[0].payload.text == LARGE
+
+
+def test_a_recovered_engine_has_the_large_results_of_steps(bench: Bench) -> None:
+    # They were set aside, and then not written: the next engine could not start the run's second attempt.
+    bench.trigger("run_1")
+    bench.settle()
+    bench.report("run_1", m.KeepStep("step:a", large()))
+    bench.settle()
+
+    again = bench.again()
+    again.report("run_1", m.Failed(BROKEN, T0, T0))
+    again.clock.moment += 60 * SECOND
+    again.core.take(c.Tick())
+    again.settle()
+
+    assert again.workers.started[0].steps == {"step:a": LARGE}
+
+
+def test_a_recovered_engine_has_the_large_values_of_tokens(bench: Bench) -> None:
+    # A run that waited for one was given null.
+    bench.core.take(c.ChangeToken(m.MakeToken("waitpoint_00000000000000000a", name="approval")))
+    bench.core.take(c.ChangeToken(m.CompleteToken("waitpoint_00000000000000000a", large())))
+    bench.trigger("run_1")
+    bench.settle()
+
+    again = bench.again()
+    again.report("run_1", m.OpenWait("wait:a", Wait("token", token="waitpoint_00000000000000000a")))
+    again.settle()
+
+    (told,) = again.workers.told
+    assert told.results[0].value is not None and told.results[0].value.text == LARGE
+    token = again.core.state.tokens["waitpoint_00000000000000000a"].value
+    assert token is not None and held_refs(again.core.state) == {token.ref}
 
 
 # ---- canceling -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 from kernelkit.clock import from_datetime
 from kernelkit.config import EngineSettings
 from kernelkit.errors import StoreError
+from kernelkit.ids import make_id
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import RunStatus
@@ -263,6 +264,23 @@ def test_retention_removes_old_runs_with_everything_of_theirs_and_nothing_else(s
     assert [run.id for run in store.runs(ListRuns())[0]] == [run_id(2)]
     assert store.values(["old", "new"]) == {"new": "2"}
     assert store.lines(run_id(3), 10).lines, "a run that is not in history keeps its lines"
+
+
+def test_retention_removes_values_of_steps_with_their_run_and_old_ones_of_tokens_but_those_that_are_held(
+    store: Store,
+) -> None:
+    # Nobody removed them: they were neither payload nor output.
+    old, older, young = (make_id("value", now_ms=(NOW - age * DAY) // 1_000, entropy=age) for age in (31, 40, 29))
+    step, other = f"{run_id(1)}:step:charge:1", f"{run_id(2)}:step:charge:1"
+    store.append(Batch(values=[ValueRow(ref, "1") for ref in (step, other, old, older, young)]))
+    store.append(history(1))
+    store.append(events(4))
+    store.write_snapshot(4, b"state")
+
+    removed = store.retain(NOW, EngineSettings(keep_runs=0), held=[older])
+
+    assert (removed["runs"], removed["values"]) == (1, 2)
+    assert set(store.values([step, other, old, older, young])) == {other, older, young}
 
 
 def test_retention_keeps_the_newest_so_many_runs(store: Store) -> None:

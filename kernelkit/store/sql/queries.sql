@@ -287,6 +287,15 @@ DELETE FROM log WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
 -- name: remove_values
 DELETE FROM vals WHERE ref IN (SELECT unnest($refs::VARCHAR[]));
 
+-- Results of steps, and whatever else is named after a run.
+-- name: remove_values_of_runs
+DELETE FROM vals WHERE split_part(ref, ':', 1) IN (SELECT unnest($ids::VARCHAR[]));
+
+-- What tokens were completed with; such names sort by time.
+-- name: remove_token_values
+DELETE FROM vals
+WHERE ref >= 'value_' AND ref < $before AND ref NOT IN (SELECT unnest($held::VARCHAR[]));
+
 -- name: remove_lines
 DELETE FROM lines WHERE run_id IN (SELECT unnest($ids::VARCHAR[]));
 
