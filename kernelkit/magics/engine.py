@@ -14,16 +14,9 @@ LOG_LINES = 40
 
 def act(verb: str, engine: EngineControl) -> Bundle | str:
     """Do what `%engine verb` asks and give what to show; raises `InvalidOptionError` for an unknown verb."""
-    verbs: dict[str, Callable[[EngineControl], Bundle | str]] = {
-        "status": status,
-        "start": lambda engine: display.engine_bundle(engine.start()),
-        "stop": stop,
-        "restart": lambda engine: display.engine_bundle(engine.restart()),
-        "logs": logs,
-    }
-    act = verbs.get(verb or "status")
+    act = VERBS.get(verb or "status")
     if act is None:
-        known = ", ".join(f"`%engine {name}`" for name in verbs)
+        known = ", ".join(f"`%engine {name}`" for name in VERBS)
         raise InvalidOptionError(f"`%engine {verb}` is unknown. There are {known}.", field="verb")
     return act(engine)
 
@@ -46,3 +39,12 @@ def stop(engine: EngineControl) -> str:
 def logs(engine: EngineControl) -> str:
     """The last lines of the engine's own log."""
     return repr(engine.logs(LOG_LINES))
+
+
+VERBS: dict[str, Callable[[EngineControl], Bundle | str]] = {
+    "status": status,
+    "start": lambda engine: display.engine_bundle(engine.start()),
+    "stop": stop,
+    "restart": lambda engine: display.engine_bundle(engine.restart()),
+    "logs": logs,
+}

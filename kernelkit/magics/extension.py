@@ -14,6 +14,7 @@ import kernelkit
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import notebook
 from kernelkit.authoring.cells import task_from_cell
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.queues import Queues
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.task import Task, on_definition
@@ -21,7 +22,7 @@ from kernelkit.client.client import Client
 from kernelkit.client.default import engine as default_engine
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelKitError
-from kernelkit.magics import engine, runs, sql, tracebacks
+from kernelkit.magics import completing, engine, runs, sql, tracebacks, triggering
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish, publish_object
 from kernelkit.ui import display
@@ -78,10 +79,12 @@ class KernelKitMagics(Magics):
         super().__init__(shell)
         self._engine = control
         self._stop_listening = on_definition(_register_at_once)
+        self._stop_completing = completing.install(shell)
 
     def close(self) -> None:
-        """Stop registering the tasks that decorators make."""
+        """Stop registering the tasks that decorators make, and completing what is typed."""
         self._stop_listening()
+        self._stop_completing()
 
     @no_var_expand
     @cell_magic
@@ -138,6 +141,20 @@ class KernelKitMagics(Magics):
             self.shell.push({name: table})
         else:
             publish(display.table_bundle(table))
+
+    @no_var_expand
+    @line_magic
+    def trigger(self, line: str) -> RunHandle[Any]:
+        """Trigger a task: %trigger resize url=https://… width=256 --delay 10m
+
+        Fields are `name=value`, read as the payload's schema says: `256` is a number where it asks for one, `a,b` a
+        list, `$name` the value of a variable; JSON stands in single quotes. A word without a name is the whole payload.
+        Options: --delay, --tags a,b, --queue, --concurrency-key, --idempotency-key, --priority, --ttl, --max-attempts,
+        --max-duration, --machine, --metadata, --test and the others of `task.options`. Gives the handle:
+        `run = %trigger resize url=…`.
+        """
+        with in_words():
+            return triggering.trigger(line, self.shell.user_ns)
 
     @no_var_expand
     @line_magic

@@ -39,6 +39,13 @@ class Kernel:
         self._client.execute_interactive(source, output_hook=take, timeout=60)
         return re.sub(r"\x1b\[[\d;]*m", "", "".join(shown))
 
+    def offered(self, code: str) -> list[str]:
+        """What Tab offers at the end of `code`."""
+        reply = self._client.complete(code, len(code), reply=True, timeout=60)
+        found: list[str] = reply["content"]["matches"]
+        begin = reply["content"]["cursor_start"]
+        return [code[:begin] + match for match in found]
+
     def close(self) -> None:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
@@ -105,3 +112,31 @@ def test_an_id_of_another_open_notebook_is_refused_in_words(kernel: Kernel, fold
         assert "version" in other.run("%%task resize() --replace\nreturn 2")
     finally:
         other.close()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # as above
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_line_triggers_and_tab_knows_tasks_runs_and_options(kernel: Kernel, folder: Path) -> None:
+    kernel.run("%load_ext kernelkit")
+    kernel.run("%%task multiply(n: int, by: int = 2)\nreturn n * by")
+
+    assert kernel.offered("%trigger mul") == ["%trigger multiply"]
+    assert kernel.offered("run = %trigger multiply b") == ["run = %trigger multiply by="]
+    assert "%trigger multiply n=4 --delay" in kernel.offered("%trigger multiply n=4 --de")
+    assert "Did you mean `multiply`" in kernel.run("%trigger multipyl n=4")
+    assert "'four' is not a whole number" in kernel.run("%trigger multiply n=four")
+    assert "there is no such field; did you mean 'by'" in kernel.run("%trigger multiply n=4 byy=3")
+    shown = kernel.run("%trigger multiply n=4 by=5 --tags one")
+    assert "multiply" in shown
+    kernel.run("run = %trigger multiply n=4 by=5 --tags two")
+    assert kernel.run("print(run.result(timeout=30).output, run.refresh().tags)") == "20 ('two',)\n"
+
+    (tree,) = kernel.offered("%run_tree " + kernel.run("print(run.id)").strip())
+    assert tree.startswith("%run_tree run_")
+    assert "%run_tree run" in kernel.offered("%run_tree ru")
+    assert kernel.offered("%runs --status comp") == ["%runs --status completed"]
+    assert kernel.offered("%%task --isol") == ["%%task --isolation"]
+    assert kernel.offered("%engine sta") == ["%engine status", "%engine start"]
+    kernel.run("%engine stop")
+    assert kernel.offered("%trigger mul") == ["%trigger multiply"], "the notebook's own, without an engine"
+    assert "not running" in kernel.run("%engine")
