@@ -1,26 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { Window } from 'happy-dom';
+import { FakeModel } from './fake.model.test.js';
 
 const AT = Date.parse('2026-11-21T13:31:14Z'); // 74 s after the origin
-
-class FakeModel {
-  constructor(view) {
-    this.state = { view, link: { state: 'live' }, beat: 0 };
-    this.heard = new Map();
-    this.sent = [];
-  }
-
-  get(name) { return this.state[name]; }
-  on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
-  off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
-  send(content) { this.sent.push(content); }
-  say(name, value) {
-    this.state[name] = value;
-    for (const callback of this.heard.get(`change:${name}`) ?? []) callback();
-  }
-  get listeners() { return [...this.heard.values()].flat().length; }
-}
 
 const span = (kind, status, begin, end, say, more = {}) => ({ kind, status, begin, end, say, ...more });
 const RETRIED = [

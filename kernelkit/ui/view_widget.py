@@ -38,6 +38,8 @@ class ViewWidget(anywidget.AnyWidget):
             _css=assets.style("tokens.css", "card.css", *styles),
             view=view,
             link={"state": "live"},
+            # The page has one style sheet for each of these: by the class alone, one kind of view would undo another's.
+            _anywidget_id=f"kernelkit.{module}",
             **more,
         )
         if self.comm is not None:

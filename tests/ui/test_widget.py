@@ -11,6 +11,7 @@ from comm.base_comm import BaseComm
 
 from kernelkit.models.run import RunStatus
 from kernelkit.ui import assets, display, hosts
+from kernelkit.ui.view_widget import ViewWidget
 from kernelkit.ui.widget import MIME, RunWidget
 from tests.ui import samples
 from tests.ui.fakes import FakeCaller, until
@@ -171,3 +172,11 @@ def test_a_shell_without_a_cell_has_no_place() -> None:
     assert hosts.executing_cell(None) == ("", "")
     assert hosts.executing_cell(object()) == ("", "")
     assert hosts.executing_cell(FakeShell()) == ("cell-1", "msg-0")
+
+
+def test_each_kind_of_view_has_a_style_sheet_of_its_own_in_the_page(sent: list[Any]) -> None:
+    given = {"as_of": "2026-11-21T13:33:21Z"}
+    made = [ViewWidget(name, (), given, lambda heard: None) for name in ("tree.js", "timeline.js", "tree.js")]
+    assert len({widget._anywidget_id for widget in made}) == 2
+    for widget in made:
+        widget.close()

@@ -222,13 +222,16 @@ def sideways(notebook: Notebook) -> list[str]:
 
 _SIDEWAYS = """() => [...document.querySelectorAll('.kk')].flatMap((root) => {
     const edge = root.getBoundingClientRect().right + 1;
-    const own = [...root.querySelectorAll('div, section, p, button')].filter((one) => one.offsetParent !== null);
-    const wide = [root, ...own].filter((one) => {
-        const style = getComputedStyle(one);
-        const scrolls = one.scrollWidth > one.clientWidth + 1 && ['auto', 'scroll'].includes(style.overflowX);
-        return scrolls && !one.matches('.out, pre') || one.getBoundingClientRect().right > edge;
-    });
-    return wide.map((one) => `${one.className}: ${one.scrollWidth} in ${one.clientWidth}`);
+    const all = [root, ...root.querySelectorAll('*')].filter((one) => one instanceof HTMLElement && one.offsetParent);
+    const isCut = (one) => {  // by something in between, which says so with an ellipsis or by scrolling downwards
+        for (let above = one.parentElement; above && above !== root; above = above.parentElement)
+            if (getComputedStyle(above).overflowX !== 'visible') return true;
+        return false;
+    };
+    const scrolls = (one) => one.scrollWidth > one.clientWidth + 1
+        && ['auto', 'scroll'].includes(getComputedStyle(one).overflowX) && !one.matches('.out, pre');
+    const wide = all.filter((one) => scrolls(one) || (one.getBoundingClientRect().right > edge && !isCut(one)));
+    return wide.map((one) => `${one.tagName} ${one.className}: ${one.scrollWidth} in ${one.clientWidth}`);
 })"""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.browser.lab import open_notebook, picture, running_lab
+from tests.journeys.browser.lab import accessible, open_notebook, picture, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -54,6 +54,7 @@ def test_a_card_moves_with_its_run_and_gives_way_to_a_table_that_lasts(
         before = live.locator(".clock").inner_text()
         expect(live.locator(".clock")).not_to_have_text(before, timeout=5000)  # it ticks while nothing is sent
         picture(notebook, f"run-card-{theme}")
+        assert accessible(notebook) == []
 
         (lab.root / "go").touch()
         ended = notebook.output(2).locator("table")

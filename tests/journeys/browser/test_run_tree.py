@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.browser.lab import open_notebook, picture, running_lab
+from tests.journeys.browser.lab import accessible, open_notebook, picture, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -60,6 +60,7 @@ def test_two_hundred_children_are_one_row_that_opens_and_all_is_a_table_in_the_e
         expect(found).to_be_focused()
         expect(found).to_contain_text("document 17 is empty")
         picture(notebook, f"run-tree-{theme}")
+        assert accessible(notebook) == []
         page.keyboard.press("f")
         expect(found).to_contain_text("#63")
         page.keyboard.press("ArrowLeft")
