@@ -99,7 +99,8 @@ def engine_text(engine: EngineView, *, width: int = WIDTH, ascii: bool = False) 
     sign = words.STATUSES["COMPLETED" if engine.is_well else "SYSTEM_FAILURE"]
     width = max(60, width)
     lines = [words.cut(f"{sign.ascii if ascii else sign.sign} {engine.title}  {engine.about}", width)]
-    lines += [f"  {line}" for line in textwrap.wrap(engine.problem, width - 2, break_on_hyphens=False)]
+    wrapped = textwrap.wrap(engine.problem, width - 2, break_on_hyphens=False)
+    lines += [words.cut(f"  {line}", width) for line in wrapped]  # wide characters: a line of so many is too long
     if engine.figures:
         lines.append(words.cut("  " + " · ".join(engine.figures), width))
     return "\n".join(to_ascii(line) if ascii else line for line in lines)

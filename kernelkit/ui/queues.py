@@ -13,7 +13,7 @@ from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, to_ascii
 
 EMPTY = "No queues so far: every task brings one of its own."
-PAUSED = "The project is paused: no run of any queue starts. kk.queues.resume_all() ends that."
+PAUSED = "The project is paused: no run starts. kk.queues.resume_all() ends that."
 KEYS = 10
 _TITLES = ("QUEUE", "STATE", "SLOTS", "QUEUED", "OLDEST", "RATE", "KEYS")
 

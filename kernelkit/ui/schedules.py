@@ -19,6 +19,8 @@ from kernelkit.ui.text import WIDTH, to_ascii
 EMPTY = "No schedules in this project. @kk.task(cron=…) or kk.schedules.create(…) makes one."
 ASLEEP = "No engine runs, so none of these fires. `kernelkit up`, or kk.engine.start(), starts one."
 WOKEN = "No engine was running, so nothing has fired; looking has started one, which makes up for what came."
+# Words of the cron first, then moments and names, each down to what can still be told apart; never the id.
+_GIVING = ((2, 16), (3, 16), (1, 12), (4, 12), (2, 10), (3, 9), (1, 8), (4, 8))
 _TITLES = ("", "TASK", "WHEN", "NEXT", "LAST", "MISSED", "SCHEDULE")
 
 
@@ -107,7 +109,7 @@ def schedules_text(table: SchedulesTable, *, width: int = WIDTH, ascii: bool = F
             ("on" if row.on else "off", row.task, row.when, row.next, row.last, row.missed, row.id)
             for row in table.rows
         ]
-        lines = aligned([_TITLES, *cells], width=max(80, width), giving=[(2, 16)])
+        lines = aligned([_TITLES, *cells], width=max(80, width), giving=_GIVING)
         lines.append(f"{len(table.rows)} schedule{'s' if len(table.rows) > 1 else ''}, times in {table.zone}")
     if table.note:
         lines.append(table.note)

@@ -17,6 +17,7 @@ from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, sign_of, to_ascii
 
 COUNTED_TO = 100_000
+_FILTERS = 32  # cells of what was asked for: the caption stays on one line
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ def runs_table(
 ) -> RunsTable:
     """The view of one page; `filters` says in words what was asked for, e.g. `status failed`."""
     rows = tuple(_row(run, now, zone) for run in runs)
-    asked = f" with {words.clean(filters)}" if filters else ""
+    asked = f" with {words.cut(words.clean(filters), _FILTERS)}" if filters else ""
     if not rows:
         empty = f"No run{asked}." if filters else "No runs so far. `task.trigger(…)` makes one."
         return RunsTable((), "", words.full_moment(now, zone), empty=empty)

@@ -112,7 +112,7 @@ def token_text(row: TokenRow, *, width: int = WIDTH, ascii: bool = False) -> str
     lines = [f"token {row.id}: {row.word}"]
     lines += [f"  {label:<10}{words.cut(value, max(20, width - 12))}" for label, value in _facts(row)]
     if row.output:
-        lines += ["  output", *(f"    {line}" for line in row.output.splitlines())]
+        lines += ["  output", *(f"    {words.cut(line, width - 4)}" for line in row.output.splitlines())]
     if row.status == "WAITING":
         lines.append(f"  {_how(row)}")
     return "\n".join(to_ascii(line) if ascii else line for line in lines)

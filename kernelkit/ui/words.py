@@ -296,17 +296,20 @@ _ESCAPES = re.compile(
     r"|[\x1b\x9b][\[\]()#;?]*(?:\d{1,4}(?:[;:]\d{0,4})*)?[\dA-PR-TZcf-ntqry=><~]"  # CSI: colours, cursor
     r"|\x1b."
 )
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 _LONE = re.compile("[\ud800-\udfff]")
+_LONGEST = 100_000  # characters: views show 2 kB at most, and to clean a megabyte takes longer than to draw a card
 
 
 def clean_block(text: str) -> str:
-    """Text of several lines without terminal escapes, controls, direction marks and lone surrogates.
+    """Text of several lines without terminal escapes, controls, direction marks and lone surrogates; its first 100,000.
 
     >>> clean_block("\\x1b[31mred\\x1b[0m\\r\\nnext\\u202e")
     'red\\nnext'
     """
-    text = _ESCAPES.sub("", text).replace("\r\n", "\n").expandtabs(4)
+    text = _ESCAPES.sub("", text[:_LONGEST]).replace("\r\n", "\n").expandtabs(4)
     return _LONE.sub("�", _CONTROLS.sub("", text))
 
 
