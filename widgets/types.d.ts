@@ -76,6 +76,15 @@ export interface TableView {
   action?: Action | null; problem?: string; as_of: string; as_of_text: string; zone: string;
 }
 
+/** A batch (`BatchGrid` of kernelkit/ui/batch_grid.py). */
+export interface BatchItem { index: number; status?: string; text?: string; run_id?: string }
+export interface BatchView {
+  batch_id: string; name: string; status: string; word: string; total: number; ended: number; since?: string | null; clock?: string;
+  counts: { status: string; word: string; count: number; codes: string }[]; left?: string; failed?: BatchItem[]; more_failed?: number;
+  chosen?: BatchItem | null; facts?: string[]; open?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
+  answer?: Told;
+}
+
 export interface Model<V = View> {
   get(name: 'view'): V;
   get(name: 'link'): Link;

@@ -37,7 +37,6 @@ from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import (
-    batch,
     engine_panel,
     hosts,
     html,
@@ -50,6 +49,7 @@ from kernelkit.ui import (
     tokens,
     words,
 )
+from kernelkit.ui.batch_source import BatchSource
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.polled import Polled
@@ -67,6 +67,7 @@ from kernelkit.wire.discovery import is_locked
 from kernelkit.wire.messages import EngineStatus
 
 if TYPE_CHECKING:
+    from kernelkit.ui.view_widget import ViewWidget
     from kernelkit.ui.widget import RunWidget
 
 cards = LiveCards()
@@ -77,7 +78,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     """Register all faces, and in IPython those of plain values; calling it again changes nothing."""
     display.register(RunHandle, run_handle_bundle, show=show_run)
     display.register(Result, result_bundle)
-    display.register(BatchHandle, batch_bundle)
+    display.register(BatchHandle, batch_bundle, show=show_batch)
     display.register(Page, page_bundle, show=show_page)
     display.register(ScheduleTable, schedules_bundle)
     display.register(QueueTable, queues_bundle)
@@ -160,6 +161,18 @@ class CardOpener:
         return show_live(run, self._caller, self._shell, self._display_id, update=update)
 
 
+def _view_widget_class() -> type[ViewWidget]:
+    from kernelkit.ui.view_widget import ViewWidget
+
+    return ViewWidget
+
+
+def _batch_widget_class() -> type[ViewWidget]:
+    from kernelkit.ui.batch_widget import BatchWidget
+
+    return BatchWidget
+
+
 def _widget_class() -> type[RunWidget]:
     """Imported here because ipywidgets and anywidget take a tenth of a second that only a card needs."""
     from kernelkit.ui.widget import RunWidget
@@ -230,16 +243,15 @@ def show_source(
     *,
     every_s: float = math.inf,
     pace_s: float | None = None,
+    kind: Callable[[], type[ViewWidget]] = lambda: _view_widget_class(),
 ) -> None:
     """Publish a picture of `source` and, unless nothing will change, keep it up to date."""
-    from kernelkit.ui.view_widget import ViewWidget  # ipywidgets and anywidget take a tenth of a second
-
     display_id = uuid.uuid4().hex
     if source.is_over:
         source.close()
         _publish(source.bundle(), display_id, update=False)
         return
-    widget = ViewWidget(module, styles, source.view(), source.asked)
+    widget = kind()(module, styles, source.view(), source.asked)
     _publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
     publish = partial(_publish, display_id=display_id, update=True)
@@ -320,13 +332,28 @@ def show_page(page: Page) -> None:
 # ---- the rest ----------------------------------------------------------------------------------------------------
 
 
+def show_batch(handle: BatchHandle[Any]) -> None:
+    """Show a batch: every item live while any of them goes on, else counts and failures."""
+    shell = hosts.shell()
+    if not hosts.is_kernel(shell):
+        raise NotImplementedError  # a terminal prints the bundle's text
+    try:
+        source = BatchSource(handle, CardOpener(handle._caller_now(), shell))
+        source.open()
+    except KernelKitError as error:
+        _publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
+        return
+    show_source(source, "batch.js", ("controls.css", "batch.css"), shell, kind=_batch_widget_class)
+
+
 def batch_bundle(handle: BatchHandle[Any]) -> Bundle:
     """Counts and the first failures, as of now."""
     try:
-        view = batch.batch_view(handle.id, handle.refresh(), now=datetime.now(UTC), zone=words.local_zone())
+        source = BatchSource(handle)
+        source.read()
     except KernelKitError as error:
         return _unreadable(handle, error)
-    return {"text/plain": batch.batch_text(view, **_terminal()), "text/html": batch.batch_html(view)}
+    return source.bundle(**_terminal())
 
 
 def runs_bundle(runs: tuple[Run, ...], *, total: int, has_more: bool, filters: str = "") -> Bundle:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.browser.lab import open_notebook, picture, running_lab
+from tests.journeys.browser.lab import accessible, open_notebook, picture, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -55,6 +55,7 @@ def test_runs_are_watched_found_and_canceled(theme: str, width: int, tmp_path: P
         before = ticking.inner_text()
         expect(ticking).not_to_have_text(before, timeout=5000)
         picture(notebook, f"runs-table-{theme}-{width}")
+        assert accessible(notebook) == []
 
         live.get_by_role("button", name="Older page").click()
         expect(live.locator(".pager")).to_contain_text("26 – 50 of 70")
@@ -73,6 +74,7 @@ def test_runs_are_watched_found_and_canceled(theme: str, width: int, tmp_path: P
         live.get_by_role("button", name="Cancel 10").click()
         expect(live.locator(".bulk")).to_contain_text("Cancel 10 runs, and what they triggered? 15 of 25 ended before.")
         picture(notebook, f"runs-table-selected-{theme}-{width}")
+        assert accessible(notebook) == []
         live.get_by_role("button", name="Cancel 10").click()
         expect(live.locator(".action")).to_contain_text("Canceled", timeout=SOON)
         expect(live.locator(".action")).to_contain_text("10 / 10")
