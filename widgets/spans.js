@@ -52,7 +52,7 @@ export function draw(row, frame) {
  */
 function name(row, middle, left) {
   const at = 12 + Math.min(row.level ?? 0, 6) * 12;
-  const letters = Math.floor((left - at - 26) / 6.6);
+  const letters = Math.floor((left - at - 26) / (row.level ? 6.6 : 7.6)); // the first is bold
   const shown = mark(row.status);
   for (const [key, value] of Object.entries({ x: at, y: middle - 6, width: 12, height: 12 })) shown.setAttribute(key, String(value));
   const text = row.name.length > letters ? `${row.name.slice(0, letters - 1)}…` : row.name;

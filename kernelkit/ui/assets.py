@@ -17,6 +17,8 @@ from kernelkit.errors import KernelKitError
 _IMPORT = re.compile(r"^import \{ ([^}]+) \} from '\./([\w-]+\.js)';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ([^;]+);$", re.MULTILINE)
+_ROOT = re.compile(r"\.kk(?![\w-])")
+_SHARED = ("tokens.css", "card.css")
 _COMMENT = re.compile(r"^\s*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 
 
@@ -36,16 +38,22 @@ def module(name: str) -> str:
     """The text of one module with everything it imports inside, for anywidget's `_esm`."""
     made: dict[str, str] = {}
     _take(name, folder(), made)
-    exported = _DEFAULT.search((folder() / name).read_text("utf-8"))
-    default = exported.group(1) if exported else "{}"
     parts = [f"const {_variable(key)} = (() => {{\n{text}\n}})();" for key, text in made.items()]
-    return "\n".join([*parts, f"export default (({{ render }}) => ({default}))({_variable(name)});\n"])
+    marked = f'host.el.classList.add("{_class(name)}")'
+    shown = f"const render = (host) => {{ {marked}; return {_variable(name)}.render(host); }};"
+    return "\n".join([*parts, shown, "export default { render };\n"])
 
 
 @cache
-def style(*names: str) -> str:
-    """The style sheets of these names, one after another, for anywidget's `_css`."""
-    return "\n".join((folder() / name).read_text("utf-8") for name in names)
+def style(view: str, *names: str) -> str:
+    """The style sheets of these names for the view that module `view` draws, for anywidget's `_css`.
+
+    All views of a page share its styles, so the rules of every sheet but the shared two hold inside such a view alone.
+    """
+    texts = {name: (folder() / name).read_text("utf-8") for name in names}
+    return "\n".join(
+        text if name in _SHARED else _ROOT.sub(f".{_class(view)} .kk", text) for name, text in texts.items()
+    )
 
 
 def _take(name: str, place: Path, made: dict[str, str]) -> None:
@@ -64,3 +72,8 @@ def _take(name: str, place: Path, made: dict[str, str]) -> None:
 
 def _variable(name: str) -> str:
     return "kk_" + name.removesuffix(".js").replace("-", "_")
+
+
+def _class(name: str) -> str:
+    """What the element around a view is marked with."""
+    return "kk-" + name.removesuffix(".js")

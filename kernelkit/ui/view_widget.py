@@ -35,7 +35,7 @@ class ViewWidget(anywidget.AnyWidget):
         self._heard_by = heard
         super().__init__(
             _esm=assets.module(module),
-            _css=assets.style("tokens.css", "card.css", *styles),
+            _css=assets.style(module, "tokens.css", "card.css", *styles),
             view=view,
             link={"state": "live"},
             # The page has one style sheet for each of these: by the class alone, one kind of view would undo another's.

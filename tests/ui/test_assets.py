@@ -23,3 +23,12 @@ def test_a_view_with_all_it_imports_is_one_module_that_parses(name: str, tmp_pat
     checked = subprocess.run([NODE, "--check", made], capture_output=True, text=True)
 
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_styles_of_one_view_leave_the_others_alone() -> None:
+    shared, own = assets.style("tree.js", "tokens.css", "card.css"), assets.style("tree.js", "tree.css")
+
+    assert ".kk-tree" not in shared and ".kk .head {" in shared
+    assert ".kk-tree .kk .tr {" in own
+    assert not [line for line in own.splitlines() if ".kk " in line and ".kk-tree .kk " not in line]
+    assert 'host.el.classList.add("kk-tree")' in assets.module("tree.js")

@@ -95,7 +95,7 @@ def test_closing_takes_away_the_model_and_its_layout(sent: list[Any]) -> None:
 
 
 def test_the_front_end_of_a_card_stays_small() -> None:
-    script, style = assets.module("card.js"), assets.style("tokens.css", "card.css")
+    script, style = assets.module("card.js"), assets.style("card.js", "tokens.css", "card.css")
     assert len(script) + len(style) < 60_000
     assert "innerHTML" not in script
     assert "import " not in script.replace("import('./types')", "")
