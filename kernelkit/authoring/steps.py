@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 from kernelkit import jsonvalues
 from kernelkit.authoring.context import Scope, current_scope, no_waits, unrepeated
 from kernelkit.authoring.pending import Pending, refuse_timeout
+from kernelkit.authoring.returned import Returned
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import KeepStep
@@ -30,8 +31,9 @@ def step(name: str, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Pendi
 def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pending[Any]:
     """Call `fn(*args, **kwargs)` once in the life of the run: `await` it, or `.result()` in a plain task.
 
-    Its result, which has to be JSON, is kept for all attempts of the run. An error is not kept: the next attempt calls
-    it again. Inside a step nothing may be waited for durably. Raises `NotInTaskError` outside of a run.
+    Its result, which has to be JSON, is kept for all attempts of the run. It is given back as the function's return
+    annotation describes it (`-> Receipt`), the first time as well. An error is not kept: the next attempt calls it
+    again. Inside a step nothing may be waited for durably. Raises `NotInTaskError` outside of a run.
 
         receipt = await kk.step("charge", charge, order)
     """
@@ -43,12 +45,12 @@ def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pen
             f"kk.step takes a function and then its arguments, not {fn!r}: kk.step({name!r}, f, x).", field="fn"
         )
     told = f"kk.step({name!r}, …)"
-    key = _arguments(args, kwargs)
+    key, returned = _arguments(args, kwargs), Returned(fn, told)
 
     async def start() -> Any:
         op, known = _begin(scope, told, name, key, plain=False)
         if known is not None:
-            return jsonvalues.decode(known)
+            return returned.revive(known)
         token, inside = no_waits.set(f"inside {told}"), unrepeated.set(op)
         try:
             value = fn(*args, **kwargs)
@@ -57,15 +59,15 @@ def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pen
         finally:
             no_waits.reset(token)
             unrepeated.reset(inside)
-        kept = _kept(told, op, value)
+        kept = _kept(returned, op, value)
         await scope.waits.send(kept)
-        return jsonvalues.decode(kept.value.text or "null")
+        return returned.revive(kept.value.text or "null")
 
     def plain(timeout: Any) -> Any:
         refuse_timeout(timeout, told)
         op, known = _begin(scope, told, name, key, plain=True)
         if known is not None:
-            return jsonvalues.decode(known)
+            return returned.revive(known)
         token, inside = no_waits.set(f"inside {told}"), unrepeated.set(op)
         try:
             value = fn(*args, **kwargs)
@@ -74,9 +76,9 @@ def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pen
         finally:
             no_waits.reset(token)
             unrepeated.reset(inside)
-        kept = _kept(told, op, value)
+        kept = _kept(returned, op, value)
         scope.waits.send_sync(kept)
-        return jsonvalues.decode(kept.value.text or "null")
+        return returned.revive(kept.value.text or "null")
 
     return Pending(told, start, plain)
 
@@ -88,8 +90,8 @@ def _begin(scope: Scope, told: str, name: str, key: str, *, plain: bool) -> tupl
     return op, scope.start.steps.get(op)
 
 
-def _kept(told: str, op: str, value: Any) -> KeepStep:
-    text = jsonvalues.encode(value, what=f"the result of {told}")
+def _kept(returned: Returned, op: str, value: Any) -> KeepStep:
+    text = returned.encode(value)
     return KeepStep(op, Value(text=text, size=len(text.encode())))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -617,3 +618,34 @@ def test_waits_refuse_what_they_cannot_read() -> None:
     assert "not both" in told["both"]
     assert "17 is neither a token" in told["token"]
     assert "no time to complete" in told["timeout"]
+
+
+@dataclass
+class Receipt:
+    number: int
+    at: datetime
+
+
+def test_results_of_steps_are_what_their_function_says_it_returns(stage: Stage) -> None:
+    def charge(number: int) -> Receipt:
+        return Receipt(number, datetime(2030, 1, 1, tzinfo=UTC))
+
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=0.01, max_timeout=0.01))
+    async def charges(ctx: kk.Context) -> list[object]:
+        receipt = await kk.step("charge", charge, ctx.attempt.number * 0 + 7)
+        if ctx.attempt.number == 1:
+            kk.metadata.set("first", [type(receipt).__name__, receipt.at.year])
+            raise ValueError("again")
+        return [type(receipt).__name__, receipt.number, receipt.at.year]
+
+    @kk.task(retry=None)
+    def charges_plain() -> list[object]:
+        receipt = kk.step("charge", charge, 8).result()
+        return [type(receipt).__name__, receipt.number, receipt.at.year]
+
+    run, plain = charges.trigger(), charges_plain.trigger()
+    stage.finish()
+
+    assert run.result(timeout=30).output == ["Receipt", 7, 2030]
+    assert run.refresh().metadata == {"first": ["Receipt", 2030]}
+    assert plain.result(timeout=30).output == ["Receipt", 8, 2030]
