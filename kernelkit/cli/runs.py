@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 from msgspec import structs
 
+from kernelkit.authoring.artifacts import artifacts_of
 from kernelkit.cli.filters import filter_options
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
@@ -74,7 +75,8 @@ def show_run(link: Link, run: Run, *, as_json: bool) -> None:
     lines: tuple[LogLine, ...] = ()
     if not run.is_completed:
         lines = link.ask(GetLogs(run.id, limit=4), LogsReply).logs.lines
-    card = run_card(run, lines, now=datetime.now(UTC), zone=words.local_zone())
+    files = artifacts_of(link.home, run.id) if run.is_completed else ()
+    card = run_card(run, lines, files, now=datetime.now(UTC), zone=words.local_zone())
     click.echo(run_text(card, width=terminal_width(), ascii=wants_ascii()))
 
 

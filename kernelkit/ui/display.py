@@ -124,7 +124,7 @@ def show_live(
     With `update` it takes the place of what has that `display_id`.
     """
     display_id = display_id or uuid.uuid4().hex
-    view = cards.view(run)
+    view = cards.view(run, caller=caller)
     if run.is_completed:
         _publish(static_bundle(view), display_id, update=update)
         return None
@@ -188,7 +188,15 @@ def _publish(bundle: Bundle, display_id: str, *, update: bool) -> None:
 
 def run_bundle(run: Run, **_: Any) -> Bundle:
     """The static face and the text of a snapshot."""
-    return static_bundle(cards.view(run), **_terminal())
+    return static_bundle(cards.view(run, caller=_caller()), **_terminal())
+
+
+def _caller() -> Caller | None:
+    """Of whoever looks; only whose project it is counts."""
+    try:
+        return callers.current()
+    except KernelKitError:
+        return None
 
 
 def result_bundle(result: Result[Any]) -> Bundle:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from kernelkit.ui import words
 from kernelkit.ui.view import Bit, ErrorView, RunCard
@@ -91,6 +92,7 @@ def _rows(card: RunCard) -> list[tuple[str, str]]:
     rows.append(("Payload", code(card.payload) if card.payload not in ("", "{}") else ""))
     if card.output is not None:
         rows.append(("Output", _output(card)))
+    rows.append(("Files", _files(card)))
     rows.append(("Progress", esc("; ".join(_bar(bar.label, bar.done, bar.total) for bar in card.bars))))
     rows.append(("Metadata", _metadata(card)))
     rows.append(("Queue, tags" if card.tags else "Queue", _queue(card)))
@@ -140,6 +142,15 @@ def _output(card: RunCard) -> str:
     whole = f'kk.runs.retrieve("{card.run_id}").output'
     more = f"Cut for show, {esc(output.size)} in all: {code(whole)}"
     return f"<pre>{esc(output.text)}</pre>" + (more if output.is_cut else "")
+
+
+def _files(card: RunCard) -> str:
+    """Name, size and where it lies; the link works in a page that is itself a file, the place everywhere."""
+    lines = [
+        f'<a href="{esc(Path(file.path).as_uri())}">{esc(file.name)}</a>, {esc(file.size)}: {code(file.path)}'
+        for file in card.files
+    ]
+    return "<br>".join(lines) + (f"<br>and {words.number(card.more_files)} more" if card.more_files else "")
 
 
 def _bar(label: str, done: float, total: float | None) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 
+from kernelkit.authoring.artifacts import artifacts_of
 from kernelkit.authoring.caller import Caller
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import LogLine, Run
@@ -97,9 +98,10 @@ class LiveCards:
         self._dropped: list[tuple[_Feed, LiveCard]] = []
         self._thread: threading.Thread | None = None
 
-    def view(self, run: Run, logs: tuple[LogLine, ...] = ()) -> RunCard:
-        """What the card of `run` says now."""
-        return run_card(run, logs, now=self._now(), zone=self._zone())
+    def view(self, run: Run, logs: tuple[LogLine, ...] = (), caller: Caller | None = None) -> RunCard:
+        """What the card of `run` says now; with the caller it came by, of one that has ended also its files."""
+        files = artifacts_of(caller.home, run.id) if caller is not None and run.is_completed else ()
+        return run_card(run, logs, files, now=self._now(), zone=self._zone())
 
     def add(self, card: LiveCard, caller: Caller) -> None:
         """Follow `card.run` until it has ended."""
@@ -249,7 +251,7 @@ class LiveCards:
 
     def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
         """Put the static face where each card stood."""
-        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run)))
+        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller))
         for card in cards:
             card.publish(bundle)
             if card.widget is not None:

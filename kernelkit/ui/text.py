@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from pathlib import Path
 from typing import TextIO
 
 from kernelkit.ui import words
@@ -51,6 +52,7 @@ def run_text(card: RunCard, *, width: int = WIDTH, ascii: bool = False) -> str:
     width = max(60, width)
     lines = [_head(card, width, ascii)]
     lines += _details(card, width)
+    lines += _files(card)
     lines += [f"  {line}" for bars in (bar_lines(card.bars, width - 2),) for line in bars if not card.is_final]
     if not card.is_final:
         lines += [f"  {row.time} {row.level:<5}  {row.text}" for row in card.logs]
@@ -113,6 +115,14 @@ def reason_text(bits: tuple[Bit, ...], card: RunCard) -> str:
         else:
             parts.append(bit.text)
     return "".join(parts).strip()
+
+
+def _files(card: RunCard) -> list[str]:
+    if not card.files:
+        return []
+    told = ", ".join(f"{file.name} {file.size}" for file in card.files)
+    more = f" and {words.number(card.more_files)} more" if card.more_files else ""
+    return [f"  files   {told}{more}", f"          in {Path(card.files[0].path).parent}"]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

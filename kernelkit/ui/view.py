@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from kernelkit import jsonvalues
+from kernelkit.authoring.artifacts import Artifact
 from kernelkit.authoring.track import PROGRESS_KEY
 from kernelkit.models.error import Error, Frame
 from kernelkit.models.run import Attempt, LogLine, Run, RunStatus
@@ -27,6 +28,7 @@ LOG_LINES = 4
 METADATA_PAIRS = 6
 MAX_FRAMES = 6
 TAGS = 3
+FILES = 4
 WAITS = 3
 SHOWN_BYTES = 2000
 DECODED_BYTES = 64_000  # a larger value is shown from its text as it is, without being parsed for a look
@@ -79,6 +81,14 @@ class Output(msgspec.Struct, frozen=True, omit_defaults=True):
     is_cut: bool = False
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """A file that is kept with the run."""
+
+    name: str
+    size: str
+    path: str
+
+
 class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a run card says. `status` is the shown one: a `RunStatus` or RETRYING."""
 
@@ -108,6 +118,8 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     facts: tuple[str, ...] = ()  # foot: version, memory, times
     tags: tuple[str, ...] = ()
     more_tags: int = 0
+    files: tuple[FileView, ...] = ()
+    more_files: int = 0
     queued_since: datetime | None = None
     when: str = ""  # first start to end, with dates and zone
     as_of: datetime
@@ -115,8 +127,10 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     zone: str = ""
 
 
-def run_card(run: Run, logs: Sequence[LogLine] = (), *, now: datetime, zone: tzinfo) -> RunCard:
-    """The card of `run` as it was at `now`, with clock times of `zone`."""
+def run_card(
+    run: Run, logs: Sequence[LogLine] = (), files: Sequence[Artifact] = (), *, now: datetime, zone: tzinfo
+) -> RunCard:
+    """The card of `run` as it was at `now`, with clock times of `zone` and the files that are kept with it."""
     status = words.shown_status(run)
     is_final = run.is_completed
     lasted = run.duration
@@ -153,6 +167,11 @@ def run_card(run: Run, logs: Sequence[LogLine] = (), *, now: datetime, zone: tzi
         facts=_facts(run, now, zone),
         tags=tuple(_cut(words.clean(tag), 64) for tag in run.tags[:TAGS]),
         more_tags=max(0, len(run.tags) - TAGS),
+        files=tuple(
+            FileView(_cut(words.clean(each.name), 80), words.size(each.size), _cut(words.clean(str(each.path)), 300))
+            for each in files[:FILES]
+        ),
+        more_files=max(0, len(files) - FILES),
         queued_since=queued_since if not is_final and not run.started_at else None,
         when=_when(run, zone),
         as_of=now,

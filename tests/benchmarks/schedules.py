@@ -37,7 +37,7 @@ DELAY_MS = 300.0
 READY_S = 10.0  # before the first slot that counts, for creating the schedules
 
 
-def measure(schedules: int = 10_000, due: int = 200, minutes: int = 3) -> dict[str, Any]:
+def measure(schedules: int = 10_000, due: int = 200, minutes: int = 5) -> dict[str, Any]:
     """Microseconds a fire for few and for many schedules; milliseconds from slot to start, unless `minutes` is 0."""
     few, many = virtual_day(FEW), virtual_day(schedules)
     growth = many[1] / few[1]

@@ -17,6 +17,7 @@ import kernelkit as kk
 from kernelkit.authoring.artifacts import Artifact
 from kernelkit.execution.processes import variable_of
 from kernelkit.testing import RealEngine, engine
+from kernelkit.ui.display import run_handle_bundle
 from kernelkit.wire.messages import EngineStatus, GetStatus
 from kernelkit.wire.parent import PARENT_VARIABLE
 from tests.execution.notebooks.making import make_notebook
@@ -95,6 +96,9 @@ def test_a_notebook_runs_with_its_parameters_and_leaves_itself_and_a_page(folder
     assert cells[2]["source"] == "# Parameters\nregion = 'US'\ndays = 3\n"
     assert text_of(cells[3]) == f"US 3 [1] 6 {folder}\n"
     assert [cell.get("execution_count") for cell in cells] == [None, 1, 2, 3, 4]
+    shown = run_handle_bundle(run)
+    assert page.path.as_uri() in shown["text/html"] and executed.path.as_uri() in shown["text/html"]
+    assert "files   daily.html" in shown["text/plain"]
     assert "42 sold" in page.read_text() and "The report" in page.read_text()
     assert "http" not in page.read_text().replace("http://www.w3.org", ""), "a page needs no network"
     assert {executed.path.stat().st_mode & 0o777, page.path.stat().st_mode & 0o777} == {0o600}
