@@ -1,6 +1,7 @@
 // A form out of fields that kernelkit/ui/form.py read from a JSON Schema. What the values mean is in values.js.
 
 import { h } from './dom.js';
+import { zoneOf } from './format.js';
 import { icon, mark } from './marks.js';
 import { first, read } from './values.js';
 
@@ -114,7 +115,7 @@ function input(field, id) {
     ? h('textarea', { rows: 3, spellcheck: 'false', class: 'wide', placeholder: field.placeholder, ...described })
     : h('input', { type: types[field.kind] ?? 'text', step: field.kind === 'number' ? 'any' : null, autocomplete: 'off', class: field.kind === 'text' ? 'wide' : null, placeholder: field.placeholder ?? (field.nullable ? 'none' : null), ...described }));
   made.value = String(start);
-  const zone = field.kind === 'datetime' ? h('span', { class: 'hint' }, `${Intl.DateTimeFormat().resolvedOptions().timeZone} (this browser)`) : null;
+  const zone = field.kind === 'datetime' ? h('span', { class: 'hint' }, `${zoneOf()} (this browser)`) : null;
   return { root: zone ? h('span', { class: 'row' }, made, zone) : made, raw: () => (made.validity?.badInput ? '?' : made.value), marked: made };
 }
 

@@ -44,3 +44,36 @@ export function figure(value) {
 export function two(n) {
   return String(n).padStart(2, '0');
 }
+
+const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/**
+ * A moment in the reader's own zone: `14:31:07` today, `Fri 15:04` within a week, else `12 Nov 15:04`.
+ * @param {Date} at
+ * @param {Date} now
+ * @returns {string}
+ */
+export function moment(at, now) {
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  const days = Math.round((new Date(at).setHours(0, 0, 0, 0) - new Date(now).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days === 0) return `${time}:${two(at.getSeconds())}`;
+  if (Math.abs(days) < 7) return `${DAYS[at.getDay()]} ${time}`;
+  return `${at.getDate()} ${MONTHS[at.getMonth()]}${at.getFullYear() === now.getFullYear() ? '' : ` ${at.getFullYear()}`} ${time}`;
+}
+
+/**
+ * What is left until something far off: `in 0:42`, `in 16 h 26 min`, `in 3 d 4 h`.
+ * @param {number} seconds
+ * @returns {string}
+ */
+export function ahead(seconds) {
+  if (seconds < 3600) return `in ${countdown(seconds)}`;
+  const hours = Math.floor(seconds / 3600);
+  return hours < 24 ? `in ${hours} h ${Math.floor((seconds % 3600) / 60)} min` : `in ${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** The zone of the reader's browser. */
+export function zoneOf() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}

@@ -72,7 +72,7 @@ export function icon(name) {
  * @param {string} kind
  * @returns {SVGElement}
  */
-function draw(shapes, kind) {
+export function draw(shapes, kind) {
   const set = { class: kind, viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true', focusable: 'false' };
   return svg('svg', set, ...shapes.map(([tag, attributes]) => svg(tag, attributes)));
 }

@@ -38,6 +38,24 @@ export interface QueuesView {
   title: string; rows: QueueRow[]; paused?: boolean; note?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
 }
 
+/** One row of the schedules panel (`ScheduleRow` of kernelkit/ui/schedules.py). */
+export interface ScheduleRow {
+  id: string; on: boolean; task: string; cron: string; missed: string; words: string; timezone: string; external?: string; next_at?: string;
+  last_at?: string; last_status?: string; last_word?: string; missed_why?: string;
+}
+export interface SchedulesView {
+  title: string; rows: ScheduleRow[]; note?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
+}
+
+/** What kernelkit/ui/engine_source.py sends (`EngineView` of kernelkit/ui/engine_panel.py). */
+export interface Figure { name: string; value: string; of?: string; more?: string; line?: number[]; share?: number | null }
+export interface WorkerRow { id: string; kind: string; pid: number; doing: string; is_busy?: boolean; names?: string; memory?: string; share?: number; since?: string }
+export interface EngineView {
+  is_well: boolean; title: string; about: string; problem: string; is_away?: boolean; began?: string; four?: Figure[];
+  held?: { queue: string; queued: string; reason: string }[]; workers: WorkerRow[]; more_workers?: number; last_word?: string; logs: string;
+  as_of: string; as_of_text: string; answer?: Told;
+}
+
 /** One control of a form (`Field` of kernelkit/ui/form.py). */
 export interface FormField {
   name: string; kind: string; label?: string; hint?: string; required?: boolean; nullable?: boolean; has_default?: boolean; initial?: unknown;

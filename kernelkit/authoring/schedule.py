@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 UPCOMING = 5
 MOST_SLOTS = 100_000
-_WHY = {
+WHY = {
     "late": "no engine was running",
     "overlap": "the run before was still going on",
     "task": "the task was not defined",
@@ -150,7 +150,7 @@ class Schedule(display.Shown):
     def missed(self) -> tuple[MissedSlots, ...]:
         """The latest stretches of slots that got no run, oldest first."""
         return tuple(
-            MissedSlots(to_datetime(one.first), to_datetime(one.last), one.count, _WHY[one.why])
+            MissedSlots(to_datetime(one.first), to_datetime(one.last), one.count, WHY[one.why])
             for one in self.known.missed
         )
 

@@ -336,11 +336,6 @@ class Core:
     def _after_change(self, event: ev.AnyEvent, run: LiveRun, ended: HistoryRow | None) -> None:
         self._tell(run.id, status_changed=True)
 
-    def _after_start(self, event: ev.AttemptStarted, run: LiveRun, ended: HistoryRow | None) -> None:
-        if run.started_at == event.started_at:
-            self.pulse.started(self.clock.now(), event.started_at - run.queued_at)
-        self._tell(run.id, status_changed=True)
-
     def _after_append(self, event: ev.StreamAppended, run: LiveRun, ended: HistoryRow | None) -> None:
         self._after.append(lambda: self.on_stream(run.id, event.stream))
 
@@ -352,6 +347,8 @@ class Core:
 
     def _after_dispatch(self, event: ev.RunDispatched, run: LiveRun, ended: HistoryRow | None) -> None:
         self.unsent.add(event.fence)
+        if event.attempt == 1 and not event.resumes:
+            self.pulse.started(event.at, event.at - run.queued_at)
         self._after.append(lambda: self._start(run, event))
 
     def _after_end(self, event: ev.RunFinished | ev.RunRefused, run: LiveRun, ended: HistoryRow | None) -> None:
@@ -507,7 +504,7 @@ _OF_QUEUES = (ev.QueuePaused, ev.QueueResumed, ev.QueueOverridden, ev.QueueLimit
 
 # What follows from the events of a run; from all others, that it has changed. Each takes the class it stands under.
 _FOLLOW: dict[type[ev.Event], Callable[[Core, Any, LiveRun, HistoryRow | None], None]] = {
-    ev.AttemptStarted: Core._after_start,
+    ev.AttemptStarted: Core._after_change,
     ev.StreamAppended: Core._after_append,
     ev.RunDebounced: Core._after_debounce,
     ev.RunDispatched: Core._after_dispatch,

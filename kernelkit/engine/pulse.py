@@ -1,4 +1,4 @@
-"""How busy the engine has been: runs that ended, and how long runs waited for their first start, in 15 minutes.
+"""How busy the engine has been: runs that ended, and how long runs were queued before a worker got them, in 15 minutes.
 
 For screens alone: kept in memory, counted when the events are taken, gone with the engine. Nothing is decided by it.
 """
@@ -37,7 +37,7 @@ class Pulse:
         self._now(now).ended += 1
 
     def started(self, now: int, waited: int) -> None:
-        """A run has started for the first time, so many microseconds after it was queued."""
+        """A run was given to a worker for the first time, so many microseconds after it was queued."""
         step = self._now(now)
         if len(step.waits) < _SAMPLES:
             step.waits.append(max(0, waited))

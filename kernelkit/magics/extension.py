@@ -25,7 +25,7 @@ from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelK
 from kernelkit.magics import completing, engine, runs, sql, tracebacks, triggering
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish, publish_object
-from kernelkit.ui import display
+from kernelkit.ui import display, hosts
 from kernelkit.ui.schedules import WOKEN
 from kernelkit.wire.discovery import is_locked
 
@@ -190,14 +190,21 @@ class KernelKitMagics(Magics):
                 found = Schedules().list(task=line.strip() or None)
             except EngineUnavailableError as problem:
                 raise EngineUnavailableError(f"No engine runs, so no schedule fires. {problem}") from None
-            publish(display.schedules_bundle(found, WOKEN if was_asleep and found else ""))
+            note = WOKEN if was_asleep and found else ""
+            if hosts.is_kernel(self.shell):
+                display.show_schedules(Schedules(), line.strip(), note)
+            else:
+                publish(display.schedules_bundle(found, note))
 
     @no_var_expand
     @line_magic
     def engine(self, line: str) -> None:
         """Look at the project's engine, or change it: %engine [status|start|stop|restart|logs]"""
         with in_words():
-            publish(engine.act(line.strip(), self._engine))
+            if line.strip() in ("", "status"):
+                publish_object(self._engine)
+            else:
+                publish(engine.act(line.strip(), self._engine))
 
 
 def _register(task: Task[..., Any]) -> list[str]:

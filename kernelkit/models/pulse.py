@@ -8,7 +8,8 @@ import msgspec
 class Beats(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a panel is told, oldest step first; a step has 15 s and the last one is not over.
 
-    `waits` are medians in seconds, -1 where nothing started; `wait` and `wait_p95` are those of the last minute.
+    `waits` are how long runs were queued before a worker got them: medians in seconds, -1 where none was started;
+    `wait` and `wait_p95` are those of the last minute.
     """
 
     ended: tuple[int, ...] = ()

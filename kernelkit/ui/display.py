@@ -50,12 +50,16 @@ from kernelkit.ui import (
     words,
 )
 from kernelkit.ui.batch_source import BatchSource
+from kernelkit.ui.engine_source import EVERY_S as ENGINE_EVERY_S
+from kernelkit.ui.engine_source import EngineSource
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.polled import Polled
 from kernelkit.ui.queues_source import EVERY_S as QUEUES_EVERY_S
 from kernelkit.ui.queues_source import QueuesSource
 from kernelkit.ui.runs_source import RunsSource
+from kernelkit.ui.schedules_source import EVERY_S as SCHEDULES_EVERY_S
+from kernelkit.ui.schedules_source import SchedulesSource
 from kernelkit.ui.table_source import PACE_S as TABLE_PACE_S
 from kernelkit.ui.table_source import TableSource
 from kernelkit.ui.task_source import EVERY_S as TASK_EVERY_S
@@ -83,7 +87,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(ScheduleTable, schedules_bundle)
     display.register(QueueTable, queues_bundle)
     display.register(Queues, all_queues_bundle, show=show_queues)
-    display.register(Schedules, all_schedules_bundle)
+    display.register(Schedules, all_schedules_bundle, show=show_schedules)
     display.register(Schedule, schedule_bundle)
     display.register(Token, token_bundle)
     display.register(TokenList, tokens_bundle)
@@ -91,7 +95,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(RunTree, tree_bundle, show=show_tree)
     display.register(RunTimeline, timeline_bundle, show=show_timeline)
     display.register(Task, task_bundle, show=show_task)
-    display.register(EngineControl, engine_control_bundle)
+    display.register(EngineControl, engine_control_bundle, show=show_engine)
     shell = shell or hosts.shell()
     if shell is not None:
         formatter = shell.display_formatter.mimebundle_formatter
@@ -298,6 +302,17 @@ def timeline_bundle(shown: RunTimeline) -> Bundle:
 def show_queues(shown: Queues) -> None:
     """Show the queues panel, live in a kernel."""
     show_panel(shown, lambda: QueuesSource(shown._caller or callers.current()), "queues.js", QUEUES_EVERY_S)
+
+
+def show_schedules(shown: Schedules, task: str = "", note: str = "") -> None:
+    """Show the schedules panel, of one task where it is named; `note` stands below it."""
+    made = lambda: SchedulesSource(shown._caller or callers.current(), task=task, note=note)  # noqa: E731
+    show_panel(shown, made, "schedules.js", SCHEDULES_EVERY_S)
+
+
+def show_engine(control: EngineControl) -> None:
+    """Show the engine's panel; looking starts none."""
+    show_panel(control, lambda: EngineSource(control), "engine.js", ENGINE_EVERY_S)
 
 
 def show_task(task: Task[..., Any]) -> None:

@@ -18,6 +18,7 @@ from kernelkit.ui import words
 from kernelkit.ui.live import Bundle
 
 UNSEEN_AFTER_S = 60.0  # the browser says three times as often that it looks
+SAME_FOR_S = 10.0  # then an unchanged view is sent again, with the moment of which it is true
 _DONE: dict[str, Any] = {"to": 0, "ok": True, "text": ""}
 
 
@@ -26,13 +27,17 @@ class Polled:
 
     is_over = False
 
-    def __init__(self, caller: Caller) -> None:
-        self.caller = caller
+    def __init__(self, caller: Caller | None) -> None:
+        """`caller` is connected to its engine before each `ask`; None where `ask` sees to that."""
+        self._reached = caller
         self.wake = threading.Event()
         self.urgent = threading.Event()
         self._seen_at = time.monotonic()
         self._answer = _DONE
         self._is_away = False
+        self._lasting: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
+        self._sent_at = 0.0
 
     # ---- for subclasses --------------------------------------------------------------------------------------------
 
@@ -66,14 +71,20 @@ class Polled:
         if time.monotonic() - self._seen_at > UNSEEN_AFTER_S:
             return
         try:
-            reach(self.caller)
+            if self._reached is not None:
+                reach(self._reached)
             self.ask()
             self._is_away = False
         except EngineUnavailableError:
             self._is_away = True
 
     def view(self) -> dict[str, Any]:
-        return {**self.shown(), "answer": self._answer}
+        """What was sent before, while nothing but its moment has changed: then nothing is sent."""
+        shown = {**self.shown(), "answer": self._answer}
+        lasting = {name: value for name, value in shown.items() if not name.startswith("as_of")}
+        if lasting != self._lasting or time.monotonic() - self._sent_at > SAME_FOR_S:
+            self._lasting, self._sent, self._sent_at = lasting, shown, time.monotonic()
+        return self._sent
 
     def asked(self, content: dict[str, Any]) -> None:
         was_unseen = time.monotonic() - self._seen_at > UNSEEN_AFTER_S

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kernelkit.authoring.schedule import WHY
 from kernelkit.clock import to_datetime
 from kernelkit.models.schedule import Schedule
 from kernelkit.rules import firing
@@ -24,7 +25,7 @@ _GIVING = ((2, 16), (3, 16), (1, 12), (4, 12), (2, 10), (3, 9), (1, 8), (4, 8))
 _TITLES = ("", "TASK", "WHEN", "NEXT", "LAST", "MISSED", "SCHEDULE")
 
 
-class ScheduleRow(msgspec.Struct, frozen=True):
+class ScheduleRow(msgspec.Struct, frozen=True, omit_defaults=True):
     on: bool
     task: str
     when: str
@@ -35,18 +36,37 @@ class ScheduleRow(msgspec.Struct, frozen=True):
     id: str
     next_full: str
     last_full: str
+    words: str = ""  # the expression, without zone and whom it is for
+    timezone: str = ""
+    external: str = ""
+    next_at: datetime | None = None  # of one that is off, what it would be
+    last_at: datetime | None = None
+    last_status: str = ""
+    last_word: str = ""
+    missed_why: str = ""
 
 
-class SchedulesTable(msgspec.Struct, frozen=True):
+class SchedulesTable(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: tuple[ScheduleRow, ...]
     zone: str
     note: str = ""
+    title: str = ""
+    as_of: datetime | None = None
+    as_of_text: str = ""
 
 
 def schedules_table(schedules: Sequence[Schedule], *, now: datetime, zone: tzinfo, note: str = "") -> SchedulesTable:
     """The view; `note` is a sentence on whether anything fires at all."""
     rows = tuple(_row(schedule, now, zone) for schedule in schedules)
-    return SchedulesTable(rows, words.zone_name(zone, now), note)
+    active = sum(row.on for row in rows)
+    return SchedulesTable(
+        rows=rows,
+        zone=words.zone_name(zone, now),
+        note=note,
+        title=f"{active:,} active, {len(rows) - active:,} off",
+        as_of=now,
+        as_of_text=words.full_moment(now, zone),
+    )
 
 
 def _row(schedule: Schedule, now: datetime, zone: tzinfo) -> ScheduleRow:
@@ -65,15 +85,29 @@ def _row(schedule: Schedule, now: datetime, zone: tzinfo) -> ScheduleRow:
         id=schedule.id,
         next_full=_full(schedule.next_at, zone),
         last_full=f"{_full(schedule.last_slot, zone)} {_word(schedule)}".rstrip(),
+        words=in_words(timing.cron),
+        timezone=timing.timezone,
+        external=words.cut(words.clean(schedule.external_id), 40),
+        next_at=to_datetime(slot) if (slot := _slot(schedule, now)) else None,
+        last_at=to_datetime(schedule.last_slot) if schedule.last_slot else None,
+        last_status=schedule.last_status,
+        last_word=_word(schedule),
+        missed_why=WHY[schedule.missed[-1].why] if schedule.missed else "",
     )
+
+
+def _slot(schedule: Schedule, now: datetime) -> int:
+    """The next one; of one that is off, what it would be."""
+    timing = schedule.timing
+    if schedule.active:
+        return schedule.next_at
+    return firing.next_slot(timing.cron, timing.timezone, round(now.timestamp() * 1_000_000)) or 0
 
 
 def _next(schedule: Schedule, now: datetime, zone: tzinfo) -> str:
     """In the reader's zone, then in the schedule's own; of one that is off, what it would be."""
     timing = schedule.timing
-    slot = schedule.next_at
-    if not schedule.active:
-        slot = firing.next_slot(timing.cron, timing.timezone, round(now.timestamp() * 1_000_000)) or 0
+    slot = _slot(schedule, now)
     if not slot:
         return "never again"
     moment = to_datetime(slot)

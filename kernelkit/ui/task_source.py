@@ -35,6 +35,7 @@ class TaskSource(Polled):
 
     def __init__(self, task: Task[..., Any], caller: Caller) -> None:
         super().__init__(caller)
+        self.caller = caller
         self._task = task
         self._form = form_of(task.json_schema)
         self._runs: tuple[Run, ...] = ()
