@@ -201,8 +201,8 @@ class KernelKitMagics(Magics):
     def engine(self, line: str) -> None:
         """Look at the project's engine, or change it: %engine [status|start|stop|restart|logs]"""
         with in_words():
-            if line.strip() in ("", "status"):
-                publish_object(self._engine)
+            if line.strip() in ("", "status") and hosts.is_kernel(self.shell):
+                display.show_engine(self._engine)
             else:
                 publish(engine.act(line.strip(), self._engine))
 
