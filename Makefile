@@ -9,7 +9,7 @@ unexport KERNELKIT_HOME
 # Where mkfs is, which the tests of a full disk call; not everyone's PATH has it.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test test-all check format lab bench soak clean
+.PHONY: demo test test-all check format lab bench soak screenshots clean
 
 demo: $(READY)  ## run the quickstart notebook against a real engine, without a browser
 	$(BIN)/python notebooks/run_demo.py
@@ -39,6 +39,9 @@ lab: $(READY)  ## JupyterLab on the notebooks
 
 bench: $(READY) system  ## the figures of docs/measurements, one JSON line each
 	$(BIN)/python -m tests.benchmarks
+
+screenshots: $(READY) system  ## the pictures of README and docs, of real runs in JupyterLab
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -n 0 tests/journeys/browser/test_pictures.py
 
 soak: $(READY)  ## many more simulated histories than `make test` has time for
 	$(BIN)/python -m tests.simulation.soak

@@ -165,7 +165,14 @@ def _is_idle(session: dict[str, dict[str, object]]) -> bool:
 
 @contextlib.contextmanager
 def open_notebook(
-    lab: Lab, chromium: str, cells: list[str], *, name: str = "demo", width: int = 1100, height: int = 900
+    lab: Lab,
+    chromium: str,
+    cells: list[str],
+    *,
+    name: str = "demo",
+    width: int = 1100,
+    height: int = 900,
+    scale: int = 1,
 ) -> Iterator[Notebook]:
     """Write a notebook of these cells and open it in a browser of its own."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -185,7 +192,7 @@ def open_notebook(
     with sync_playwright() as playwright:
         browser: Browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
+            page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
             notebook = Notebook(lab, path, page)
             page.on("console", lambda message: _note(notebook, message))
             page.on("pageerror", lambda error: notebook.problems.append(f"uncaught: {error}"))

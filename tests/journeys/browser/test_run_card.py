@@ -1,6 +1,6 @@
 """The run card as a person meets it: real JupyterLab, real browser, real engine.
 
-With `SCREENSHOTS=docs/images` in the environment the pictures of the docs are taken on the way.
+With `SCREENSHOTS=FOLDER` in the environment pictures are taken on the way; those of the docs: `test_pictures.py`.
 """
 
 from __future__ import annotations
