@@ -13,7 +13,7 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from kernelkit.authoring.caller import Heard
-from kernelkit.authoring.context import Scope, current_scope
+from kernelkit.authoring.context import Scope, current_scope, unrepeated
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
 from kernelkit.models.filter import RunFilter
@@ -21,13 +21,19 @@ from kernelkit.models.run import Run
 from kernelkit.models.task import Owner
 from kernelkit.models.wait import Token
 from kernelkit.wire.messages import (
+    AbortBulk,
     BatchPart,
     BatchSeal,
+    Cancel,
     ChildTrigger,
     CompleteToken,
+    DeleteSchedule,
     Done,
+    GetBulk,
     GetLogs,
     GetSchedule,
+    GetSpans,
+    GetStatus,
     ListQueues,
     ListRuns,
     ListSchedules,
@@ -35,15 +41,25 @@ from kernelkit.wire.messages import (
     ListTasks,
     ListTokens,
     MakeToken,
+    OverrideQueue,
+    PauseQueue,
     ReadStream,
+    Replay,
     ReplyBody,
     RequestBody,
+    Reschedule,
     ResetKey,
     Retrieve,
     RetrieveBatch,
     RetrieveQueue,
     RetrieveToken,
     RunChanged,
+    RunSchedule,
+    SaveSchedule,
+    Sql,
+    StartBulk,
+    SummarizeRuns,
+    SwitchSchedule,
     TokenReply,
     Trigger,
     Triggered,
@@ -51,8 +67,11 @@ from kernelkit.wire.messages import (
 )
 
 _READS = (
-    GetLogs
+    GetBulk
+    | GetLogs
     | GetSchedule
+    | GetSpans
+    | GetStatus
     | ListQueues
     | ListRuns
     | ListSchedules
@@ -64,8 +83,14 @@ _READS = (
     | RetrieveBatch
     | RetrieveQueue
     | RetrieveToken
+    | Sql
+    | SummarizeRuns
 )
 """What changes nothing, and is asked as a client asks it."""
+_SETS = AbortBulk | Cancel | DeleteSchedule | OverrideQueue | PauseQueue | Reschedule | SaveSchedule | SwitchSchedule
+"""What may be asked again without harm, as it is when a resumed body comes to it once more."""
+_ONCE = Replay | RunSchedule | StartBulk
+"""What makes something new each time: inside a step, whose result is kept."""
 
 
 class InsideCaller:
@@ -87,7 +112,7 @@ class InsideCaller:
         return self._owner
 
     def call(self, body: RequestBody) -> ReplyBody:
-        """Report a trigger of the attempt around this code; other requests are refused with words."""
+        """Report what the attempt around this code does, or ask the engine for it; the rest is refused with words."""
         match body:
             case Trigger(items=items, batch_id=batch_id):
                 return _trigger(items, batch_id)
@@ -104,8 +129,11 @@ class InsideCaller:
                 return _make_token(body)
             case CompleteToken():
                 return _complete_token(body)
-            case _ if isinstance(body, _READS):
-                return current_scope("Asking the engine in a worker").waits.ask_sync(body)
+            case _ if isinstance(body, _READS | _SETS | _ONCE):
+                scope = current_scope("Asking the engine in a worker")
+                if isinstance(body, _ONCE) and not unrepeated.get():
+                    _only_in_a_step(body)
+                return scope.waits.ask_sync(body)
             case _:
                 _refuse(f"{type(body).__name__} is")
 
@@ -170,6 +198,14 @@ def _complete_token(body: CompleteToken) -> TokenReply:
 
 def _recall(scope: Scope, op: str, told: str) -> str | None:
     return None if scope.start.replay is None else scope.waits.recall(op, told)
+
+
+def _only_in_a_step(body: RequestBody) -> NoReturn:
+    raise KernelKitError(
+        f"{type(body).__name__} inside a run makes something new each time, and a run that is resumed calls it again. "
+        'Put it into a step, whose result is kept: await kk.step("again", again), where `again` calls it and returns '
+        "the id."
+    )
 
 
 def _refuse(what: str) -> NoReturn:

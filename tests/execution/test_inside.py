@@ -11,7 +11,16 @@ from kernelkit.errors import KernelKitError, NotInTaskError
 from kernelkit.execution.inside import InsideCaller
 from kernelkit.models.task import Owner
 from kernelkit.models.value import Value
-from kernelkit.wire.messages import BatchPart, BatchSeal, Cancel, ChildTrigger, Trigger, Triggered, TriggerItem
+from kernelkit.wire.messages import (
+    BatchPart,
+    BatchSeal,
+    ChildTrigger,
+    Replay,
+    StopEngine,
+    Trigger,
+    Triggered,
+    TriggerItem,
+)
 from tests.execution.attempts import Attempt
 
 
@@ -58,8 +67,13 @@ def test_a_batch_in_parts_is_one_report(attempt: Attempt) -> None:
 
 
 def test_other_requests_say_what_to_do_instead(attempt: Attempt) -> None:
-    with pytest.raises(KernelKitError, match="Cancel is not available inside"):
-        CALLER.call(Cancel("run_a"))
+    with pytest.raises(KernelKitError, match="StopEngine is not available inside"):
+        CALLER.call(StopEngine())
+
+
+def test_what_makes_something_new_belongs_in_a_step(attempt: Attempt) -> None:
+    with pytest.raises(KernelKitError, match=r"Replay inside a run makes something new[\s\S]*kk\.step"):
+        CALLER.call(Replay("run_a", item("run_b")))
 
 
 def test_outside_a_run_it_explains_itself() -> None:
