@@ -60,7 +60,11 @@ def runs_table(
     rows = tuple(_row(run, now, zone) for run in runs)
     asked = f" with {words.cut(words.clean(filters), _FILTERS)}" if filters else ""
     if not rows:
-        empty = f"No run{asked}." if filters else "No runs so far. `task.trigger(…)` makes one."
+        empty = (
+            f"No run with {words.cut(words.clean(filters), 2 * _FILTERS)}."
+            if filters
+            else "No runs so far. `task.trigger(…)` makes one."
+        )
         return RunsTable((), "", words.full_moment(now, zone), empty=empty)
     count = f"{COUNTED_TO:,} or more" if total >= COUNTED_TO else words.number(total)
     spread = f"{first:,}–{first + len(rows) - 1:,}" if len(rows) > 1 else f"{first:,}"
