@@ -36,6 +36,7 @@ class Batch extends Panel {
   /** @param {Model} model */
   constructor(model) {
     super(model, 'Batch', 'the runs themselves go on');
+    this.root.classList.add('batch');
     this.source = model;
     this.id = `kk-batch-${made += 1}`;
     this.cells = [...(model.get('cells') ?? '')];

@@ -30,6 +30,7 @@ class Table extends Panel {
   /** @param {Model} model */
   constructor(model) {
     super(model, 'Runs', 'the runs themselves go on');
+    this.root.classList.add('runs');
     /** @type {Set<string>} */
     this.chosen = new Set();
     this.all = false; // every run that matches is meant, not the chosen rows

@@ -103,6 +103,12 @@ export interface BatchView {
   answer?: Told;
 }
 
+/** A log viewer (`LogView` of kernelkit/ui/logs.py). */
+export interface LogView {
+  run_id: string; task: string; status: string; word: string; count: number; note?: string; earlier?: boolean; levels?: [string, string, boolean][];
+  search?: string; follow?: boolean; empty?: string; problem?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
+}
+
 export interface Model<V = View> {
   get(name: 'view'): V;
   get(name: 'link'): Link;

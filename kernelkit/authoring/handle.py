@@ -25,6 +25,7 @@ from kernelkit.authoring.bulk import start_bulk
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import scope
 from kernelkit.authoring.durable import DurableWait, ended_runs, runs_wait, waits_now
+from kernelkit.authoring.logs import RunLogs, logs_request
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
@@ -36,13 +37,11 @@ from kernelkit.errors import InvalidDurationError
 from kernelkit.models.batch import BatchError
 from kernelkit.models.error import Error
 from kernelkit.models.filter import RunFilter
-from kernelkit.models.run import Logs, Run, RunStatus
+from kernelkit.models.run import Run, RunStatus
 from kernelkit.rules.limits import check_reason
 from kernelkit.wire.messages import (
     BatchReply,
     Cancel,
-    GetLogs,
-    LogsReply,
     Reschedule,
     Retrieve,
     RetrieveBatch,
@@ -220,11 +219,15 @@ class RunHandle(display.Shown, Generic[T]):
     def tags(self) -> tuple[str, ...]:
         return self._now().tags
 
-    def logs(self, limit: int = 1000) -> Logs:
-        """The last `limit` captured lines."""
-        reply = self._caller_now().call(GetLogs(self.id, limit=limit))
-        assert isinstance(reply, LogsReply)
-        return reply.logs
+    def logs(self, limit: int = 1000, *, level: str | Iterable[str] = (), search: str | None = None) -> RunLogs:
+        """The last `limit` captured lines; at the end of a cell, a log viewer.
+
+        `level` is one of debug, info, warn, error, stdout and stderr, or several of which any matches; `search` a text
+        that occurs in the line, in any case of letters. Raises `InvalidOptionError`.
+
+            [line.text for line in run.logs(level=["warn", "error"])]
+        """
+        return RunLogs(self._caller_now(), logs_request(self.id, limit, level, search))
 
     @property
     def artifacts(self) -> Artifacts:

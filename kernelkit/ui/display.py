@@ -21,6 +21,7 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_run
+from kernelkit.authoring.logs import RunLogs
 from kernelkit.authoring.queues import Queues, QueueTable
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import Page
@@ -54,6 +55,8 @@ from kernelkit.ui.engine_source import EVERY_S as ENGINE_EVERY_S
 from kernelkit.ui.engine_source import EngineSource
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
+from kernelkit.ui.logs_source import PACE_S as LOGS_PACE_S
+from kernelkit.ui.logs_source import LogsSource
 from kernelkit.ui.polled import Polled
 from kernelkit.ui.queues_source import EVERY_S as QUEUES_EVERY_S
 from kernelkit.ui.queues_source import QueuesSource
@@ -84,6 +87,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Result, result_bundle)
     display.register(BatchHandle, batch_bundle, show=show_batch)
     display.register(Page, page_bundle, show=show_page)
+    display.register(RunLogs, logs_bundle, show=show_logs)
     display.register(ScheduleTable, schedules_bundle)
     display.register(QueueTable, queues_bundle)
     display.register(Queues, all_queues_bundle, show=show_queues)
@@ -171,6 +175,12 @@ def _view_widget_class() -> type[ViewWidget]:
     return ViewWidget
 
 
+def _log_widget_class() -> type[ViewWidget]:
+    from kernelkit.ui.logs_widget import LogWidget
+
+    return LogWidget
+
+
 def _batch_widget_class() -> type[ViewWidget]:
     from kernelkit.ui.batch_widget import BatchWidget
 
@@ -256,18 +266,19 @@ def show_source(
     every_s: float = math.inf,
     pace_s: float | None = None,
     kind: Callable[[], type[ViewWidget]] = lambda: _view_widget_class(),
-) -> None:
-    """Publish a picture of `source` and, unless nothing will change, keep it up to date."""
+) -> ViewWidget | None:
+    """Publish a picture of `source` and, unless nothing will change, keep it up to date by the widget returned."""
     display_id = uuid.uuid4().hex
     if source.is_over:
         source.close()
         _publish(source.bundle(), display_id, update=False)
-        return
+        return None
     widget = kind()(module, styles, source.view(), source.asked)
     _publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
     publish = partial(_publish, display_id=display_id, update=True)
     views().add(LiveView(source, widget, publish, every_s=every_s, pace_s=pace_s), cell, execution)
+    return widget
 
 
 def tree_bundle(tree: RunTree) -> Bundle:
@@ -350,6 +361,33 @@ def show_page(page: Page) -> None:
         _publish(_unreadable(page, error), uuid.uuid4().hex, update=False)
         return
     show_source(source, "table.js", ("controls.css", "table.css"), shell, pace_s=TABLE_PACE_S)
+
+
+def show_logs(shown: RunLogs) -> None:
+    """Show what a run wrote: a viewer where a person looks, else the last lines. It does not end with the run."""
+    shell = hosts.shell()
+    if not hosts.is_kernel(shell) or not hosts.executing_cell(shell)[0]:
+        raise NotImplementedError  # the bundle is shown
+    source = LogsSource(shown)
+    try:
+        source.open()
+    except KernelKitError as error:
+        _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
+        return
+    styles = ("controls.css", "logs.css")
+    widget = show_source(source, "logs.js", styles, shell, pace_s=LOGS_PACE_S, kind=_log_widget_class)
+    if widget is not None:
+        source.send = lambda content, pieces: widget.send(content, pieces)
+
+
+def logs_bundle(shown: RunLogs) -> Bundle:
+    """The last lines, as they are now."""
+    source = LogsSource(shown)
+    try:
+        source.read()
+    except KernelKitError as error:
+        return _unreadable(shown, error)
+    return source.bundle(**_terminal())
 
 
 # ---- the rest ----------------------------------------------------------------------------------------------------

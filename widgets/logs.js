@@ -1,0 +1,162 @@
+// The log viewer of a run. Lines come once, then only new ones; levels and search are asked of the kernel, which reads
+// the engine. It follows the end of the log until the reader scrolls away from it.
+
+import { h, redraw } from './dom.js';
+import { figure } from './format.js';
+import { mark } from './marks.js';
+import { button, Panel } from './panel.js';
+
+/** @typedef {import('./types').LogView} LogView */
+/** @typedef {[key: number, time: string, level: string, text: string]} Line */
+/** @typedef {import('./types').Model<LogView> & { get(name: 'lines'): Line[], get(name: 'came'): { first: number, last: number, before: Line[], after: Line[] } }} Model */
+
+const TYPED_MS = 300;
+
+/**
+ * @param {{ model: Model, el: HTMLElement }} host
+ * @returns {() => void}
+ */
+export function render({ model, el }) {
+  const log = new Log(model);
+  el.append(log.root);
+  return () => log.dispose();
+}
+
+/** @extends {Panel<LogView>} */
+class Log extends Panel {
+  /** @param {Model} model */
+  constructor(model) {
+    super(model, 'Log', 'the run itself goes on');
+    this.source = model;
+    this.root.classList.add('logs');
+    this.name = /** @type {HTMLElement} */ (this.title.querySelector('.name'));
+    /** @type {BlobPart[]} */
+    this.pieces = [];
+    this.isMoving = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.typing = undefined;
+    this.search = /** @type {HTMLInputElement} */ (h('input', { type: 'search', placeholder: 'Text in a line', 'aria-label': 'Search lines', maxlength: 200 }));
+    this.search.addEventListener('input', () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => this.filter(), TYPED_MS);
+    });
+    this.levels = h('span', { class: 'row', role: 'group', 'aria-label': 'Levels' });
+    this.follow = /** @type {HTMLInputElement} */ (h('input', { type: 'checkbox', checked: true }));
+    this.follow.addEventListener('change', () => this.toEnd());
+    this.followed = h('label', { class: 'row small gap' }, this.follow, 'Follow');
+    this.earlier = h('div', { class: 'earlier' });
+    this.lines = h('div', { class: 'lines', role: 'log', 'aria-live': 'off', 'aria-label': 'Lines', tabindex: 0 });
+    this.scroll = h('div', { class: 'log' }, this.earlier, this.lines);
+    this.scroll.addEventListener('scroll', () => {
+      const isAtEnd = this.scroll.scrollTop + this.scroll.clientHeight >= this.scroll.scrollHeight - 4;
+      if (!isAtEnd && !this.isMoving) this.follow.checked = false;
+      this.isMoving = false;
+    });
+    this.empty = h('p', { class: 'why' });
+    this.foot = h('div', { class: 'foot' });
+    this.body.append(h('div', { class: 'filters', role: 'search', 'data-lm-suppress-shortcuts': 'true' }, this.search, this.levels, this.followed), this.scroll, this.empty, this.foot);
+    this.onLines = () => this.all();
+    this.onCame = () => this.take(model.get('came'));
+    /** @param {{ file?: string, is_last?: boolean }} told @param {DataView[]} [buffers] */
+    this.onPiece = (told, buffers) => this.piece(told, buffers ?? []);
+    model.on('change:lines', this.onLines);
+    model.on('change:came', this.onCame);
+    model.on('msg:custom', /** @type {() => void} */ (/** @type {unknown} */ (this.onPiece)));
+    this.all();
+    this.redraw();
+  }
+
+  dispose() {
+    super.dispose();
+    clearTimeout(this.typing);
+    this.source.off('change:lines', this.onLines);
+    this.source.off('change:came', this.onCame);
+    this.source.off('msg:custom', /** @type {() => void} */ (/** @type {unknown} */ (this.onPiece)));
+  }
+
+  /** @param {LogView} view */
+  draw(view) {
+    if (!view.run_id) return;
+    this.root.setAttribute('aria-label', `Log of ${view.task}`);
+    this.name.textContent = `Log of ${view.task}`;
+    redraw(this.sub, [view.status, view.run_id], () => [h('span', { class: 'row' }, h('span', { class: 'row status', 'data-s': view.status }, mark(view.status), view.word), h('span', { class: 'mono' }, view.run_id))]);
+    redraw(this.buttons, view.run_id, () => [button('download', 'down', 'Download', () => this.download(), 'Download the whole log')]);
+    if (document.activeElement !== this.search) this.search.value = view.search ?? '';
+    redraw(this.levels, view.levels, () => (view.levels ?? []).map(([level, word, on]) => {
+      const made = h('button', { class: 'chip', type: 'button', 'data-act': level, 'aria-pressed': String(on), 'data-level': level }, word);
+      made.addEventListener('click', () => this.filter(level));
+      return made;
+    }));
+    this.followed.hidden = !view.follow;
+    redraw(this.earlier, view.earlier, () => [view.earlier && button('earlier', '', 'Show earlier lines', () => this.model.send({ do: 'earlier' }))]);
+    this.scroll.hidden = !view.count;
+    redraw(this.empty, [view.empty, view.problem], () => [view.problem || view.empty]);
+    const count = `${figure(view.count)} line${view.count === 1 ? '' : 's'}${view.earlier ? ', and earlier ones' : ''}`;
+    redraw(this.foot, [count, view.note], () => [view.count ? h('span', {}, count) : null, view.note && h('span', {}, view.note)]);
+    this.toEnd();
+  }
+
+  tick() {
+    super.tick();
+    if (this.scroll) this.toEnd(); // also when it has just got its place in the page
+  }
+
+  // ---- lines -------------------------------------------------------------------------------------------------------
+
+  all() {
+    this.lines.replaceChildren(...(this.source.get('lines') ?? []).map(drawLine));
+    this.toEnd();
+  }
+
+  /** @param {{ first: number, last: number, before: Line[], after: Line[] }} came */
+  take(came) {
+    const before = this.scroll.scrollHeight - this.scroll.scrollTop;
+    for (const line of [...this.lines.children]) {
+      const key = Number(/** @type {HTMLElement} */ (line).dataset.key);
+      if (key < came.first || key > came.last) line.remove();
+    }
+    this.lines.prepend(...came.before.map(drawLine));
+    this.lines.append(...came.after.map(drawLine));
+    if (came.before.length) this.scroll.scrollTop = this.scroll.scrollHeight - before; // what was read stays in sight
+    else this.toEnd();
+  }
+
+  toEnd() {
+    if (!this.follow.checked || !this.root.isConnected) return;
+    this.isMoving = this.scroll.scrollTop + this.scroll.clientHeight < this.scroll.scrollHeight - 4;
+    if (this.isMoving) this.scroll.scrollTop = this.scroll.scrollHeight;
+  }
+
+  /** @param {string} [changed] a level that is let in or out */
+  filter(changed = '') {
+    clearTimeout(this.typing);
+    const level = (this.view.levels ?? []).filter(([name, , on]) => on !== (name === changed)).map(([name]) => name);
+    this.model.send({ do: 'filter', level, search: this.search.value });
+  }
+
+  // ---- the file ----------------------------------------------------------------------------------------------------
+
+  download() {
+    if (this.isQuiet) return;
+    this.pieces = [];
+    this.model.send({ do: 'download' });
+  }
+
+  /** @param {{ file?: string, is_last?: boolean }} told @param {DataView[]} buffers */
+  piece(told, buffers) {
+    if (!told.file) return;
+    this.pieces.push(...buffers.map((buffer) => /** @type {BlobPart} */ (buffer)));
+    if (!told.is_last) return;
+    const link = /** @type {HTMLAnchorElement} */ (h('a', { download: told.file, href: URL.createObjectURL(new Blob(this.pieces, { type: 'text/plain' })) }));
+    this.pieces = [];
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+}
+
+/** @param {Line} line */
+function drawLine([key, time, level, text]) {
+  return h('div', { 'data-key': key, title: text.length > 60 && text }, h('span', {}, time), h('span', { class: 'level', 'data-level': level }, level), h('span', {}, text));
+}
+
+export default { render };
