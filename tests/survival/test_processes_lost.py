@@ -318,8 +318,8 @@ def test_what_a_killed_worker_had_not_begun_is_done_elsewhere_and_not_counted(pr
     ("name", "kills", "expected"),
     [
         ("importing", 2, ["COMPLETED", [[1, "COMPLETED"]]]),
-        ("importing_shared", 2, ["COMPLETED", [[1, "COMPLETED"]]]),
-        ("importing", 3, ["CRASHED", [[1, "CRASHED"]]]),
+        pytest.param("importing_shared", 2, ["COMPLETED", [[1, "COMPLETED"]]], marks=pytest.mark.slow),
+        pytest.param("importing", 3, ["CRASHED", [[1, "CRASHED"]]], marks=pytest.mark.slow),
     ],
 )
 def test_an_import_that_is_killed_is_tried_three_times(
