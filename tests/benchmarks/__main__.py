@@ -26,6 +26,8 @@ BENCHMARKS = (
     "schedules",
     "children",
     "suspended",
+    "cards",
+    "tree",
 )
 
 

@@ -146,3 +146,19 @@ def test_queueing_shows_what_length_and_keys_cost() -> None:
 
     assert found["us_per_run_by_length"].keys() == {"300"}
     assert found["us_per_run_by_keys"].keys() == {"10", "1000"}
+
+
+@pytest.mark.slow
+def test_cards_are_looked_at_in_a_browser(chromium: str) -> None:
+    found = run("cards", "--runs", "3", "--seconds", "2", "--cards", "3")
+
+    assert found["status_ms"]["n"] >= 3
+    assert found["console_problems"] == []
+
+
+@pytest.mark.slow
+def test_a_tree_is_walked_about_in_a_browser(chromium: str) -> None:
+    found = run("tree", "--runs", "300", "--keys", "7")
+
+    assert found["rows_at_most"] > 0
+    assert found["console_problems"] == []
