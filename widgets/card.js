@@ -1,6 +1,7 @@
 // The live run card. It draws what kernelkit/ui/view.py says and adds only what must move by itself: the clock, countdowns,
 // and how long nobody has said anything. Nothing is parsed as HTML (dom.js).
 
+import { AnswerForm } from './answer.js';
 import { h, redraw } from './dom.js';
 import { countdown, figure, ticking } from './format.js';
 import { icon, mark } from './marks.js';
@@ -30,6 +31,7 @@ class Card {
     this.silence = new Silence(model, () => this.tick(), 'the run itself goes on');
     this.asked = 0;
     this.askedAt = 0;
+    this.isCancel = false;
     this.told = { word: '', at: 0 };
 
     this.mark = h('span', { class: 'slot' });
@@ -38,14 +40,17 @@ class Card {
     this.clock = h('span', { class: 'gap clock', title: 'Duration since the first start' });
     this.label = h('span', { class: 't' }, 'Cancel');
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
-    this.cancel.addEventListener('click', () => this.ask());
+    this.cancel.addEventListener('click', () => this.ask({ do: 'cancel' }));
     this.why = h('p', { class: 'why' });
     this.bars = h('div', { class: 'bars' });
     this.log = h('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Last log lines' });
     this.pairs = h('dl', { class: 'kv', 'aria-label': 'Metadata' });
+    this.form = new AnswerForm((data) => this.ask({ do: 'complete', id: this.model.get('view').asked?.id, data }));
+    this.question = h('p', {});
+    this.streams = h('div', { class: 'streams' });
     this.output = h('div', { class: 'result' });
     this.failure = h('div', { class: 'failure' });
-    this.body = h('div', { class: 'body' }, this.bars, this.log, this.pairs, this.output, this.failure);
+    this.body = h('div', { class: 'body' }, this.question, this.form.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
     this.foot = h('div', { class: 'foot' });
     this.live = h('span', { class: 'sr', 'aria-live': 'polite' });
     this.root = h(
@@ -64,10 +69,12 @@ class Card {
     for (const name of ['change:view', 'change:answer']) this.model.off(name, this.onView);
   }
 
-  ask() {
+  /** @param {{ do: string, id?: string, data?: string }} content */
+  ask(content) {
     this.asked += 1;
     this.askedAt = Date.now();
-    this.model.send({ do: 'cancel', n: this.asked });
+    this.isCancel = content.do === 'cancel';
+    this.model.send({ ...content, n: this.asked });
     this.draw();
   }
 
@@ -82,12 +89,14 @@ class Card {
     redraw(this.name, view.task, () => [view.task]);
     this.name.title = view.task;
     this.status.dataset.s = view.status;
+    redraw(this.question, view.asked?.title, () => (view.asked ? [h('b', {}, view.asked.title)] : []));
+    redraw(this.streams, view.streams, () => streams(view));
+    for (const text of this.streams.querySelectorAll('pre')) text.scrollTop = text.scrollHeight;
     redraw(this.bars, [view.bars, view.status], () => (view.is_final ? [] : (view.bars ?? []).map((bar) => progress(bar, view.status))));
     redraw(this.log, [view.logs, view.status], () => logRows(view));
     redraw(this.pairs, [view.metadata, view.more_metadata], () => (view.is_final ? [] : pairs(view)));
     redraw(this.output, view.output, () => result(view));
     redraw(this.failure, view.error, () => failure(view));
-    this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
     redraw(this.foot, [view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => foot(view));
     this.tick();
   }
@@ -107,11 +116,13 @@ class Card {
     const waits = this.isAsking() && Date.now() - this.askedAt > ANSWER_MS;
     const answer = this.model.get('answer');
     const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? answer.text : '';
-    redraw(this.why, [view.reason, until, waits, refused], () => why(view, until, waits, refused ?? ''));
+    redraw(this.why, [view.reason, until, waits, refused, this.isCancel], () => why(view, until, waits, refused ?? '', this.isCancel));
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
     if (place) redraw(place, queued, () => [queued]);
     this.drawCancel(view, quiet);
+    this.form.draw(view.asked, quiet || this.isAsking());
+    this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
     this.announce(view, word);
   }
 
@@ -120,7 +131,7 @@ class Card {
    * @param {boolean} isStale
    */
   drawCancel(view, isStale) {
-    const stopping = this.isAsking() || (this.asked > 0 && this.model.get('answer').ok === true);
+    const stopping = this.isCancel && (this.isAsking() || (this.asked > 0 && this.model.get('answer').ok === true));
     this.cancel.hidden = !!view.is_final;
     this.cancel.disabled = isStale || stopping;
     const text = stopping ? 'Canceling…' : 'Cancel';
@@ -147,12 +158,14 @@ class Card {
  * @param {string[]} until
  * @param {boolean} waits
  * @param {string} refused
+ * @param {boolean} isCancel
  */
-function why(view, until, waits, refused) {
+function why(view, until, waits, refused, isCancel) {
+  if (waits && !isCancel) return [h('b', {}, 'Answered.'), ' The kernel is busy and passes it on when the running cell ends.'];
   if (waits) {
     return [h('b', {}, 'Cancel requested.'), ' The kernel is busy and passes it on when the running cell ends; ', h('code', {}, `kernelkit cancel ${view.run_id}`), ' works at once.'];
   }
-  if (refused) return [h('b', {}, 'Not canceled:'), ` ${refused}`];
+  if (refused) return [h('b', {}, isCancel ? 'Not canceled:' : 'Not taken:'), ` ${refused}`];
   return (view.reason ?? []).map((bit, index) => {
     if (bit.kind === 'strong') return h('b', {}, bit.text);
     if (bit.kind === 'mono') return h('span', { class: 'mono' }, bit.text);
@@ -187,6 +200,11 @@ function pairs(view) {
   const rows = (view.metadata ?? []).map((pair) => h('div', {}, h('dt', {}, pair.key), h('dd', { class: 'cut', title: pair.value }, pair.value)));
   if (view.more_metadata) rows.push(h('div', {}, h('dt', {}, `${view.more_metadata} more`)));
   return rows;
+}
+
+/** @param {View} view */
+function streams(view) {
+  return (view.streams ?? []).flatMap((one) => [h('p', { class: 'count' }, `Stream ${one.name} · ${one.count}`), h('pre', { class: 'out flow', 'aria-live': 'off', 'aria-label': `End of the stream ${one.name}` }, one.text)]);
 }
 
 /** @param {View} view */

@@ -8,10 +8,19 @@ export interface Frame { place: string; function: string; line: number; source: 
 export interface Failure { name: string; message: string; frames?: Frame[]; frame_count?: number; traceback?: string; note?: string }
 export interface Output { kind: string; size: string; text: string; flat: string; is_cut?: boolean }
 
+export interface StreamEnd { name: string; count: string; text: string; is_cut?: boolean }
+/** What a person is to answer (`Asked` of kernelkit/ui/token_card.py). */
+export interface Asked { id: string; title: string; context?: Pair[]; more?: number; answer?: string; until?: string }
+export interface TokenView {
+  asked: Asked; status: string; word: string; until_text?: string; waiting?: string[]; more_waiting?: number; output?: string;
+  why?: string; after?: string; created: string; tags?: string[]; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
+  answer?: Told;
+}
+
 export interface View {
   run_id: string; task: string; status: string; word: string; title: string; is_final?: boolean;
   since?: string; clock?: string; reason?: Bit[]; bars?: Bar[]; logs?: LogRow[]; metadata?: Pair[]; more_metadata?: number;
-  output?: Output; error?: Failure; attempt?: string; attempts?: string[]; queue?: string; facts?: string[];
+  output?: Output; error?: Failure; streams?: StreamEnd[]; asked?: Asked; attempt?: string; attempts?: string[]; queue?: string; facts?: string[];
   tags?: string[]; more_tags?: number; queued_since?: string; as_of: string; as_of_text?: string; zone?: string;
 }
 /** How the kernel stands to the engine: `silent` since a moment (ms), or live. */

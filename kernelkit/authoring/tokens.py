@@ -7,7 +7,8 @@ that name is first waited for or completed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, overload
 
@@ -27,6 +28,7 @@ from kernelkit.models import wait as models
 from kernelkit.models.error import Error
 from kernelkit.models.value import Value
 from kernelkit.models.wait import TokenStatus
+from kernelkit.rules.limits import check_question
 from kernelkit.wire.messages import CompleteToken, ListTokens, MakeToken, RetrieveToken, TokenPage, TokenReply
 
 MAX_KEY = 2_048
@@ -158,6 +160,22 @@ class Token(display.Shown):
         return self._now().key or None
 
     @property
+    def question(self) -> str | None:
+        """What a person is asked."""
+        return self._now().question or None
+
+    @property
+    def context(self) -> dict[str, Any]:  # any JSON object
+        """What they were given to answer it."""
+        context: dict[str, Any] = jsonvalues.decode(self._now().context or "{}")
+        return context
+
+    @property
+    def completed_by(self) -> str | None:
+        """The id of the run that completed it, or the notebook, module or kernel that did."""
+        return self._now().completed_by or None
+
+    @property
     def created_at(self) -> datetime:
         return to_datetime(self._now().created_at)
 
@@ -259,16 +277,23 @@ class Tokens:
         *,
         timeout: Duration | datetime | None = None,
         tags: str | Iterable[str] = (),
+        question: str = "",
+        context: Mapping[str, Any] | None = None,
         idempotency_key: Any = None,
         idempotency_key_ttl: Duration | None = None,
     ) -> Token:
         """Make a token, inside a run or outside. Without `timeout` (a duration, or an aware moment) it waits for ever.
 
+        A notebook shows it with Approve and Reject, under its `question` and the fields of its `context` (4 kB of
+        JSON at most).
+
         With an `idempotency_key` that has a token already, and whose `idempotency_key_ttl` is not over, that token is
         given. Raises `InvalidOptionError`.
 
-            token = kk.tokens.create(timeout="1h", tags=["invoice"])
+            token = kk.tokens.create(timeout="1h", question="Pay invoice 17?", context={"amount": "18,400.00 EUR"})
         """
+        told = _context(context)
+        check_question(question, told)
         timeout_s, timeout_at = _timeout(timeout)
         body = MakeToken(
             ids.make_id("waitpoint"),
@@ -277,6 +302,8 @@ class Tokens:
             timeout_at=timeout_at,
             key="" if idempotency_key is None else key_text(idempotency_key),
             key_ttl=0.0 if idempotency_key_ttl is None else to_seconds(idempotency_key_ttl, field="key_ttl"),
+            question=question,
+            context=told,
         )
         caller = self._current()
         reply = caller.call(body)
@@ -363,12 +390,32 @@ def key_text(key: Any) -> str:
     return text
 
 
+def complete_with_text(caller: Caller, token: str, text: str) -> Token:
+    """Complete a token with JSON that a person wrote; raises `InvalidOptionError` for what is none."""
+    try:
+        data = json.loads(text)
+    except ValueError as cause:
+        raise InvalidOptionError(f"The answer is not JSON: {cause}.", field="data") from cause
+    return _complete(caller, token, data)
+
+
 def _complete(caller: Caller, token: str, data: Any) -> Token:
     text = jsonvalues.encode(data, what="the data of the token")
     value = Value(text=text, size=len(text.encode()))
-    reply = caller.call(CompleteToken(token, value, new_id=ids.make_id("waitpoint")))
+    by = "" if caller.inside_run else str(caller.owner)
+    reply = caller.call(CompleteToken(token, value, new_id=ids.make_id("waitpoint"), by=by))
     assert isinstance(reply, TokenReply)
     return Token(reply.token.id, caller=caller, seen=None if caller.inside_run else reply.token)
+
+
+def _context(given: Mapping[str, Any] | None) -> str:
+    if given is None:
+        return ""
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise InvalidOptionError(
+            f"context={given!r} has no named fields; give a dict such as {{'amount': 12}}.", field="context"
+        )
+    return jsonvalues.encode(dict(given), what="the context of a token")
 
 
 def _timeout(given: Duration | datetime | None) -> tuple[float, int]:

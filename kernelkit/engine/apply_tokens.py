@@ -28,7 +28,8 @@ def aliased(state: State, event: ev.TokenAliased) -> None:
 
 
 def completed(state: State, event: ev.TokenCompleted) -> None:
-    _end(state, replace(state.tokens[event.token_id], status="COMPLETED", completed_at=event.at, value=event.value))
+    token = replace(state.tokens[event.token_id], completed_by=event.by)
+    _end(state, replace(token, status="COMPLETED", completed_at=event.at, value=event.value))
 
 
 def timed_out(state: State, event: ev.TokenTimedOut) -> None:

@@ -110,7 +110,7 @@ def _decide_report(
         case m.MakeToken():
             return _once(run, body.op, now, make_token(state, body, now), body.token_id)
         case m.CompleteToken():
-            return _once(run, body.op, now, complete_token(state, body, now))
+            return _once(run, body.op, now, complete_token(state, body, now, run.id))
         case m.OpenWait() | m.DropWait() | m.Suspend() | m.KeepStep():
             return list(decide_wait_report(state, run, body, now))
         case m.AppendStream():

@@ -120,6 +120,7 @@ class Core:
         self.query: ReadPort = _read_here  # the same for people's queries, which may take long
         self.on_timer: Callable[[int | None], None] = lambda at: None
         self.on_stream: Callable[[str, str], None] = _unheard  # run and key of a stream that has grown
+        self.on_token: Callable[[str], None] = lambda token_id: None  # one has ended, or others wait for it
         self.listened: set[str] = set()  # runs of whose streams somebody waits for more
         self.on_left: Callable[[str], None] = lambda run_id: None  # one of these has ended
         self.soon = soon
@@ -315,6 +316,8 @@ class Core:
         if run is None:
             if isinstance(event, _OF_QUEUES):
                 self._after.append(self.notices.queues_changed)
+            elif isinstance(event, ev.TokenCompleted | ev.TokenTimedOut):
+                self._after.append(lambda: self.on_token(event.token_id))
             elif isinstance(event, ev.BatchMade):
                 self._batch.batches.append(batch_row(event.batch, change.seq))
             return
@@ -363,6 +366,12 @@ class Core:
         if run.fence:
             stop = self.stop_order(run)
             self._after.append(lambda: self.workers.stop(run.worker_id, stop))
+
+    def _after_opening(self, event: ev.WaitOpened, run: LiveRun, ended: HistoryRow | None) -> None:
+        token = event.wait.token
+        if token:
+            self._after.append(lambda: self.on_token(token))
+        self._tell(run.id, status_changed=False)
 
     def _after_wait(self, event: ev.WaitOver, run: LiveRun, ended: HistoryRow | None) -> None:
         if run.fence and not run.suspended_at:
@@ -512,6 +521,7 @@ _FOLLOW: dict[type[ev.Event], Callable[[Core, Any, LiveRun, HistoryRow | None], 
     ev.RunRefused: Core._after_end,
     ev.RunCanceled: Core._after_stop,
     ev.RunTimedOut: Core._after_stop,
+    ev.WaitOpened: Core._after_opening,
     ev.WaitOver: Core._after_wait,
     ev.RunResumed: Core._after_resume,
     ev.AttemptParked: Core._after_parking,

@@ -193,7 +193,10 @@ class Notices:
         self._core.read(lambda: self._core.store.run(run_id), tell)
 
     def _changed(self, run: Run) -> m.RunChanged:
-        return m.RunChanged(run, self._logbook.tail(run.id), self._tails.get(run.id, ()))
+        tokens = self._core.state.tokens
+        asked = [tokens[wait.token_id] for wait in run.waiting_for if wait.token_id in tokens]
+        token = next((token for token in asked if token.is_open), None)
+        return m.RunChanged(run, self._logbook.tail(run.id), self._tails.get(run.id, ()), token)
 
 
 def _of_output(tails: list[StreamTail]) -> tuple[StreamTail, ...]:

@@ -91,7 +91,7 @@ class Requests:
         self._batches = OpenBatches()
         self._bulks = BulkWork(core, monotonic)
         self._schedules = ScheduleDesk(core)
-        self._tokens = Tokens(core)
+        self._tokens = Tokens(core, monotonic)
         self._streams = StreamDesk(core, self._read_now, monotonic, notices.stream_grew)
         # What each connected client defines tasks as, by `str(Owner)`: a notebook is one owner, its modules are others.
         self._owners: dict[Peer, set[str]] = {}
@@ -108,12 +108,14 @@ class Requests:
         self._owners.pop(client, None)
         self._parents.pop(client, None)
         self._streams.forget(client)
+        self._tokens.forget(client)
 
     def tend(self) -> None:
         """Called about once a second."""
         self._batches.touch(self._time())
         self._bulks.tend()
         self._streams.tend()
+        self._tokens.tend()
 
     def take(self, peer: Peer, message: m.AnyMessage) -> None:
         """Answer what a client says."""
@@ -215,7 +217,7 @@ class Requests:
             case m.MakeToken() | m.CompleteToken():
                 self._tokens.change(body, reply)
             case m.RetrieveToken():
-                self._tokens.retrieve(body.token, reply)
+                self._tokens.retrieve(peer, body, reply)
             case m.ListTokens():
                 page = self._tokens.page(body)
                 self._core.after_commit(lambda: reply(page))

@@ -20,7 +20,7 @@ from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.models.value import MAX_PAYLOAD_BYTES, Value
 from kernelkit.models.wait import Token, Wait
-from kernelkit.rules.limits import check_tags
+from kernelkit.rules.limits import check_question, check_tags
 from kernelkit.wire import messages as m
 
 TOKEN_ID = re.compile(r"waitpoint_[0-9a-hjkmnp-tv-z]{18}")
@@ -132,6 +132,7 @@ def make_token(state: State, body: m.MakeToken, now: int) -> Iterator[ev.AnyEven
     if body.token_id in state.tokens or body.token_id in state.aliases:
         return
     check_tags(body.tags)
+    check_question(body.question, body.context)
     if len(body.key) > MAX_KEY:
         raise InvalidOptionError(f"idempotency_key is over {MAX_KEY:,} characters.", field="idempotency_key")
     known = _by_key(state, "token", body.key, now) if body.key else None
@@ -148,11 +149,13 @@ def make_token(state: State, body: m.MakeToken, now: int) -> Iterator[ev.AnyEven
             timeout_at=body.timeout_at or (now + round(body.timeout_s * MICROS) if body.timeout_s else 0),
             key=body.key,
             key_expires_at=_expiry(body.key_ttl, now),
+            question=body.question,
+            context=body.context,
         ),
     )
 
 
-def complete_token(state: State, body: m.CompleteToken, now: int) -> Iterator[ev.AnyEvent]:
+def complete_token(state: State, body: m.CompleteToken, now: int, by: str = "") -> Iterator[ev.AnyEvent]:
     """The first completion counts; a name that nobody has used yet makes its token."""
     if body.value.size > MAX_PAYLOAD_BYTES:
         raise OutputTooLargeError(
@@ -164,7 +167,7 @@ def complete_token(state: State, body: m.CompleteToken, now: int) -> Iterator[ev
         token = _named(body.token, body.new_id, now)
         yield ev.TokenMade(now, token)
     if token.is_open:
-        yield ev.TokenCompleted(now, token.id, body.value)
+        yield ev.TokenCompleted(now, token.id, body.value, by or body.by)
 
 
 def unknown_token(token: str) -> UnknownTokenError:

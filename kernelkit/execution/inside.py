@@ -180,7 +180,7 @@ def _trigger(items: tuple[TriggerItem, ...], batch_id: str) -> Triggered:
 
 def _make_token(body: MakeToken) -> TokenReply:
     scope = current_scope("Making a token in a worker")
-    told = f"{body.tags} {body.timeout_s} {body.timeout_at} {body.key}"
+    told = f"{body.tags} {body.timeout_s} {body.timeout_at} {body.key}"  # what it asks is only words
     op = scope.op("token", "", told)
     known = _recall(scope, op, "kk.tokens.create(…)")
     if known is None:

@@ -439,6 +439,7 @@ class TokenAliased(Event, frozen=True):
 class TokenCompleted(Event, frozen=True):
     token_id: str
     value: Value
+    by: str = ""
 
 
 class TokenTimedOut(Event, frozen=True):

@@ -57,6 +57,9 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     key: str = ""
     key_expires_at: int = 0
     value: Value | None = None
+    question: str = ""  # what a person is asked
+    context: str = ""  # what they need to know to answer, a JSON object
+    completed_by: str = ""  # a run, or who calls from outside
 
     @property
     def is_open(self) -> bool:

@@ -10,6 +10,8 @@ from kernelkit.errors import InvalidOptionError
 MAX_TAGS = 10
 MAX_TAG_LENGTH = 128
 MAX_REASON_LENGTH = 1_000
+MAX_QUESTION = 1_000
+MAX_CONTEXT_BYTES = 4_096
 MAX_CONCURRENCY = 100_000
 MAX_QUEUE_NAME = 128
 
@@ -47,6 +49,25 @@ def check_tags(tags: Sequence[str]) -> None:
                 f"The tag {tag[:40]!r} has {len(tag)} characters; 1 to {MAX_TAG_LENGTH} are allowed."
             )
         check_text(tag, "A tag")
+
+
+def check_question(question: str, context: str) -> None:
+    """What a token asks, in at most 1,000 characters, and its context, in at most 4,096 bytes of JSON; raises
+    `InvalidOptionError`.
+
+    >>> check_question("Approve?", "{}")
+    """
+    if len(question) > MAX_QUESTION:
+        raise InvalidOptionError(
+            f"The question has {len(question):,} characters; at most {MAX_QUESTION:,} are shown.", field="question"
+        )
+    check_text(question, "The question")
+    if len(context.encode()) > MAX_CONTEXT_BYTES:
+        raise InvalidOptionError(
+            f"The context has {len(context.encode()):,} bytes of JSON; at most {MAX_CONTEXT_BYTES:,} are kept. "
+            "Name a file or a run instead.",
+            field="context",
+        )
 
 
 def check_reason(reason: object) -> str:

@@ -68,6 +68,8 @@ from kernelkit.ui.table_source import TableSource
 from kernelkit.ui.task_source import EVERY_S as TASK_EVERY_S
 from kernelkit.ui.task_source import TaskSource
 from kernelkit.ui.timeline_source import TimelineSource
+from kernelkit.ui.token_source import EVERY_S as TOKEN_EVERY_S
+from kernelkit.ui.token_source import TokenSource
 from kernelkit.ui.tree_faces import tree_html, tree_text
 from kernelkit.ui.tree_source import TreeSource
 from kernelkit.wire.discovery import is_locked
@@ -93,7 +95,7 @@ def install(shell: hosts.Shell | None = None) -> None:
     display.register(Queues, all_queues_bundle, show=show_queues)
     display.register(Schedules, all_schedules_bundle, show=show_schedules)
     display.register(Schedule, schedule_bundle)
-    display.register(Token, token_bundle)
+    display.register(Token, token_bundle, show=show_token)
     display.register(TokenList, tokens_bundle)
     display.register(Table, table_bundle)
     display.register(RunTree, tree_bundle, show=show_tree)
@@ -138,7 +140,11 @@ def show_live(
         return None
     cell, execution = hosts.executing_cell(shell)
     card = LiveCard(run, partial(_publish, display_id=display_id, update=True), cell, execution)
-    widget = _widget_class()(view, cancel=lambda number: cards.cancel(card, caller, number))
+    widget = _widget_class()(
+        view,
+        cancel=lambda number: cards.cancel(card, caller, number),
+        complete=lambda number, token, text: cards.complete(card, caller, number, token, text),
+    )
     card.widget = widget
     _publish(widget.bundle(), display_id, update=update)
     cards.add(card, caller)
@@ -472,6 +478,15 @@ def _asleep(shown: ScheduleTable) -> str:
 def schedule_bundle(shown: Schedule) -> Bundle:
     """One schedule, as a table of one."""
     return schedules_bundle(ScheduleTable([shown]))
+
+
+def show_token(token: Token) -> None:
+    """Ask a person: live in a kernel while the token is open."""
+    seen = token.seen
+    if seen is not None and not seen.is_open:
+        raise NotImplementedError  # it has its static face
+    caller = token._caller or callers.current()
+    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S)
 
 
 def token_bundle(token: Token) -> Bundle:

@@ -93,6 +93,7 @@ def _rows(card: RunCard) -> list[tuple[str, str]]:
     if card.output is not None:
         rows.append(("Output", _output(card)))
     rows.append(("Files", _files(card)))
+    rows += [(f"Stream {esc(one.name)}, {one.count}", f"<pre>{esc(one.text)}</pre>") for one in card.streams]
     rows.append(("Progress", esc("; ".join(_bar(bar.label, bar.done, bar.total) for bar in card.bars))))
     rows.append(("Metadata", _metadata(card)))
     rows.append(("Queue, tags" if card.tags else "Queue", _queue(card)))

@@ -20,17 +20,22 @@ from typing import Any, Protocol
 
 from kernelkit.authoring.artifacts import artifacts_of
 from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.tokens import complete_with_text
 from kernelkit.errors import KernelKitError
-from kernelkit.models.run import LogLine, Run
+from kernelkit.models.run import LogLine, Run, RunStatus
+from kernelkit.models.stream import StreamTail
+from kernelkit.models.wait import Token
 from kernelkit.ui import html, text, words
+from kernelkit.ui.token_card import Asked, asked_of
 from kernelkit.ui.view import RunCard, run_card
-from kernelkit.wire.messages import Cancel, GetLogs, LogsReply, Retrieve, RunChanged, RunReply
+from kernelkit.wire.messages import Cancel, GetLogs, ListStreams, LogsReply, Retrieve, RunChanged, RunReply, StreamList
 
 PAINT_EVERY_S = 0.2
 BEAT_EVERY_S = 1.0
 SILENT_AFTER_S = 3.0
 MAX_WIDGETS = 50
 FETCHED_BYTES = 1_000_000
+STREAM_BYTES = 2_000  # of JSON, at the end of each stream
 
 Bundle = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -39,7 +44,7 @@ logger = logging.getLogger(__name__)
 class Widget(Protocol):
     """What a live card needs of its widget (`ui/widget.py`)."""
 
-    def paint(self, card: RunCard) -> None: ...
+    def paint(self, card: RunCard, asked: Asked | None = None) -> None: ...
     def heartbeat(self, *, silent_since: float | None) -> None: ...
     def answered(self, to: int, *, ok: bool, text: str) -> None: ...
     def close(self) -> None: ...
@@ -66,6 +71,8 @@ class _Feed:
     caller: Caller
     run: Run
     logs: tuple[LogLine, ...] = ()
+    streams: tuple[StreamTail, ...] = ()
+    token: Token | None = None  # open, and waited for
     cards: list[LiveCard] = field(default_factory=list)
     unwatch: Callable[[], None] | None = None
     end: Future[Run] | None = None
@@ -102,6 +109,9 @@ class LiveCards:
         """What the card of `run` says now; with the caller it came by, of one that has ended also its files."""
         files = artifacts_of(caller.home, run.id) if caller is not None and run.is_completed else ()
         return run_card(run, logs, files, now=self._now(), zone=self._zone())
+    def view(self, run: Run, logs: tuple[LogLine, ...] = (), streams: tuple[StreamTail, ...] = ()) -> RunCard:
+        """What the card of `run` says now."""
+        return run_card(run, logs, streams, now=self._now(), zone=self._zone())
 
     def add(self, card: LiveCard, caller: Caller) -> None:
         """Follow `card.run` until it has ended."""
@@ -130,6 +140,14 @@ class LiveCards:
                     feed.cards.remove(card)
                     self._dropped.append((feed, card))
             self._wake.notify()
+
+    def complete(self, card: LiveCard, caller: Caller, number: int, token: str, text: str) -> None:
+        """Answer the token that the run waits for, in the same way."""
+
+        def complete() -> None:
+            complete_with_text(caller, token, text)
+
+        threading.Thread(target=_act, args=(card, number, complete), name="kernelkit-answer", daemon=True).start()
 
     @property
     def count(self) -> int:
@@ -215,7 +233,8 @@ class LiveCards:
     def _changed(self, feed: _Feed, change: RunChanged) -> None:
         """On a thread of the caller's: put the news aside and return."""
         with self._wake:
-            feed.run, feed.logs = change.run, change.logs or feed.logs
+            feed.run, feed.logs, feed.token = change.run, change.logs or feed.logs, change.token
+            feed.streams = change.streams or feed.streams
             if change.run.is_completed:
                 feed.ended = change.run
             for card in feed.cards:
@@ -238,13 +257,14 @@ class LiveCards:
             card.is_due = False
             return
         with self._wake:
-            run, logs = feed.run, feed.logs
+            run, logs, streams, token = feed.run, feed.logs, feed.streams, feed.token
             waited = now - card.painted_at
             is_new = card.is_due and (waited >= PAINT_EVERY_S or card.painted != run.status)
             if is_new:
                 card.is_due, card.painted, card.painted_at = False, run.status.value, now
         if is_new:
-            card.widget.paint(self.view(run, logs))
+            asked = None if token is None or run.status is not RunStatus.WAITING else asked_of(token)
+            card.widget.paint(self.view(run, logs, streams), asked)
         elif waited >= BEAT_EVERY_S:
             card.painted_at = now
             card.widget.heartbeat(silent_since=_silent_since(feed))
@@ -252,6 +272,8 @@ class LiveCards:
     def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
         """Put the static face where each card stood."""
         bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller))
+        streams = self._last_streams(feed, run)
+        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), streams))
         for card in cards:
             card.publish(bundle)
             if card.widget is not None:
@@ -267,6 +289,14 @@ class LiveCards:
             return feed.logs
         return reply.logs.lines if isinstance(reply, LogsReply) else feed.logs
 
+    def _last_streams(self, feed: _Feed, run: Run) -> tuple[StreamTail, ...]:
+        """Their very ends: what came last may not have been pushed."""
+        try:
+            reply = feed.caller.call(ListStreams(run.id, tail=STREAM_BYTES))
+        except KernelKitError:
+            return feed.streams
+        return reply.streams if isinstance(reply, StreamList) else feed.streams
+
     def _quieten(self, feed: _Feed, card: LiveCard) -> None:
         """Close a card's widget. If the card is still shown it says how the run stood, and at the end how it ended."""
         widget, card.widget = card.widget, None
@@ -275,7 +305,7 @@ class LiveCards:
         with self._wake:
             is_shown = card in feed.cards
         if is_shown:
-            card.publish(static_bundle(self.view(feed.run, feed.logs)))
+            card.publish(static_bundle(self.view(feed.run, feed.logs, feed.streams)))
         widget.close()
 
 
@@ -316,8 +346,12 @@ def _silent_since(feed: _Feed) -> float | None:
 
 
 def _cancel(card: LiveCard, caller: Caller, number: int) -> None:
+    _act(card, number, lambda: caller.call(Cancel(card.run.id)))
+
+
+def _act(card: LiveCard, number: int, does: Callable[[], object]) -> None:
     try:
-        caller.call(Cancel(card.run.id))
+        does()
         ok, told = True, ""
     except KernelKitError as error:
         ok, told = False, str(error)

@@ -53,6 +53,8 @@ def run_text(card: RunCard, *, width: int = WIDTH, ascii: bool = False) -> str:
     lines = [_head(card, width, ascii)]
     lines += _details(card, width)
     lines += _files(card)
+    for one in card.streams:
+        lines += [f"  stream {one.name}, {one.count}", *(f"    {line}" for line in one.text.splitlines())]
     lines += [f"  {line}" for bars in (bar_lines(card.bars, width - 2),) for line in bars if not card.is_final]
     if not card.is_final:
         lines += [f"  {row.time} {row.level:<5}  {row.text}" for row in card.logs]

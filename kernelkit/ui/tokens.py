@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from typing import Any
 
 import msgspec
 
-from kernelkit import jsonvalues
 from kernelkit.clock import to_datetime
 from kernelkit.models.wait import Token
 from kernelkit.ui import html, words
 from kernelkit.ui.columns import aligned
 from kernelkit.ui.text import WIDTH, to_ascii
+from kernelkit.ui.token_card import asked_of, output_of
 
 EMPTY = "No such token in this project. kk.tokens.create() makes one."
 STATUSES = {"WAITING": "waiting", "COMPLETED": "completed", "TIMED_OUT": "timed out"}
@@ -33,6 +32,9 @@ class TokenRow(msgspec.Struct, frozen=True):
     until: str
     until_full: str
     output: str = ""
+    question: str = ""
+    context: tuple[tuple[str, str], ...] = ()
+    by: str = ""
 
 
 class TokensTable(msgspec.Struct, frozen=True):
@@ -55,7 +57,10 @@ def token_row(token: Token, *, now: datetime, zone: tzinfo) -> TokenRow:
         created_full=words.full_moment(created, zone),
         until=words.moment(to_datetime(end), now, zone) if end else words.NONE,
         until_full=words.full_moment(to_datetime(end), zone) if end else words.NONE,
-        output=_output(token),
+        output=output_of(token),
+        question=words.cut(words.clean(token.question), 300),
+        context=tuple([(pair.key, pair.value) for pair in asked_of(token).context]),
+        by=words.cut(words.clean(token.completed_by), 200),
     )
 
 
@@ -67,14 +72,6 @@ def tokens_table(
     count = f"{words.number(total)} token{'' if total == 1 else 's'}"
     caption = f"the newest {len(rows):,} of {count}" if has_more else count
     return TokensTable(rows, words.zone_name(zone, now), caption)
-
-
-def _output(token: Token) -> str:
-    if token.status != "COMPLETED" or token.value is None or token.value.text is None:
-        return ""
-    value: Any = jsonvalues.decode(token.value.text)
-    shown, _ = words.cut_block(words.clean_block(words.fitted_json(value)))
-    return shown
 
 
 def tokens_text(table: TokensTable, *, width: int = WIDTH, ascii: bool = False) -> str:
@@ -130,7 +127,15 @@ def token_html(row: TokenRow) -> str:
 
 def _facts(row: TokenRow) -> list[tuple[str, str]]:
     end = {"WAITING": "times out", "COMPLETED": "completed", "TIMED_OUT": "timed out"}[row.status]
-    facts = [("name", row.name), ("tags", ", ".join(row.tags)), ("created", row.created_full), (end, row.until_full)]
+    facts = [
+        ("question", row.question),
+        *row.context,
+        ("name", row.name),
+        ("tags", ", ".join(row.tags)),
+        ("created", row.created_full),
+        (end, row.until_full),
+        ("by", row.by),
+    ]
     return [(label, value) for label, value in facts if value and value != words.NONE]
 
 

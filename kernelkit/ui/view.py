@@ -21,8 +21,10 @@ from kernelkit.authoring.artifacts import Artifact
 from kernelkit.authoring.track import PROGRESS_KEY
 from kernelkit.models.error import Error, Frame
 from kernelkit.models.run import Attempt, LogLine, Run, RunStatus
+from kernelkit.models.stream import StreamTail
 from kernelkit.ui import words
 from kernelkit.ui.progress import Bar, bars_of
+from kernelkit.ui.streams import StreamView, stream_views
 
 LOG_LINES = 4
 METADATA_PAIRS = 6
@@ -109,6 +111,7 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     more_metadata: int = 0
     payload: str = ""
     output: Output | None = None
+    streams: tuple[StreamView, ...] = ()
     error: ErrorView | None = None
     attempt: str = "not started"
     attempts: tuple[str, ...] = ()  # how each attempt stands, by status, when there was more than one
@@ -131,6 +134,9 @@ def run_card(
     run: Run, logs: Sequence[LogLine] = (), files: Sequence[Artifact] = (), *, now: datetime, zone: tzinfo
 ) -> RunCard:
     """The card of `run` as it was at `now`, with clock times of `zone` and the files that are kept with it."""
+    run: Run, logs: Sequence[LogLine] = (), streams: Sequence[StreamTail] = (), *, now: datetime, zone: tzinfo
+) -> RunCard:
+    """The card of `run` as it was at `now`, with clock times of `zone`."""
     status = words.shown_status(run)
     is_final = run.is_completed
     lasted = run.duration
@@ -158,6 +164,7 @@ def run_card(
         more_metadata=max(0, len(pairs) - METADATA_PAIRS),
         payload=_flat(run.payload_json, run.payload_size),
         output=_output(run) if run.status is RunStatus.COMPLETED else None,
+        streams=stream_views(streams),
         error=_error(run),
         attempt=f"attempt {run.attempt_number} of {run.max_attempts}" if run.attempt_number else "not started",
         attempts=tuple(attempt.status for attempt in run.attempts[-10:]) if len(run.attempts) > 1 else (),

@@ -15,6 +15,7 @@ import traitlets
 
 from kernelkit.ui import words
 from kernelkit.ui.live import Bundle, static_bundle
+from kernelkit.ui.token_card import Asked
 from kernelkit.ui.view import RunCard
 from kernelkit.ui.view_widget import MIME, ViewWidget
 
@@ -23,13 +24,15 @@ MESSAGE_BYTES = 8000
 _HARDER = ((120, 500, 200, 1000, 2000), (60, 150, 60, 300, 0))  # bytes of name, line, value, message, traceback
 
 
-def live_view(card: RunCard) -> dict[str, Any]:
+def live_view(card: RunCard, asked: Asked | None = None) -> dict[str, Any]:
     """The view as JSON values in at most 8 kB: long texts are cut harder than in the static face."""
     view: dict[str, Any] = {}
     for limits in _HARDER:
         view = msgspec.to_builtins(_cut_harder(card, *limits))
         if len(msgspec.json.encode(view)) <= MESSAGE_BYTES:
             break
+    if asked is not None:
+        view["asked"] = msgspec.to_builtins(asked)
     return view
 
 
@@ -74,20 +77,27 @@ class RunWidget(ViewWidget):
 
     answer = traitlets.Dict().tag(sync=True)  # what became of the last click
 
-    def __init__(self, card: RunCard, *, cancel: Callable[[int], None]) -> None:
+    def __init__(
+        self, card: RunCard, *, cancel: Callable[[int], None], complete: Callable[[int, str, str], None] | None = None
+    ) -> None:
+        """`complete` is given the number of a click, a token's id and the JSON to answer it with."""
         self._card = card
         self._cancel = cancel
-        super().__init__("card.js", (), live_view(card), self._clicked, answer={})
+        self._complete = complete
+        super().__init__("card.js", ("controls.css",), live_view(card), self._clicked, answer={})
 
     def _clicked(self, content: dict[str, Any]) -> None:
-        if content.get("do") == "cancel" and isinstance(content.get("n"), int):
-            self._cancel(content["n"])
+        match content:
+            case {"do": "cancel", "n": int(number)}:
+                self._cancel(number)
+            case {"do": "complete", "n": int(number), "id": str(token), "data": str(text)} if self._complete:
+                self._complete(number, token, text)
 
     # ---- ui/live.py's Widget ---------------------------------------------------------------------------------------
 
-    def paint(self, card: RunCard) -> None:
+    def paint(self, card: RunCard, asked: Asked | None = None) -> None:
         self._card = card
-        super().paint(live_view(card))
+        super().paint(live_view(card, asked))
 
     def answered(self, to: int, *, ok: bool, text: str) -> None:
         self.answer = {"to": to, "ok": ok, "text": words.clean(text)[:500]}

@@ -22,7 +22,7 @@ from kernelkit.models.filter import RunFilter
 from kernelkit.models.machine import Machine
 from kernelkit.models.pulse import Beats
 from kernelkit.models.queue import QueueInfo, RateLimit
-from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.models.run import LogLine, Logs, Run, RunRef
 from kernelkit.models.sameness import DebounceUse, KeyUse, Match
 from kernelkit.models.schedule import Schedule, Timing
 from kernelkit.models.span import Span
@@ -554,6 +554,8 @@ class MakeToken(Message, frozen=True):
     timeout_at: int = 0  # or a moment
     key: str = ""
     key_ttl: float = 0.0  # 0 = for ever
+    question: str = ""
+    context: str = ""  # JSON object
 
 
 class CompleteToken(Message, frozen=True):
@@ -564,17 +566,27 @@ class CompleteToken(Message, frozen=True):
     value: Value
     new_id: str = ""
     op: str = ""
+    by: str = ""  # who completes it, where that is no run
 
 
 class RetrieveToken(Message, frozen=True):
-    """→ `TokenReply`, by id or name."""
+    """→ `TokenReply`, by id or name.
+
+    With `wait_s` it is answered when the token is not (any more) `seen_status` with `seen_waiting` runs, or after so
+    many seconds.
+    """
 
     token: str
+    wait_s: float = 0.0
+    seen_status: str = ""
+    seen_waiting: int = 0
 
 
 class TokenReply(Message, frozen=True):
     token: Token  # its value as text
     is_cached: bool = False  # it had been made before, under the same key
+    waiting: tuple[RunRef, ...] = ()  # runs that wait for it now, the first 20
+    waiting_count: int = 0
 
 
 class ListTokens(Message, frozen=True):
@@ -734,11 +746,13 @@ class RunEnded(Message, frozen=True):
 
 
 class RunChanged(Message, frozen=True):
-    """A watched run as it is now, with its last log lines (at most 50) and the ends of its output streams."""
+    """A watched run as it is now, with its last log lines (at most 50), the ends of its output streams, and the first
+    open token that it waits for."""
 
     run: Run
     logs: tuple[LogLine, ...] = ()
     streams: tuple[StreamTail, ...] = ()
+    token: Token | None = None
 
 
 class SubscribedRun(Message, frozen=True):

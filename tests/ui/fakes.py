@@ -13,9 +13,23 @@ from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Logs, Run
+from kernelkit.models.stream import StreamTail
 from kernelkit.models.task import Owner
+from kernelkit.models.wait import Token
+from kernelkit.ui.token_card import Asked
 from kernelkit.ui.view import RunCard
-from kernelkit.wire.messages import Cancel, GetLogs, LogsReply, ReplyBody, RequestBody, Retrieve, RunChanged, RunReply
+from kernelkit.wire.messages import (
+    Cancel,
+    GetLogs,
+    ListStreams,
+    LogsReply,
+    ReplyBody,
+    RequestBody,
+    Retrieve,
+    RunChanged,
+    RunReply,
+    StreamList,
+)
 
 
 class FakeCaller:
@@ -28,6 +42,7 @@ class FakeCaller:
         self.calls: list[RequestBody] = []
         self.refuse: KernelKitError | None = None
         self.is_connected = True
+        self.streams: tuple[StreamTail, ...] = ()
         self.most_watches = 0
         self._lock = threading.Lock()  # a card asks on a thread of its own
 
@@ -44,6 +59,8 @@ class FakeCaller:
         if self.refuse is not None:
             raise self.refuse
         match body:
+            case ListStreams():
+                return StreamList(self.streams)
             case GetLogs():
                 return LogsReply(Logs())
             case Cancel(run_id=run_id) | Retrieve(run_id=run_id) if run_id in self.runs:
@@ -81,9 +98,15 @@ class FakeCaller:
     def watched(self) -> int:
         return sum(map(len, self.watchers.values()))
 
-    def push(self, run: Run, logs: tuple[LogLine, ...] = ()) -> None:
+    def push(
+        self,
+        run: Run,
+        logs: tuple[LogLine, ...] = (),
+        streams: tuple[StreamTail, ...] = (),
+        token: Token | None = None,
+    ) -> None:
         for changed in list(self.watchers.get(run.id, [])):
-            changed(RunChanged(run, logs))
+            changed(RunChanged(run, logs, streams, token))
 
     def end(self, run: Run) -> None:
         """As with an engine, whoever asks afterwards is told as well."""
@@ -100,9 +123,11 @@ class FakeWidget:
         self.beats: list[float | None] = []
         self.answers: list[tuple[int, bool, str]] = []
         self.is_closed = False
+        self.asked: Asked | None = None
 
-    def paint(self, card: RunCard) -> None:
+    def paint(self, card: RunCard, asked: Asked | None = None) -> None:
         self.painted.append((time.monotonic(), card))
+        self.asked = asked
 
     def heartbeat(self, *, silent_since: float | None) -> None:
         self.beats.append(silent_since)
