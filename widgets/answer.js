@@ -3,6 +3,7 @@
 
 import { h, redraw } from './dom.js';
 import { icon } from './marks.js';
+import { fault } from './values.js';
 
 /** @typedef {import('./types').Asked} Asked */
 
@@ -50,12 +51,7 @@ export class AnswerForm {
 
   /** Whether the answer can be read as JSON; where not, it is said what is wrong. */
   check() {
-    let problem = '';
-    try {
-      JSON.parse(this.field.value);
-    } catch (error) {
-      problem = `Not JSON: ${error instanceof Error ? error.message : error}`;
-    }
+    const problem = fault(this.field.value);
     redraw(this.problem, problem, () => [problem]);
     this.field.setAttribute('aria-invalid', String(!!problem));
     this.approve.setAttribute('aria-disabled', String(!!problem || this.isOff));

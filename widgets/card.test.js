@@ -181,3 +181,23 @@ test('a disposed card listens to nothing and ticks no more', () => {
   mock.timers.tick(5000);
   assert.equal(text('.clock'), '02:14');
 });
+
+test('a run that waits for a token shows what is asked and takes the answer', () => {
+  const asked = { id: 'waitpoint_1', title: 'Deploy?', context: [{ key: 'commit', value: 'b1946ac' }], answer: '{"approved": true}' };
+  const model = shown(executing({ status: 'WAITING', word: 'Waiting', bars: [], logs: [], metadata: [], asked }));
+  assert.match(one('.body').textContent, /Deploy\?.*b1946ac/);
+  one('[data-act="approve"]').click();
+  assert.deepEqual(model.sent, [{ do: 'complete', id: 'waitpoint_1', data: '{"approved": true}', n: 1 }]);
+  assert.equal(one('.head .btn').textContent, 'Cancel', 'the run is not being canceled');
+  model.say('answer', { to: 1, ok: false, text: 'There is no token.' });
+  assert.match(one('.why').textContent, /Not taken: There is no token/);
+  model.say('view', executing());
+  assert.equal(one('.ask').hidden, true);
+});
+
+test('the end of a stream reads like text', () => {
+  shown(executing({ streams: [{ name: 'tokens', count: '12 values', text: 'To be or <i>not</i>\nto be' }] }));
+  assert.match(one('.streams .count').textContent, /tokens · 12 values/);
+  assert.equal(one('.streams pre').textContent, 'To be or <i>not</i>\nto be');
+  assert.equal(one('.streams i'), null);
+});

@@ -1,0 +1,99 @@
+"""A person is asked: real JupyterLab, real browser, real engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.browser.lab import open_notebook, picture, running_lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+SOON = 30_000
+
+LOAD = "%load_ext kernelkit\nimport kernelkit as kk"
+DEFINE = """\
+letters = kk.streams.define("letter", str)
+
+@kk.task(tags=["invoice"])
+async def approve_invoice(number: str) -> dict:
+    for word in f"Dear Nordlicht GmbH, we have received your invoice {number} and will look at it.".split():
+        await letters.append(word + " ")
+    token = kk.tokens.create(
+        timeout="1h",
+        question=f"Approve invoice {number}?",
+        context={"amount": "18,400.00 EUR", "supplier": "Nordlicht GmbH"},
+        tags=["invoice"],
+    )
+    kk.metadata.set("token", token.id)
+    answer = await kk.wait.for_token(token).unwrap()
+    return {"number": number, **answer}"""
+TRIGGER = """\
+run = approve_invoice.trigger(number="INV-2291")
+run"""
+TOKEN = """\
+import time
+other = approve_invoice.trigger(number="INV-2288")
+while not (found := other.metadata.get("token")):
+    time.sleep(0.05)
+kk.tokens.retrieve(found)"""
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_a_person_approves_on_the_runs_card_and_a_colleague_elsewhere(
+    theme: str, tmp_path: Path, chromium: str
+) -> None:
+    cells = [LOAD, DEFINE, TRIGGER, TOKEN]
+    with running_lab(tmp_path, theme=theme) as lab, open_notebook(lab, chromium, cells) as notebook:
+        notebook.run_all()
+        card = notebook.output(2).locator(".kk")
+        expect(card.locator(".status")).to_have_text("Waiting", timeout=SOON)
+        expect(card.locator(".streams pre")).to_contain_text("we have received your invoice INV-2291")
+        expect(card).to_contain_text("Approve invoice INV-2291?")
+        expect(card).to_contain_text("18,400.00 EUR")
+        panel = notebook.output(3).locator(".kk")
+        expect(panel.locator(".name")).to_have_text("Approve invoice INV-2288?", timeout=SOON)
+        expect(panel.locator(".why:not(.bad)")).to_contain_text(
+            re.compile(r"Asked by approve-invoice run_\w+"), timeout=SOON
+        )
+        expect(panel.locator(".clock")).to_have_text(re.compile(r"(59:\d\d|1:00:00) left"))
+        picture(notebook, f"token-{theme}")
+
+        answer = card.get_by_role("textbox", name="Answer sent to the run (JSON)")
+        answer.fill('{"approved": tru')
+        expect(card.get_by_role("button", name="Approve", exact=True)).to_be_disabled()
+        expect(card.get_by_role("alert")).to_be_visible()
+        answer.fill('{"approved": true, "note": "ok, Q4 budget"}')
+        card.get_by_role("button", name="Approve", exact=True).click()
+        ended = notebook.output(2).locator("table")
+        expect(ended).to_contain_text("approve-invoice: Completed in", timeout=SOON)
+        expect(ended).to_contain_text("ok, Q4 budget")
+
+        token = panel.locator(".foot .mono").inner_text()
+        lab.command("tokens", "complete", token, "approved=false")
+        answered = notebook.output(3).locator("table")
+        expect(answered).to_contain_text('{"approved": false}', timeout=SOON)
+        expect(panel).to_have_count(0)
+        expect(answered).to_contain_text("Approve invoice INV-2288?")
+        saved = notebook.save()
+        assert set(saved["cells"][3]["outputs"][0]["data"]) == {"text/html", "text/plain"}
+        assert notebook.problems == []
+
+
+def test_a_token_of_nobody_is_answered_from_its_own_card_with_the_keyboard(tmp_path: Path, chromium: str) -> None:
+    cells = [LOAD, 'token = kk.tokens.create(question="Deploy to production?")\ntoken', "token.refresh().output"]
+    with running_lab(tmp_path) as lab, open_notebook(lab, chromium, cells, width=700) as notebook:
+        notebook.run_all()
+        panel = notebook.output(1).locator(".kk")
+        expect(panel).to_contain_text("No run waits for it so far", timeout=SOON)
+        picture(notebook, "token-700")
+        panel.get_by_role("button", name="Reject").focus()
+        notebook.page.keyboard.press("Enter")
+        expect(notebook.output(1).locator("table")).to_contain_text('{"approved": false}', timeout=SOON)
+        notebook.page.locator(".jp-CodeCell").nth(2).click()
+        notebook.page.keyboard.press("Shift+Enter")
+        expect(notebook.output(2)).to_contain_text("{'approved': False}", timeout=SOON)
+        assert notebook.problems == []

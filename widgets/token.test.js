@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { Window } from 'happy-dom';
+import { FakeModel } from './fake.model.test.js';
+
+const AT = Date.parse('2026-11-21T13:33:21Z');
+const ASKED = { id: 'waitpoint_k2vd', title: 'Approve invoice INV-2291?', context: [{ key: 'amount', value: '18,400.00 EUR' }, { key: 'supplier', value: '<b>Nordlicht</b>' }], answer: '{"approved": true, "note": ""}', until: '2026-11-21T14:19:33Z' };
+const view = (more = {}) => ({ asked: ASKED, status: 'WAITING', word: 'Waiting', until_text: 'Sat 21 Nov 2026, 15:19:33', waiting: ['approve-invoice run_1'], created: 'created 14:20:03', tags: ['invoice'], as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more });
+
+let render;
+let place;
+let end;
+
+beforeEach(async () => {
+  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
+  const window = new Window();
+  for (const name of ['document', 'Node', 'HTMLElement', 'CSS', 'Event']) globalThis[name] = window[name];
+  ({ render } = await import('./token.js'));
+  place = document.createElement('div');
+  document.body.append(place);
+});
+
+afterEach(() => {
+  end?.();
+  end = undefined;
+  mock.timers.reset();
+});
+
+const shown = (more = {}) => {
+  const model = new FakeModel(view(more));
+  end = render({ model, el: place });
+  return model;
+};
+const one = (selector) => place.querySelector(selector);
+const button = (act) => one(`[data-act="${act}"]`);
+const write = (text) => {
+  one('textarea').value = text;
+  one('textarea').dispatchEvent(new Event('input'));
+};
+
+test('the question, what is to know, who asks, and how long there is', () => {
+  shown();
+  assert.equal(one('.name').textContent, 'Approve invoice INV-2291?');
+  assert.match(one('.why:not(.bad)').textContent, /Asked by approve-invoice run_1/);
+  assert.deepEqual([...place.querySelectorAll('dd')].map((value) => value.textContent), ['18,400.00 EUR', '<b>Nordlicht</b>']);
+  assert.equal(one('b b'), null, 'a value is text, never markup');
+  assert.equal(one('.clock').textContent, '46:12 left');
+  mock.timers.tick(1000);
+  assert.equal(one('.clock').textContent, '46:11 left');
+});
+
+test('Approve sends what is written, Reject its own answer, without asking again', () => {
+  const model = shown();
+  write('{"approved": true, "note": "ok"}');
+  button('approve').click();
+  assert.deepEqual(model.sent, [{ do: 'complete', data: '{"approved": true, "note": "ok"}', n: 1 }]);
+  button('reject').click();
+  assert.equal(model.sent.length, 1, 'one answer is under way');
+  model.say('view', view({ answer: { to: 1, ok: true, text: '' } }));
+  button('reject').click();
+  assert.deepEqual(model.sent[1], { do: 'complete', data: '{"approved": false}', n: 2 });
+});
+
+test('what is no JSON cannot be sent, and it is said where', () => {
+  const model = shown();
+  write('{"approved": tru');
+  assert.equal(button('approve').getAttribute('aria-disabled'), 'true');
+  assert.match(one('.ask [role="alert"]').textContent, /line 1/i);
+  button('approve').click();
+  assert.deepEqual(model.sent, []);
+  write('{"approved": true}');
+  assert.equal(button('approve').getAttribute('aria-disabled'), 'false');
+});
+
+test('what was written stays while others are seen to wait', () => {
+  const model = shown();
+  write('{"note": "half"}');
+  model.say('view', view({ waiting: ['approve-invoice run_1', 'audit run_2'] }));
+  assert.equal(one('textarea').value, '{"note": "half"}');
+  assert.match(one('.why:not(.bad)').textContent, /audit run_2/);
+});
+
+test('answered elsewhere: by whom, and nothing more to do', () => {
+  const model = shown();
+  model.say('view', view({ status: 'COMPLETED', word: 'Approved', is_final: true, why: 'Answered 14:24:13 by notebook invoices.ipynb.', output: '{"approved": true}', after: '04:10' }));
+  assert.equal(one('.ask').hidden, true);
+  assert.equal(one('.status').textContent, 'Approved');
+  assert.equal(one('.clock').textContent, 'after 04:10');
+  assert.match(one('.why:not(.bad)').textContent, /invoices\.ipynb/);
+  assert.equal(one('pre').textContent, '{"approved": true}');
+});
+
+test('without a kernel nothing is sent', () => {
+  const model = shown();
+  mock.timers.tick(60_000);
+  button('approve').click();
+  assert.deepEqual(model.sent.filter((one) => one.do === 'complete'), []);
+  assert.match(one('.status').textContent, /last known/);
+});
