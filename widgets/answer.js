@@ -3,7 +3,7 @@
 
 import { h, redraw } from './dom.js';
 import { icon } from './marks.js';
-import { fault } from './values.js';
+import { fault } from './fault.js';
 
 /** @typedef {import('./types').Asked} Asked */
 

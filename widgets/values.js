@@ -1,11 +1,12 @@
 // What stands in a form's controls, as values: read, checked as far as a browser is sure of it, and written as Python.
 // Pure. A field left as it was is not sent, so that the task's own default counts.
 
+import { fault } from './fault.js';
+
 /** @typedef {import('./types').FormField} FormField */
 /** @typedef {{ value?: unknown, error?: string }} Reading neither: it is not sent */
 
 const KEYWORDS = new Set('False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield'.split(' '));
-const ANY = 'true, false, null, a number, text, a list or an object';
 
 /**
  * What the control of a field holds at first.
@@ -82,75 +83,6 @@ function offset(at) {
   const minutes = -at.getTimezoneOffset();
   const two = (/** @type {number} */ n) => String(Math.floor(Math.abs(n))).padStart(2, '0');
   return `${minutes < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`;
-}
-
-/**
- * Where a text stops being JSON, and what is expected there; '' for JSON.
- * @param {string} json
- * @returns {string}
- */
-export function fault(json) {
-  let at = 0;
-  const space = () => {
-    while (at < json.length && ' \t\n\r'.includes(json[at])) at += 1;
-  };
-  /** @param {string} expected @returns {never} */
-  const fail = (expected) => {
-    throw new SyntaxError(expected);
-  };
-  /** @param {RegExp} pattern @param {string} expected */
-  const take = (pattern, expected) => {
-    pattern.lastIndex = at;
-    const found = pattern.exec(json);
-    if (!found) fail(expected);
-    else at += found[0].length;
-  };
-  const string = (/** @type {string} */ expected) => take(/"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y, expected);
-  const value = () => {
-    space();
-    const begin = json[at];
-    if (begin === '{') {
-      members('}', () => {
-        string('a name in double quotes');
-        space();
-        take(/:/y, 'a colon');
-        value();
-      });
-    } else if (begin === '[') members(']', value);
-    else if (begin === '"') string('text that ends with a double quote');
-    else take(/(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])/y, ANY);
-  };
-  /** @param {string} end @param {() => void} member */
-  const members = (end, member) => {
-    at += 1;
-    space();
-    if (json[at] === end) {
-      at += 1;
-      return;
-    }
-    for (;;) {
-      space();
-      member();
-      space();
-      if (json[at] === end) break;
-      take(/,/y, `a comma or ${end}`);
-    }
-    at += 1;
-  };
-  try {
-    value();
-    space();
-    return at === json.length ? '' : place(json, at, 'nothing more');
-  } catch (problem) {
-    if (problem instanceof SyntaxError) return place(json, at, problem.message);
-    throw problem;
-  }
-}
-
-/** @param {string} json @param {number} at @param {string} expected */
-function place(json, at, expected) {
-  const before = json.slice(0, at).split('\n');
-  return `Line ${before.length}, column ${(before.at(-1) ?? '').length + 1}: expected ${expected}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { call, fault, first, literal, read } from './values.js';
+import { fault } from './fault.js';
+import { call, first, literal, read } from './values.js';
 
 const field = (kind, more = {}) => ({ name: 'x', kind, ...more });
 

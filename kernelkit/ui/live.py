@@ -105,13 +105,16 @@ class LiveCards:
         self._dropped: list[tuple[_Feed, LiveCard]] = []
         self._thread: threading.Thread | None = None
 
-    def view(self, run: Run, logs: tuple[LogLine, ...] = (), caller: Caller | None = None) -> RunCard:
+    def view(
+        self,
+        run: Run,
+        logs: tuple[LogLine, ...] = (),
+        caller: Caller | None = None,
+        streams: tuple[StreamTail, ...] = (),
+    ) -> RunCard:
         """What the card of `run` says now; with the caller it came by, of one that has ended also its files."""
         files = artifacts_of(caller.home, run.id) if caller is not None and run.is_completed else ()
-        return run_card(run, logs, files, now=self._now(), zone=self._zone())
-    def view(self, run: Run, logs: tuple[LogLine, ...] = (), streams: tuple[StreamTail, ...] = ()) -> RunCard:
-        """What the card of `run` says now."""
-        return run_card(run, logs, streams, now=self._now(), zone=self._zone())
+        return run_card(run, logs, files, streams=streams, now=self._now(), zone=self._zone())
 
     def add(self, card: LiveCard, caller: Caller) -> None:
         """Follow `card.run` until it has ended."""
@@ -264,7 +267,7 @@ class LiveCards:
                 card.is_due, card.painted, card.painted_at = False, run.status.value, now
         if is_new:
             asked = None if token is None or run.status is not RunStatus.WAITING else asked_of(token)
-            card.widget.paint(self.view(run, logs, streams), asked)
+            card.widget.paint(self.view(run, logs, streams=streams), asked)
         elif waited >= BEAT_EVERY_S:
             card.painted_at = now
             card.widget.heartbeat(silent_since=_silent_since(feed))
@@ -273,7 +276,7 @@ class LiveCards:
         """Put the static face where each card stood."""
         bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller))
         streams = self._last_streams(feed, run)
-        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), streams))
+        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller, streams))
         for card in cards:
             card.publish(bundle)
             if card.widget is not None:
@@ -305,7 +308,7 @@ class LiveCards:
         with self._wake:
             is_shown = card in feed.cards
         if is_shown:
-            card.publish(static_bundle(self.view(feed.run, feed.logs, feed.streams)))
+            card.publish(static_bundle(self.view(feed.run, feed.logs, streams=feed.streams)))
         widget.close()
 
 

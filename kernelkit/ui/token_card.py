@@ -55,8 +55,7 @@ class TokenCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 def asked_of(token: Token) -> Asked:
     """The question of a token, its fields, and the end of its time."""
-    fields = jsonvalues.decode(token.context) if token.context else {}
-    pairs = [(key, value) for key, value in fields.items()]
+    pairs = _fields(token.context)
     return Asked(
         id=token.id,
         title=title_of(token),
@@ -64,6 +63,14 @@ def asked_of(token: Token) -> Asked:
         more=max(0, len(pairs) - FIELDS),
         until=to_datetime(token.timeout_at) if token.timeout_at else None,
     )
+
+
+def _fields(context: str) -> list[tuple[str, Any]]:
+    try:
+        fields = jsonvalues.decode(context or "{}")
+    except (ValueError, RecursionError):  # of a client that is not ours: it is shown as it came
+        fields = {"context": context}
+    return list(fields.items()) if isinstance(fields, dict) else [("context", fields)]
 
 
 def title_of(token: Token) -> str:

@@ -131,12 +131,16 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 def run_card(
-    run: Run, logs: Sequence[LogLine] = (), files: Sequence[Artifact] = (), *, now: datetime, zone: tzinfo
+    run: Run,
+    logs: Sequence[LogLine] = (),
+    files: Sequence[Artifact] = (),
+    *,
+    streams: Sequence[StreamTail] = (),
+    now: datetime,
+    zone: tzinfo,
 ) -> RunCard:
-    """The card of `run` as it was at `now`, with clock times of `zone` and the files that are kept with it."""
-    run: Run, logs: Sequence[LogLine] = (), streams: Sequence[StreamTail] = (), *, now: datetime, zone: tzinfo
-) -> RunCard:
-    """The card of `run` as it was at `now`, with clock times of `zone`."""
+    """The card of `run` as it was at `now`, with clock times of `zone`, the files that are kept with it and the ends of
+    its streams."""
     status = words.shown_status(run)
     is_final = run.is_completed
     lasted = run.duration
