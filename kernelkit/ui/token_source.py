@@ -27,6 +27,7 @@ class TokenSource(Polled):
 
     def __init__(self, token: Token, caller: Caller) -> None:
         super().__init__(caller)
+        self._caller = caller
         self._id = token.id
         self._reply: TokenReply | None = None
         self._news: Future[ReplyBody] | None = None
@@ -36,12 +37,12 @@ class TokenSource(Polled):
         return not self._known.token.is_open
 
     def ask(self) -> None:
-        reply = self.caller.call(RetrieveToken(self._id))
+        reply = self._caller.call(RetrieveToken(self._id))
         assert isinstance(reply, TokenReply)
         self._reply = reply
         if not self.is_over and (self._news is None or self._news.done()):
             seen = reply.token.status, reply.waiting_count
-            self._news = self.caller.submit(RetrieveToken(self._id, WAIT_S, *seen))
+            self._news = self._caller.submit(RetrieveToken(self._id, WAIT_S, *seen))
             self._news.add_done_callback(self._came)
 
     def shown(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class TokenSource(Polled):
     def act(self, content: dict[str, Any]) -> str:
         if content.get("do") != "complete":
             raise KernelKitError(f"The token card knows no {content.get('do')!r}.")
-        complete_with_text(self.caller, self._id, named(content, "data"))
+        complete_with_text(self._caller, self._id, named(content, "data"))
         return ""
 
     def close(self) -> None:
