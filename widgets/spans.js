@@ -5,7 +5,7 @@ import { lasted } from './format.js';
 import { mark } from './marks.js';
 
 /** @typedef {import('./types').TimelineRow} TimelineRow */
-/** @typedef {import('./types').TimelineSpan} TimelineSpan */
+/** @typedef {import('./types').Span} Span */
 /**
  * @typedef {{ view: import('./types').TimelineView, place: number, pitch: number, width: number, left: number, right: number,
  *   x: (at: number) => number, moment: number, from: number, to: number, clip: string, hatch: string }} Frame
@@ -17,6 +17,15 @@ export const LEGEND = [
   ['executing', 'FAILED', 'attempt failed'], ['waiting', 'WAITING', 'waiting'], ['backoff', 'RETRYING', 'backoff'],
 ];
 const FAILED = new Set(['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'TIMED_OUT']);
+
+/**
+ * The spans of a row by the names of their parts.
+ * @param {TimelineRow} row
+ * @returns {Span[]}
+ */
+export function spansOf(row) {
+  return (row.spans ?? []).map(([kind, begin, end, status = '', attempt = 0, say = '', note = '']) => ({ kind, begin, end, status, attempt, say, note }));
+}
 
 /**
  * One entry of the legend.
@@ -36,7 +45,7 @@ export function swatch(kind, status, hatch) {
  */
 export function draw(row, frame) {
   const { view, x, left, right, moment } = frame;
-  const spans = row.spans ?? [];
+  const spans = spansOf(row);
   const middle = frame.place * frame.pitch + frame.pitch / 2 - (view.is_tree ? 0 : 5);
   const made = view.is_tree ? name(row, middle, left) : [];
   made.push(svg('g', { 'clip-path': `url(#${frame.clip})` }, ...spans.filter((span) => span.begin <= frame.to && (span.end ?? moment) >= frame.from).map((span) => draws(row, span, middle, frame))));
@@ -61,7 +70,7 @@ function name(row, middle, left) {
 
 /**
  * @param {TimelineRow} row
- * @param {TimelineSpan} span
+ * @param {Span} span
  * @param {number} middle
  * @param {Frame} frame
  */
@@ -116,7 +125,7 @@ function cross(x, y) {
 
 /**
  * The number of an attempt, its cross, and what the bar is, as far as there is room.
- * @param {TimelineSpan} span
+ * @param {Span} span
  * @param {number} x
  * @param {number} wide
  * @param {number} middle
@@ -131,12 +140,12 @@ function texts(span, x, wide, middle, end, frame) {
   const isTree = frame.view.is_tree;
   if (span.kind === 'executing') {
     const number = span.attempt ? String(span.attempt) : '';
-    const error = FAILED.has(span.status) ? (span.note ?? '').split(':')[0] : '';
+    const error = FAILED.has(span.status) ? span.note.split(':')[0] : '';
     const more = !isTree && error && fits(`${number}  ${error}   `) ? `  ${error}` : '';
     return [number && room > 16 && svg('text', { class: 'on', x: from + 5, y: middle + 4 }, number + more), FAILED.has(span.status) && room > 28 && cross(x + wide - 8, middle)];
   }
   if (isTree) {
-    const text = span.kind === 'queued' ? (span.note ?? '') : span.kind === 'backoff' || span.kind === 'starting' ? '' : span.say;
+    const text = span.kind === 'queued' ? span.note : span.kind === 'backoff' || span.kind === 'starting' ? '' : span.say;
     if (!text || !fits(text)) return [];
     if (span.kind === 'pile') return [svg('text', { x: from + 6, y: middle + 1, 'font-size': 10 }, text)];
     return [svg('rect', { class: 'under', x: from + 6, y: middle - 7, width: text.length * 5.7 + 10, height: 14 }), svg('text', { class: 'dim', x: from + 11, y: middle + 4 }, text)];

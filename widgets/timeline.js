@@ -6,7 +6,7 @@ import { lasted } from './format.js';
 import { icon, mark } from './marks.js';
 import { ruler } from './ruler.js';
 import { Silence } from './silence.js';
-import { LEGEND, swatch, draw } from './spans.js';
+import { LEGEND, draw, spansOf, swatch } from './spans.js';
 
 /** @typedef {import('./types').TimelineView} TimelineView */
 /** @typedef {import('./types').TimelineRow} TimelineRow */
@@ -166,7 +166,7 @@ class Timeline {
     const known = new Map([...this.rows.children].map((row) => [/** @type {SVGElement} */ (row).dataset.key, /** @type {SVGElement} */ (row)]));
     const had = this.rows.contains(document.activeElement);
     const rows = view.rows.map((row, place) => {
-      const isOpen = (row.spans ?? []).some((span) => span.end === undefined || span.end === null);
+      const isOpen = spansOf(row).some((span) => span.end === undefined || span.end === null);
       const element = known.get(row.key) ?? svg('g', { role: 'row', 'data-key': row.key });
       const label = told(row, moment);
       if (element.getAttribute('aria-label') !== label && !(had && isOpen && element.hasAttribute('aria-label') && element === document.activeElement)) element.setAttribute('aria-label', label);
@@ -261,6 +261,7 @@ class Timeline {
     const does = {
       ArrowDown: () => go(place + 1),
       ArrowUp: () => go(place - 1),
+      Enter: () => rows[place] && !rows[place].is_group && this.model.send({ do: 'card', id: rows[place].key }),
       Home: () => go(0),
       End: () => go(rows.length - 1),
       ArrowLeft: () => this.pan(-step),
@@ -279,7 +280,7 @@ class Timeline {
 
 /** A row with all its spans in words. @param {TimelineRow} row @param {number} moment */
 function told(row, moment) {
-  const spans = (row.spans ?? []).map((span) => `${span.kind === 'executing' && span.attempt ? `attempt ${span.attempt} ` : ''}${span.say} ${lasted((span.end ?? moment) - span.begin)}`);
+  const spans = spansOf(row).map((span) => `${span.kind === 'executing' && span.attempt ? `attempt ${span.attempt} ` : ''}${span.say} ${lasted((span.end ?? moment) - span.begin)}`);
   return [row.name, row.word, ...spans].join(', ');
 }
 

@@ -5,7 +5,7 @@ import { FakeModel } from './fake.model.test.js';
 
 const AT = Date.parse('2026-11-21T13:31:14Z'); // 74 s after the origin
 
-const span = (kind, status, begin, end, say, more = {}) => ({ kind, status, begin, end, say, ...more });
+const span = (kind, status, begin, end, say, { attempt = 0, note = '' } = {}) => [kind, begin, end ?? null, status, attempt, say, note];
 const RETRIED = [
   span('queued', 'QUEUED', 0, 6, 'queued'),
   span('executing', 'FAILED', 6, 17, 'failed', { attempt: 1, note: 'ReadTimeout: no answer' }),
@@ -119,6 +119,15 @@ test('one row is in the tab order and arrows move it', () => {
   press('End');
   assert.equal(document.activeElement.dataset.key, 'run_b');
   assert.deepEqual(rows().map((one) => one.getAttribute('tabindex')), ['-1', '-1', '-1', '0']);
+});
+
+test('Enter asks for the card of a run, and a pile has none', () => {
+  const model = shown([TREE[0], { ...TREE[2], is_group: true }], { is_tree: true });
+  press('Enter');
+  press('End');
+  rows()[1].focus();
+  press('Enter');
+  assert.deepEqual(model.sent, [{ do: 'card', id: 'run_1' }]);
 });
 
 test('zoom by keys and buttons shows a part, which an overview marks, and 0 shows all', () => {

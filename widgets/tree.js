@@ -39,6 +39,11 @@ class Tree {
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
     this.cancel.addEventListener('click', () => this.stop());
     this.isStopping = false;
+    this.timeline = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, 'Timeline'));
+    this.timeline.addEventListener('click', () => {
+      this.timeline.disabled = true; // it stands below
+      this.model.send({ do: 'timeline' });
+    });
     this.name = h('span', { class: 'dim small cut' });
     this.totals = h('div', { class: 'totals' });
     this.sum = h('div', { class: 'sum', 'aria-hidden': 'true' });
@@ -46,9 +51,9 @@ class Tree {
     this.rows.addEventListener('keydown', (event) => this.key(event));
     this.rows.addEventListener('click', (event) => this.click(event));
     this.empty = h('p', { class: 'why' });
-    this.keys = h('div', { class: 'keys' }, ...[['↑ ↓', 'move'], ['→', 'open'], ['←', 'close, parent'], ['*', 'open siblings'], ['f', 'next failed']].map(([key, does]) => h('span', {}, h('kbd', {}, key), ` ${does}`)));
+    this.keys = h('div', { class: 'keys' }, ...[['↑ ↓', 'move'], ['→', 'open'], ['←', 'close, parent'], ['Enter', 'card'], ['*', 'open siblings'], ['f', 'next failed']].map(([key, does]) => h('span', {}, h('kbd', {}, key), ` ${does}`)));
     this.root = h('section', { class: 'kk', role: 'group' }, this.silence.strip,
-      h('div', { class: 'title' }, h('span', { class: 'name' }, 'Run tree'), this.name, h('span', { class: 'gap' }), this.cancel),
+      h('div', { class: 'title' }, h('span', { class: 'name' }, 'Run tree'), this.name, h('span', { class: 'gap' }), this.timeline, this.cancel),
       this.totals, this.sum, this.rows, this.empty, this.keys);
     this.onView = () => this.draw();
     model.on('change:view', this.onView);
@@ -153,6 +158,7 @@ class Tree {
       ArrowUp: () => this.go(place - 1),
       Home: () => this.go(0),
       End: () => this.go(rows.length - 1),
+      Enter: () => (row.run_id ? this.model.send({ do: 'card', id: row.run_id }) : row.twist && this.ask(row.twist === 'open' ? 'close' : 'open', [row.key])),
       ArrowRight: () => (row.twist === 'closed' ? this.ask('open', [row.key]) : row.twist === 'open' && this.go(place + 1)),
       ArrowLeft: () => (row.twist === 'open' ? this.ask('close', [row.key]) : this.go(parent)),
       '*': () => this.ask('open', siblings(rows, place).filter((one) => one.twist === 'closed').map((one) => one.key)),
@@ -172,7 +178,8 @@ class Tree {
     const { rows } = this.model.get('view');
     const place = rows.findIndex((row) => row.key === this.selected);
     this.seekFailed = false;
-    const next = rows.findIndex((row, at) => at > place && (FAILED.has(row.status ?? '') || (row.counts ?? []).some(([status]) => FAILED.has(status))));
+    const isAhead = (/** @type {TreeRow} */ row, /** @type {number} */ at) => at > place || (at === place && row.counts && row.twist === 'closed');
+    const next = rows.findIndex((row, at) => isAhead(row, at) && (FAILED.has(row.status ?? '') || (row.counts ?? []).some(([status]) => FAILED.has(status))));
     if (next < 0) return;
     const row = rows[next];
     if (row.counts && row.twist === 'closed' && mayOpen) {

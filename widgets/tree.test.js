@@ -106,6 +106,14 @@ test('f opens the group that hides a failure, and finds it when it comes', () =>
   assert.deepEqual(selected(), ['run_f']);
 });
 
+test('f opens a closed group that is selected itself', () => {
+  const model = shown();
+  press('ArrowDown');
+  press('ArrowDown');
+  press('f');
+  assert.deepEqual(model.sent, [{ do: 'open', keys: ['g'] }]);
+});
+
 test('a row keeps its element while it stays, and focus with it', () => {
   const model = shown();
   press('ArrowDown');
@@ -124,13 +132,24 @@ test('a hostile name is text', () => {
 
 test('cancel is sent once and silence is told', () => {
   const model = shown();
-  place.querySelector('.btn').click();
-  place.querySelector('.btn').click();
+  place.querySelector('[aria-label^=Cancel]').click();
+  place.querySelector('[aria-label^=Cancel]').click();
   assert.deepEqual(model.sent, [{ do: 'cancel' }]);
   mock.timers.tick(7000);
   assert.match(place.querySelector('.strip').textContent, /No word from the notebook's kernel/);
   model.say('link', { state: 'silent', since: AT });
   assert.match(place.querySelector('.strip').textContent, /No word from the engine/);
+});
+
+test('Enter asks for the card of a run and opens a group, and the timeline is asked for once', () => {
+  const model = shown([{ ...ROWS[0], run_id: 'run_1' }, ROWS[2]]);
+  press('Enter');
+  press('ArrowDown');
+  press('Enter');
+  const button = [...place.querySelectorAll('.btn')].find((one) => one.textContent === 'Timeline');
+  button.click();
+  button.click();
+  assert.deepEqual(model.sent, [{ do: 'card', id: 'run_1' }, { do: 'open', keys: ['g'] }, { do: 'timeline' }]);
 });
 
 test('nothing is left behind', () => {

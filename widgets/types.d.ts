@@ -81,8 +81,10 @@ export interface TaskView {
 }
 
 /** One stretch of a row; seconds since the origin of the timeline (`TimelineSpan` of kernelkit/ui/timeline.py). */
-export interface TimelineSpan { kind: string; begin: number; end?: number | null; status: string; attempt?: number; say: string; note?: string }
-export interface TimelineRow { key: string; name: string; status: string; word: string; level?: number; spans?: TimelineSpan[]; note?: string; run_id?: string }
+export interface Span { kind: string; begin: number; end?: number | null; status: string; attempt: number; say: string; note: string }
+/** As it is sent: `[kind, begin, end, status, attempt, say, note]`; what is left out at the end is empty. */
+export type SentSpan = [string, number, (number | null)?, string?, number?, string?, string?];
+export interface TimelineRow { key: string; name: string; status: string; word: string; level?: number; spans?: SentSpan[]; note?: string; is_group?: boolean }
 export interface TimelineView {
   run_id: string; task: string; status: string; word: string; is_tree?: boolean; origin: string; offset?: number; length?: number;
   rows: TimelineRow[]; hidden?: number; total?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;

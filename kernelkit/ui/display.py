@@ -248,13 +248,16 @@ def _unreadable(shown: object, error: KernelKitError) -> Bundle:
 
 def show_tree(tree: RunTree) -> None:
     """Show a run tree: live while any of its runs goes on, else as it ended."""
-    _show_runs(tree, TreeSource(tree), "tree.js", ("tree.css",))
+    source = TreeSource(tree)
+    source.open_timeline = partial(contextvars.copy_context().run, show_timeline, tree.timeline())
+    _show_runs(tree, source, "tree.js", ("tree.css",))
 
 
 def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str, ...]) -> None:
     shell = hosts.shell()
     if not hosts.is_kernel(shell):
         raise NotImplementedError  # a terminal prints the bundle's text
+    source.open_card = CardOpener(source.caller, shell)
     try:
         source.open()
     except KernelKitError as error:

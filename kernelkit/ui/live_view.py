@@ -122,11 +122,13 @@ class LiveView:
         while not self._stopped:
             source.wake.clear()
             source.urgent.clear()
+            begun = time.thread_time()
             source.read()
             self._widget.paint(source.view())
             if source.is_over:
                 return
-            pace_s = self._pace_s or PAINT_EVERY_S
+            # A picture of ten thousand runs takes a fifth of a second to make: it is made less often then.
+            pace_s = max(self._pace_s or PAINT_EVERY_S, 4 * (time.thread_time() - begun))
             source.urgent.wait(pace_s)
             left_s = self._every_s - pace_s
             while left_s > 0 and not source.wake.wait(min(BEAT_EVERY_S, left_s)):

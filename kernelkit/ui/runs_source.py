@@ -5,6 +5,7 @@ What came in is kept as snapshots by id, newest wins, and taken in on the pictur
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from kernelkit.errors import KernelKitError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.ui.live import Bundle
+
+logger = logging.getLogger(__name__)
 
 
 class Shown(Protocol):
@@ -51,8 +54,15 @@ class RunsSource(ABC):
         self._must_read = True
         self._problem: Exception | None = None
         self._stop: Callable[[], None] | None = None
+        self._wanted: list[str] = []
+        self.open_card: Callable[[str], None] | None = None
+        """Shows the card of a run below the picture; on the picture's thread."""
         self.wake = threading.Event()
         self.urgent = threading.Event()
+
+    @property
+    def caller(self) -> Caller:
+        return self._caller
 
     def open(self) -> None:
         """Begin to listen, then read: whatever changes in between is heard."""
@@ -99,6 +109,12 @@ class RunsSource(ABC):
             self._total += known is None
             if known is None or not known.is_completed:
                 self._runs[run.id] = run
+        wanted, self._wanted = self._wanted, []
+        if wanted and self.open_card is not None:
+            try:
+                self.open_card(wanted[-1])
+            except KernelKitError as problem:  # the picture goes on, and tells of the engine by itself
+                logger.info("a card could not be shown", extra={"run_id": wanted[-1], "reason": str(problem)})
 
     @abstractmethod
     def view(self) -> dict[str, Any]: ...
@@ -108,6 +124,9 @@ class RunsSource(ABC):
 
     def asked(self, content: dict[str, Any]) -> None:
         """A click or a key of the reader's."""
+        match content:
+            case {"do": "card", "id": str(run_id)} if run_id in self._runs:
+                self._wanted.append(run_id)
         self.wake.set()
         self.urgent.set()
 

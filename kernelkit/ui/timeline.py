@@ -28,7 +28,7 @@ SPANS = 120
 _EVERY_DEPTH = 1_000
 
 
-class TimelineSpan(msgspec.Struct, frozen=True, omit_defaults=True):
+class TimelineSpan(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """One stretch of a row. `kind` is that of `models/span.py`, "pile" of many runs, "earlier" of what is left out."""
 
     kind: str
@@ -48,7 +48,7 @@ class TimelineRow(msgspec.Struct, frozen=True, omit_defaults=True):
     level: int = 0
     spans: tuple[TimelineSpan, ...] = ()
     note: str = ""
-    run_id: str = ""
+    is_group: bool = False
 
 
 class Timeline(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -137,7 +137,7 @@ class _Drawing:
         drawn = self._pile(row) if run is None else self._of_run(run)
         note = row.note if run is not None and row.last else ""
         word = row.word or words.STATUSES[row.status].word
-        return TimelineRow(row.key, row.name, row.status, word, len(row.last), tuple(drawn), note, row.run_id)
+        return TimelineRow(row.key, row.name, row.status, word, len(row.last), tuple(drawn), note, not row.run_id)
 
     def _pile(self, row: TreeRow) -> list[TimelineSpan]:
         """Many runs: queued until the first began, then a pile until the last has ended."""

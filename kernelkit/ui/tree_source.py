@@ -30,6 +30,15 @@ class TreeSource(RunsSource):
         self._opened: set[str] = set()
         self._closed: set[str] = set()
         self._pages: dict[str, int] = {}
+        self.open_timeline: Callable[[], None] | None = None
+        """Shows the timeline below the picture; on the picture's thread, once."""
+        self._wants_timeline = False
+
+    def read(self) -> None:
+        super().read()
+        if self._wants_timeline and self.open_timeline is not None:
+            show, self.open_timeline = self.open_timeline, None
+            show()
 
     def tree(self, *, failures: bool = False, max_rows: int = 300) -> Tree:
         """The picture as of now."""
@@ -69,6 +78,8 @@ class TreeSource(RunsSource):
             case "close":
                 self._opened.difference_update(keys)
                 self._closed.update(keys)
+            case "timeline":
+                self._wants_timeline = True
             case "cancel":
                 threading.Thread(target=self._cancel, name="kernelkit-cancel", daemon=True).start()
         super().asked(content)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import kernelkit as kk
 from kernelkit.errors import KernelKitError, UnknownRunError
 from kernelkit.testing import VirtualEngine
 from kernelkit.ui.timeline_source import TimelineSource
+from kernelkit.ui.tree_source import TreeSource
 from kernelkit.wire.messages import GetSpans
 
 
@@ -56,7 +59,7 @@ def test_one_run_is_followed_and_none_of_its_family(kk_engine: VirtualEngine, as
 
     kk_engine.advance(minutes=11)
     source.read()
-    kinds = [span["kind"] for span in source.view()["rows"][0]["spans"]]
+    kinds = [span[0] for span in source.view()["rows"][0]["spans"]]
     assert kinds == ["waiting", "executing"] and source.is_over
     assert "waits for time" in source.bundle()["text/plain"]
     assert len(asked) == 2
@@ -78,7 +81,7 @@ def test_of_a_tree_only_what_has_moved_is_asked_for_again(
     source.read()
     rows = source.view()["rows"]
     assert sorted(row["status"] for row in rows) == ["COMPLETED", "WAITING", "WAITING", "WAITING"]
-    assert asked[1:] == [tuple(row["run_id"] for row in rows if row["status"] == "COMPLETED")]
+    assert asked[1:] == [tuple(row["key"] for row in rows if row["status"] == "COMPLETED")]
     handle.cancel()
     kk_engine.drain()
     source.read()
@@ -115,6 +118,42 @@ def test_without_an_engine_what_is_known_is_drawn(kk_engine: VirtualEngine, aske
         source.read()
     assert "leaf" in source.bundle()["text/plain"]
     assert asked == []
+    source.close()
+
+
+def test_a_card_and_a_timeline_are_shown_when_they_are_asked_for(kk_engine: VirtualEngine) -> None:
+    handle = family()
+    kk_engine.drain()
+    shown: list[str] = []
+    source = TreeSource(handle.tree())
+    source.open_card = shown.append
+    source.open_timeline = lambda: shown.append("timeline")
+    source.open()
+
+    for content in ({"do": "card", "id": "run_nobody"}, {"do": "card", "id": []}, {"do": "card", "id": handle.id}):
+        source.asked(content)
+    source.asked({"do": "timeline"})
+    source.asked({"do": "timeline"})
+    assert shown == [], "clicks come on any thread and wait for the picture's"
+    source.read()
+    source.read()
+    assert shown == [handle.id, "timeline"]
+
+    def gone(run_id: str) -> None:
+        raise KernelKitError("no engine")
+
+    source.open_card = gone
+    source.asked({"do": "card", "id": handle.id})
+    source.read()
+    source.close()
+
+
+def test_a_message_is_small(kk_engine: VirtualEngine) -> None:
+    handle = family(8)
+    kk_engine.drain()
+    source = TimelineSource(handle.timeline(tree=True))
+    source.open()
+    assert len(json.dumps(source.view(), default=str)) < 9 * 300 + 500
     source.close()
 
 

@@ -69,8 +69,15 @@ def test_two_hundred_children_are_one_row_that_opens_and_all_is_a_table_in_the_e
         expect(rows).to_have_count(4)
         assert page.locator(".jp-Notebook").count() == 1, "JupyterLab heard none of the keys"
 
+        page.keyboard.press("f")
+        expect(found).to_contain_text("#17")
+        page.keyboard.press("Enter")
+        expect(notebook.output(3).locator("table")).to_contain_text("document 17 is empty", timeout=SOON)  # its card
+        live.get_by_role("button", name="Timeline").click()
+        expect(notebook.output(3).locator(".plot [data-kind=pile]")).to_have_count(1, timeout=SOON)
+
         (lab.root / "go").touch()
-        ended = notebook.output(3).locator("table")
+        ended = notebook.output(3).locator("table").first
         expect(ended).to_contain_text("document 17 is empty", timeout=SOON)
         expect(live).to_have_count(0)
         expect(notebook.output(3)).to_contain_text("197 completed, 3 failed")

@@ -125,11 +125,16 @@ def test_attempts_backoffs_waits_and_children_grow_on_one_axis_and_stay_as_a_tab
         expect(tree.locator(".seen")).to_be_hidden()
         assert page.locator(".jp-Notebook").count() == 1, "JupyterLab heard none of the keys"
 
+        page.keyboard.press("Enter")
+        expect(notebook.output(3).get_by_role("group", name="Run of fetch-prices: Executing")).to_be_visible(
+            timeout=SOON
+        )
+
         (lab.root / "go").touch()
         lab.command("tokens", "complete", "sign-off")
-        ended = notebook.output(3).locator("table")
+        ended = notebook.output(3).locator("table").first
         expect(ended).to_contain_text("publish-report", timeout=SOON)
-        expect(tree).to_have_count(0)
+        expect(tree).to_have_count(0, timeout=SOON)
         expect(notebook.output(4).locator("table")).to_contain_text("attempt 3 completed", timeout=SOON)
         picture(notebook, f"timeline-ended-{theme}-{width}", notebook.output(3))
         saved = notebook.save()
