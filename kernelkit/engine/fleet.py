@@ -18,15 +18,17 @@ from kernelkit.engine.attempts import lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
 from kernelkit.engine.intake import Intake
+from kernelkit.engine.state import Worker
 from kernelkit.errors import KernelKitError
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
-from kernelkit.wire.liveness import boot_id, is_alive
+from kernelkit.wire.liveness import boot_id, cpu_seconds, is_alive
 
 logger = logging.getLogger(__name__)
 
 SPAWN_WITHIN_S = 30.0
 SILENT_AFTER_S = 2.0
+COMPUTES_S = 0.05  # of processor time: whoever uses more meanwhile does not stand still
 STOOD_STILL_S = 5.0  # between two looks at the workers: it is the engine that was not executed, or its machine
 DIAL_IN_S = 2.0  # keepers of a former engine redial several times in that
 IDLE_EXCLUSIVE_S = 60.0
@@ -67,6 +69,7 @@ class WorkerLink:
     idle_since: float = 0.0
     pinged_at: float = 0.0
     ponged_at: float = 0.0
+    watched: tuple[float, float] | None = None  # of an exclusive one: silent since when, and its processor time then
     kills: dict[str, float] = field(default_factory=dict)  # run ids of stopped attempts: kill the process by then
     killed_for: str = ""  # why its keeper was told to kill it
     greeted: bool = False  # it has dialled in, to this engine or a former one
@@ -375,8 +378,9 @@ class Fleet:
             if link.channel is None:
                 self._tend_silent(link, now)
             else:
-                if link.pinged_at > link.ponged_at:
-                    link.pinged_at += stood_still  # nobody could have heard its answer
+                if stood_still and link.pinged_at > link.ponged_at:  # nobody could have heard its answer
+                    link.pinged_at += stood_still
+                    link.watched = None
                 self._tend_connected(link, link.channel, now)
 
     def _tend_keeper(self, keeper: Keeper, now: float) -> None:
@@ -418,7 +422,8 @@ class Fleet:
         worker = self._core.state.workers.get(link.id)
         keeper = self.keepers.get(link.env_id)
         if attempts:
-            self._notice_silence(link, len(attempts))
+            is_shared = worker is None or worker.isolation == "shared"
+            self._notice_silence(link, len(attempts), is_shared=is_shared)
             if link.ponged_at >= link.pinged_at:
                 link.pinged_at = now
                 channel.send(m.Ping())
@@ -428,13 +433,29 @@ class Fleet:
                 self._take(c.RetireWorker(link.id))
                 channel.send(m.Retire())
         overdue = any(now > deadline and run_id in attempts for run_id, deadline in link.kills.items())
-        limit = self._settings.stalled_after
         if overdue:
             self._kill(link, keeper, "another attempt in the same process did not stop when it was canceled")
-        elif limit and attempts and (silent := self.silent_for(link.id)) >= limit:
-            is_shared = worker is not None and worker.isolation == "shared"
-            how = "a body blocked its loop" if is_shared else "its process stood still"
-            self._kill(link, keeper, f"it had not answered for {silent:.0f} s: {how}")
+        elif attempts and worker is not None and (why := self._stalled(link, worker, now)):
+            self._kill(link, keeper, why)
+
+    def _stalled(self, link: WorkerLink, worker: Worker, now: float) -> str:
+        """Why a worker that does not answer is given up, or "".
+
+        A shared one holds up others. An exclusive one answers while its body computes, but for code in C that lets no
+        other thread run: while that uses the processor it may go on.
+        """
+        limit, silent = self._settings.stalled_after, self.silent_for(link.id)
+        if silent < SILENT_AFTER_S or not limit:
+            link.watched = None
+            return ""
+        if worker.isolation == "shared":
+            is_over, how = silent >= limit, "a body blocked its loop"
+        else:
+            used = cpu_seconds(worker.pid)
+            if link.watched is None or used > link.watched[1] + COMPUTES_S:
+                link.watched = now, used
+            is_over, how = now - link.watched[0] >= limit, "its process stood still"
+        return f"it had not answered for {silent:.0f} s: {how}" if is_over else ""
 
     def _kill(self, link: WorkerLink, keeper: Keeper | None, why: str) -> None:
         """Have its keeper kill it, once."""
@@ -442,14 +463,16 @@ class Fleet:
             link.killed_for = why
             keeper.channel.send(m.KillWorker(link.id))
 
-    def _notice_silence(self, link: WorkerLink, attempts: int) -> None:
+    def _notice_silence(self, link: WorkerLink, attempts: int, *, is_shared: bool) -> None:
         silent = self.silent_for(link.id)
         if silent >= SILENT_AFTER_S:
             which = "this run's body" if attempts == 1 else f"the body of one of its {attempts} runs"
-            self._core.worker_notices[link.id] = (
-                f"Worker {link.id} has not answered for {silent:.0f} s: {which} blocks its loop. "
-                "Make the task a plain def, or await asyncio.to_thread(…) around what blocks."
+            how = (
+                f"{which} blocks its loop. Make the task a plain def, or await asyncio.to_thread(…) around what blocks."
+                if is_shared
+                else "it stands still, or executes code in C that lets no other thread run. What it logs comes late."
             )
+            self._core.worker_notices[link.id] = f"Worker {link.id} has not answered for {silent:.0f} s: {how}"
         elif self._core.worker_notices.pop(link.id, None) is None:
             return
         for run_id in self._core.state.by_worker.get(link.id, ()):

@@ -28,6 +28,15 @@ def process_started_at(pid: int) -> float:
         return 0.0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far; 0.0 when there is none."""
+    try:
+        used = psutil.Process(pid).cpu_times()
+        return float(used.user + used.system)
+    except psutil.Error:
+        return 0.0
+
+
 def is_alive(pid: int, started_at: float = 0.0) -> bool:
     """Whether that very process still runs. A zombie does not; nor does another that got its pid."""
     try:

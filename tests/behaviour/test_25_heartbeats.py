@@ -25,7 +25,7 @@ SOON = kk.Retry(max_attempts=2, min_timeout=0.05, max_timeout=0.05, randomize=Fa
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealEngine]:
     """An engine that gives up a worker after two silent seconds."""
-    with engine(home=tmp_path_factory.mktemp("impatient"), real_time=True, workers=2, stalled_after=2.0) as made:
+    with engine(home=tmp_path_factory.mktemp("impatient"), real_time=True, workers=2, stalled_after=2.5) as made:
         assert isinstance(made, RealEngine)
         with callers.use(made.caller):
             yield made
@@ -103,6 +103,20 @@ def test_25_1_a_process_that_stands_still_is_given_up(impatient: RealEngine) -> 
     assert run.result(timeout=60).output == 2
     lost = run.refresh().attempts[0].error
     assert "its process stood still" in (lost.message if lost else "")
+
+
+def test_25_1_a_plain_body_that_computes_in_c_is_not_given_up(impatient: RealEngine) -> None:
+    @kk.task(retry=None)
+    def computes() -> bool:
+        began = time.perf_counter()
+        sum(range(3_000_000))  # in C: no other thread runs meanwhile
+        rounds = 3_000_000 * 5 / (time.perf_counter() - began)
+        return sum(range(int(rounds))) > 0
+
+    run = computes.trigger()
+
+    assert run.result(timeout=90).output is True
+    assert len(run.refresh().attempts) == 1
 
 
 def test_25_2_yield_lets_others_have_their_turn(stage: Stage) -> None:

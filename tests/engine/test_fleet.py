@@ -471,6 +471,26 @@ def test_a_stalled_worker_may_be_waited_for_without_end(yard: Yard) -> None:
     assert yard.keeper.of(m.KillWorker) == []
 
 
+def test_an_exclusive_worker_that_computes_may_be_silent_and_one_that_stands_still_may_not(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Code in C may keep the interpreter for hours; nobody else is held up by it.
+    used = 0.0
+    monkeypatch.setattr(fleet_room, "cpu_seconds", lambda pid: used)
+    yard.core.take(c.DefineTask(spec(isolation="process", fingerprint="2")))
+    yard.begin()
+    for _ in range(2_000):
+        used += 0.9
+        yard.pass_time(1)
+    assert yard.keeper.of(m.KillWorker) == []
+    assert "lets no other thread run" in (yard.core.read_run("run_1")().notice or "")
+
+    for _ in range(305):
+        yard.pass_time(1)
+
+    assert yard.keeper.of(m.KillWorker) == [m.KillWorker("w1")]
+
+
 # ---- attempts that had not begun -------------------------------------------------------------------------------------
 
 
