@@ -2,7 +2,7 @@
 
 import { h, keyed, redraw } from './dom.js';
 import { draw, mark } from './marks.js';
-import { button, Panel } from './panel.js';
+import { button, heads, Panel } from './panel.js';
 
 /** @typedef {import('./types').EngineView} EngineView */
 /** @typedef {import('./types').Figure} Figure */
@@ -27,12 +27,9 @@ class Engine extends Panel {
     this.problem = h('p', { class: 'why' });
     this.stats = h('dl', { class: 'stats' });
     this.held = h('tbody', {});
-    this.lines = h('table', { 'aria-label': 'Why runs wait' }, h('colgroup', {}, ...['30%', '66px', ''].map((width) => h('col', { style: width ? `width:${width}` : null }))),
-      h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Queue'), h('th', { scope: 'col', class: 'num' }, 'In line'), h('th', { scope: 'col' }, 'Why its first run waits'))), this.held);
+    this.lines = h('table', { 'aria-label': 'Why runs wait' }, ...heads([['Queue', '', '30%'], ['In line', 'num', '66px', 'n-56'], ['Why its first run waits', '']]), this.held);
     this.workers = h('tbody', {});
-    const heads = [['Worker', '', '116px'], ['Kind', 'hide-s', '136px'], ['Doing', '', ''], ['Memory of cap', '', '150px'], ['Since', 'num', '84px']];
-    this.table = h('table', { 'aria-label': 'Workers' }, h('colgroup', {}, ...heads.map(([, kind, width]) => h('col', { class: kind, style: width ? `width:${width}` : null }))),
-      h('thead', {}, h('tr', {}, ...heads.map(([text, kind]) => h('th', { class: kind, scope: 'col' }, text)))), this.workers);
+    this.table = h('table', { 'aria-label': 'Workers' }, ...heads([['Worker', '', '116px', 'n-72'], ['Kind', 'hide-s', '136px'], ['Doing', ''], ['Memory of cap', '', '150px', 'n-92'], ['Since', 'num', '84px', 'n-72']]), this.workers);
     this.more = h('p', { class: 'why' });
     this.log = h('pre', { class: 'out', 'aria-label': 'Log of the engine' });
     this.told = h('p', { class: 'why', role: 'status' });

@@ -62,6 +62,7 @@ function frame(field, id) {
   /** @param {string} text @param {HTMLElement | null} element */
   const told = (text, element) => {
     element?.setAttribute('aria-invalid', String(text !== ''));
+    hint.style.minHeight = text ? `${hint.offsetHeight}px` : ''; // a long hint gives way to a short error: nothing jumps
     if (text) {
       hint.setAttribute('role', 'alert');
       hint.replaceChildren(h('span', { class: 'slot', 'data-s': 'FAILED' }, mark('FAILED')), text);

@@ -111,7 +111,18 @@ export class Panel {
  * @param {string} [name] read out in place of the text
  */
 export function button(act, sign, text, does, name) {
-  const made = h('button', { class: 'btn', type: 'button', 'data-act': act, 'aria-label': name, title: name }, sign ? icon(sign) : null, h('span', { class: 't' }, text));
+  const made = h('button', { class: 'btn', type: 'button', 'data-act': act, 'aria-label': name ?? text, title: name }, sign ? icon(sign) : null, h('span', { class: 't' }, text));
   made.addEventListener('click', does);
   return made;
+}
+
+/**
+ * The columns of a table: heads with a class, and a width here and in a narrow place (panel.css, `n-40`).
+ * @param {[text: string, kind: string, width?: string, narrow?: string][]} columns
+ */
+export function heads(columns) {
+  return [
+    h('colgroup', {}, ...columns.map(([, kind, width, narrow]) => h('col', { class: [kind.replace('num', ''), narrow].join(' ').trim(), style: width ? `width:${width}` : null }))),
+    h('thead', {}, h('tr', {}, ...columns.map(([text, kind]) => h('th', { class: kind, scope: 'col' }, text)))),
+  ];
 }

@@ -1,7 +1,7 @@
 // The live queues panel: what runs of how many slots, what is in line, and what changes it.
 
 import { h, keyed, redraw } from './dom.js';
-import { button, Panel } from './panel.js';
+import { button, heads, Panel } from './panel.js';
 
 /** @typedef {import('./types').QueuesView} QueuesView */
 /** @typedef {import('./types').QueueRow} QueueRow */
@@ -26,11 +26,9 @@ class Queues extends Panel {
     this.opened = '';
     this.limited = '';
     this.rows = h('tbody', {});
-    const widths = [['', ''], ['84px', 'hide-s'], ['172px', ''], ['66px', ''], ['76px', 'hide-s'], ['92px', '']];
-    const heads = [['Queue', ''], ['State', 'hide-s'], ['Executing of limit', ''], ['Queued', 'num'], ['Oldest', 'num hide-s'], ['', '']];
-    this.table = h('table', { 'aria-label': 'Queues' },
-      h('colgroup', {}, ...widths.map(([width, kind]) => h('col', { class: kind, style: width ? `width:${width}` : null }))),
-      h('thead', {}, h('tr', {}, ...heads.map(([text, kind]) => h('th', { class: kind, scope: 'col' }, text)))), this.rows);
+    this.table = h('table', { 'aria-label': 'Queues' }, ...heads([
+      ['Queue', ''], ['State', 'hide-s', '84px'], ['Executing of limit', '', '172px', 'n-92'], ['Queued', 'num', '66px', 'n-56'], ['Oldest', 'num hide-s', '76px'], ['', '', '92px', 'n-40'],
+    ]), this.rows);
     this.note = h('p', { class: 'why' });
     this.foot = h('form', { class: 'foot', 'data-lm-suppress-shortcuts': 'true' });
     this.foot.addEventListener('submit', (event) => this.limit(event));
@@ -77,6 +75,7 @@ class Queues extends Panel {
     }
     const isPaused = row.state === 'paused';
     const limit = row.is_key ? h('span', { class: 'small' }, row.slots ?? '') : button('limit', '', row.slots ?? '', () => this.edit(id), `Change the limit of ${row.name}: ${row.slots}`);
+    limit.classList.add('limit');
     return [
       h('td', {}, first),
       h('td', { class: 'hide-s' }, isPaused ? h('b', {}, 'paused') : h('span', { class: 'dim', title: row.rate && row.rate !== '–' ? `at most ${row.rate}` : null }, row.state ?? '')),
@@ -104,9 +103,9 @@ class Queues extends Panel {
 
   /** @param {QueueRow} row */
   limits(row) {
-    const field = h('input', { type: 'number', min: 0, step: 1, required: true, value: row.limit ?? '', 'aria-label': `Limit of ${row.name}` });
+    const field = h('input', { type: 'number', min: 0, step: 1, required: true, value: row.current ?? '', 'aria-label': `Limit of ${row.name}` });
     const reset = button('reset', '', `Reset to ${row.by_hand} (as in code)`, () => this.act({ do: 'reset', id: row.id }));
-    return [h('label', { class: 'row' }, `Limit of ${row.name}`, field), h('button', { class: 'btn line', type: 'submit', 'data-act': 'set' }, 'Set'), row.by_hand ? reset : null];
+    return [h('label', { class: 'row' }, h('span', { class: 'cut' }, `Limit of ${row.name}`), field), h('button', { class: 'btn line', type: 'submit', 'data-act': 'set' }, 'Set'), row.by_hand ? reset : null];
   }
 
   /** @param {Event} event */

@@ -4,7 +4,7 @@ import { Window } from 'happy-dom';
 import { FakeModel } from './fake.model.test.js';
 
 const AT = Date.parse('2026-11-21T13:33:21Z');
-const row = (id, more = {}) => ({ id, name: id, state: 'open', slots: '1 of 4', running: 1, limit: 4, queued: '0', rate: '–', keys: '–', ...more });
+const row = (id, more = {}) => ({ id, name: id, state: 'open', slots: '1 of 4', running: 1, limit: 4, current: more.limit ?? 4, queued: '0', rate: '–', keys: '–', ...more });
 const view = (rows, more = {}) => ({ title: `${rows.length} queues`, rows, as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more });
 const ROWS = [
   row('images', { queued: '17', oldest: '2026-11-21T13:32:33Z', slots: '4 of 4', running: 4, state: 'full' }),

@@ -3,7 +3,7 @@
 import { h, keyed, redraw } from './dom.js';
 import { ahead, moment, zoneOf } from './format.js';
 import { mark } from './marks.js';
-import { button, Panel } from './panel.js';
+import { button, heads, Panel } from './panel.js';
 
 /** @typedef {import('./types').SchedulesView} SchedulesView */
 /** @typedef {import('./types').ScheduleRow} ScheduleRow */
@@ -24,11 +24,9 @@ class Schedules extends Panel {
   constructor(model) {
     super(model, 'Schedules', 'the schedules themselves go on');
     this.rows = h('tbody', {});
-    const widths = [['48px', ''], ['', ''], ['108px', 'hide-m'], ['172px', ''], ['156px', 'hide-s'], ['88px', '']];
-    const heads = [['On', ''], ['Schedule', ''], ['Cron', 'hide-m'], ['Next', ''], ['Last', 'hide-s'], ['', '']];
-    this.table = h('table', { 'aria-label': 'Schedules', class: 'two' },
-      h('colgroup', {}, ...widths.map(([width, kind]) => h('col', { class: kind, style: width ? `width:${width}` : null }))),
-      h('thead', {}, h('tr', {}, ...heads.map(([text, kind]) => h('th', { class: kind, scope: 'col' }, text)))), this.rows);
+    this.table = h('table', { 'aria-label': 'Schedules', class: 'two' }, ...heads([
+      ['On', '', '48px'], ['Schedule', ''], ['Cron', 'hide-m', '108px'], ['Next', '', '172px', 'n-120'], ['Last', 'hide-s', '156px'], ['', '', '88px', 'n-40'],
+    ]), this.rows);
     this.note = h('p', { class: 'why', role: 'status' });
     this.body.append(this.table, this.note);
     this.redraw();

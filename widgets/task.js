@@ -44,10 +44,13 @@ class TaskCard extends Panel {
     this.code = h('pre', { class: 'out', hidden: true });
     const go = button('trigger', 'play', 'Trigger', () => this.trigger());
     go.classList.add('main');
+    const acts = h('div', { class: 'acts' }, go, this.toggle, copy, this.note);
     this.form = h('form', { 'data-lm-suppress-shortcuts': 'true', 'aria-label': `Payload of ${view.task}`, novalidate: true },
       form.fields.length ? h('div', { class: 'form' }, ...this.payload.roots) : h('p', { class: 'small dim about' }, 'Takes no payload.'),
-      this.drawer, h('div', { class: 'acts' }, go, this.toggle, copy, this.note), this.code);
+      this.drawer, acts, this.code);
     this.form.addEventListener('submit', (event) => event.preventDefault());
+    // The field keeps the focus: what leaving it says would move the button away from under the pointer.
+    acts.addEventListener('mousedown', (event) => event.preventDefault());
     this.form.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();

@@ -39,7 +39,7 @@ export interface TreeView {
 
 /** One row of the queues panel (`QueueRow` of kernelkit/ui/queues.py). */
 export interface QueueRow {
-  name: string; id?: string; state?: string; slots?: string; running?: number; limit?: number | null; by_hand?: string;
+  name: string; id?: string; state?: string; slots?: string; running?: number; limit?: number | null; current?: number | null; by_hand?: string;
   queued?: string; oldest?: string; rate?: string; keys?: string; is_key?: boolean;
 }
 export interface Told { to: number; ok: boolean; text: string; errors?: { path: (string | number)[]; text: string }[] }

@@ -26,7 +26,8 @@ class QueueRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     state: str = ""
     slots: str = ""
     running: int = 0
-    limit: int | None = None
+    limit: int | None = None  # of the slots that are counted here; a queue with keys has it for each
+    current: int | None = None  # what holds, for the whole or for each key
     by_hand: str = ""  # what the limit was before it was set by hand
     queued: str = ""
     oldest: datetime | None = None
@@ -94,6 +95,7 @@ def _row(queue: QueueInfo, zone: tzinfo) -> QueueRow:
         slots=_slots(queue),
         running=queue.running,
         limit=limit.current if queue.key_count <= 1 else None,
+        current=limit.current,
         by_hand="" if limit.override is None else "none" if limit.base is None else str(limit.base),
         queued=words.number(queue.queued),
         oldest=queue.oldest_queued_at,
