@@ -60,7 +60,7 @@ class TaskCard extends Panel {
     });
     this.head = h('div', { class: 'strip' });
     this.rows = h('tbody', {});
-    const columns = h('colgroup', {}, ...['124px', '90px', '76px', ''].map((width) => h('col', { style: width ? `width:${width}` : null })));
+    const columns = h('colgroup', {}, ...[['124px'], ['90px', 'hide-s'], ['76px'], ['']].map(([width, kind]) => h('col', { class: kind, style: width ? `width:${width}` : null })));
     this.recent = h('div', { class: 'recent' }, this.head, h('table', { 'aria-label': 'Recent runs' }, columns, this.rows));
     this.body.append(this.rules, this.about, this.form, this.recent);
     this.redraw();
@@ -78,7 +78,7 @@ class TaskCard extends Panel {
     redraw(this.head, view.total, () => [h('span', {}, view.total ? 'Recent runs' : 'No runs so far.'), view.total > 3 && h('span', { class: 'gap' }, `of ${view.total.toLocaleString('en')}${view.total >= 100_000 ? ' or more' : ''}`)]);
     keyed(this.rows, 'tr', (view.recent ?? []).map((run) => ({ key: run.run_id, data: run, build: () => [
       h('td', {}, h('span', { class: 'row', 'data-s': run.status, title: run.run_id }, mark(run.status), h('span', { class: 'status' }, run.word))),
-      h('td', { class: 'dim' }, run.created), h('td', { class: 'num' }, run.since ? h('span', { 'data-since': run.since }) : run.clock ?? '–'),
+      h('td', { class: 'dim hide-s' }, run.created), h('td', { class: 'num' }, run.since ? h('span', { 'data-since': run.since }) : run.clock ?? '–'),
       h('td', { class: 'dim', title: run.note }, run.note ?? ''),
     ] })));
     this.answer(view);
