@@ -77,17 +77,26 @@ class TaskCard extends Panel {
     redraw(this.toggle, [isOpen, isSet], () => [icon(isOpen ? 'down' : 'right'), 'Options', !isOpen && isSet && h('span', { class: 'dot', title: 'Some are set' })]);
     redraw(this.head, view.total, () => [h('span', {}, view.total ? 'Recent runs' : 'No runs so far.'), view.total > 3 && h('span', { class: 'gap' }, `of ${view.total.toLocaleString('en')}${view.total >= 100_000 ? ' or more' : ''}`)]);
     keyed(this.rows, 'tr', (view.recent ?? []).map((run) => ({ key: run.run_id, data: run, build: () => [
-      h('td', {}, h('span', { class: 'row', 'data-s': run.status, title: run.run_id }, mark(run.status), h('span', { class: 'status' }, run.word))),
+      h('td', { 'data-s': run.status }, this.opener(run)),
       h('td', { class: 'dim hide-s' }, run.created), h('td', { class: 'num' }, run.since ? h('span', { 'data-since': run.since }) : run.clock ?? '–'),
       h('td', { class: 'dim', title: run.note }, run.note ?? ''),
     ] })));
     this.answer(view);
   }
 
+  /** Its status, which shows the run's card below. @param {import('./types').RecentRun} run */
+  opener(run) {
+    const made = button(`card ${run.run_id}`, '', run.word, () => this.act({ do: 'card', id: run.run_id }), `${run.word}: show the card of ${run.run_id}`);
+    made.prepend(mark(run.status));
+    /** @type {HTMLElement} */ (made.lastElementChild).className = 'status';
+    return made;
+  }
+
   /** @param {TaskView} view */
   answer({ answer }) {
     if (!answer || answer.to === this.told || answer.to !== this.number) return;
     this.told = answer.to;
+    if (!this.asked.startsWith('{"do":"trigger"')) return;
     if (answer.ok) {
       this.say(answer.text, false);
       return;

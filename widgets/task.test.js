@@ -74,6 +74,8 @@ test('only what was changed is sent, options apart', () => {
   model.say('view', view({ answer: { to: 1, ok: true, text: 'Triggered run_1' }, total: 1, recent: [{ run_id: 'run_1', status: 'EXECUTING', word: 'Executing', created: '14:33:02', since: '2026-11-21T13:33:17Z', note: 'url https://a' }] }));
   assert.equal(note(), 'Triggered run_1');
   assert.match(place.querySelector('.recent').textContent, /Executing14:33:0200:04url https:\/\/a/);
+  place.querySelector('[aria-label="Executing: show the card of run_1"]').click();
+  assert.deepEqual(model.sent[1], { do: 'card', id: 'run_1', n: 2 });
 });
 
 test('what will not do is told at its field on leaving it, and counted', () => {

@@ -337,7 +337,9 @@ def show_engine(control: EngineControl) -> None:
 
 def show_task(task: Task[..., Any]) -> None:
     """Show a task with its form; looking at it starts no engine."""
-    show_panel(task, lambda: TaskSource(task, callers.current()), "task.js", TASK_EVERY_S, "panel.css", "task.css")
+    caller = callers.current()
+    opener = CardOpener(caller, hosts.shell())
+    show_panel(task, lambda: TaskSource(task, caller, opener), "task.js", TASK_EVERY_S, "panel.css", "task.css")
 
 
 def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: float, *styles: str) -> None:

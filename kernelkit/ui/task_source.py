@@ -6,6 +6,7 @@ field it is about.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from kernelkit.models.run import Run
 from kernelkit.ui import words
 from kernelkit.ui.form import form_of
 from kernelkit.ui.live import Bundle
-from kernelkit.ui.polled import Polled
+from kernelkit.ui.polled import Polled, named
 from kernelkit.ui.task_card import RECENT, run_options_form, task_card
 from kernelkit.ui.task_line import task_html, task_text, task_view
 from kernelkit.wire.messages import ListRuns, RunPage, RunSummary, SummarizeRuns
@@ -33,8 +34,10 @@ class TaskSource(Polled):
 
     is_connected = True  # a trigger starts the engine: nothing is to be told while none runs
 
-    def __init__(self, task: Task[..., Any], caller: Caller) -> None:
+    def __init__(self, task: Task[..., Any], caller: Caller, open_card: Callable[[str], object] | None = None) -> None:
+        """`open_card` is called with the id of a run that the reader wants to see."""
         super().__init__(caller)
+        self._open_card = open_card
         self.caller = caller
         self._task = task
         self._form = form_of(task.json_schema)
@@ -73,6 +76,9 @@ class TaskSource(Polled):
         return {"text/plain": task_text(view), "text/html": task_html(view)}
 
     def act(self, content: dict[str, Any]) -> str:
+        if content.get("do") == "card" and self._open_card is not None:
+            self._open_card(named(content, "id"))
+            return ""
         if content.get("do") != "trigger":
             raise KernelKitError(f"The task card knows no {content.get('do')!r}.")
         given = content.get("options")

@@ -121,6 +121,15 @@ def test_what_a_page_sends_beyond_the_form_is_not_taken(kk_engine: VirtualEngine
     assert "knows no 'explode'" in source.view()["answer"]["text"]
 
 
+def test_the_card_of_a_recent_run_is_opened(kk_engine: VirtualEngine) -> None:
+    opened: list[str] = []
+    source = TaskSource(resize, callers.current(), opened.append)
+    run_id = clicked(source, {"payload": {"url": "https://a"}})["recent"][0]["run_id"]
+    source.asked({"do": "card", "id": run_id, "n": 2})
+    until(lambda: source.view()["answer"]["to"] == 2)
+    assert opened == [run_id]
+
+
 def test_without_an_engine_there_is_a_form_all_the_same() -> None:
     caller = FakeCaller()
     caller.refuse = EngineUnavailableError("gone")

@@ -99,6 +99,8 @@ def test_a_form_is_filled_in_refused_at_its_fields_and_triggers(theme: str, tmp_
         card.get_by_role("button", name="Trigger").click()
         expect(card).to_contain_text(re.compile("Triggered run_"), timeout=SOON)
         expect(card.get_by_role("row").first).to_contain_text("Completed", timeout=SOON)
+        card.get_by_role("button", name=re.compile("^Completed: show the card of run_")).click()
+        expect(notebook.output(2).locator("table").last).to_contain_text("resize-image: Completed", timeout=SOON)
         picture(notebook, f"task-card-{theme}")
         assert page.locator(".jp-Notebook").count() == 1, "JupyterLab heard none of the keys"
 
