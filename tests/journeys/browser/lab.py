@@ -229,7 +229,7 @@ def sideways(notebook: Notebook) -> list[str]:
 
 _SIDEWAYS = """() => [...document.querySelectorAll('.kk')].flatMap((root) => {
     const edge = root.getBoundingClientRect().right + 1;
-    const all = [root, ...root.querySelectorAll('*')].filter((one) => one instanceof HTMLElement && one.offsetParent);
+    const all = [root, ...root.querySelectorAll('*')].filter((one) => one instanceof HTMLElement && one.offsetWidth);
     const isCut = (one) => {  // by something in between, which says so with an ellipsis or by scrolling downwards
         for (let above = one.parentElement; above && above !== root; above = above.parentElement)
             if (getComputedStyle(above).overflowX !== 'visible') return true;
