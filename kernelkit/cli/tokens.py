@@ -88,7 +88,10 @@ def complete(home: Home, token: str, data: tuple[str, ...], as_json: bool) -> No
     text = read_payload(data)
     value = Value(text=text, size=len(text.encode()))
     with Link(home) as link:
-        _print(link.ask(CompleteToken(token, value, new_id=make_id("waitpoint")), TokenReply).token, as_json)
+        _print(
+            link.ask(CompleteToken(token, value, new_id=make_id("waitpoint"), by="a terminal"), TokenReply).token,
+            as_json,
+        )
 
 
 def _print(token: Token, as_json: bool) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.browser.lab import open_notebook, picture, running_lab
+from tests.journeys.tutorial import NOTEBOOKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -96,4 +98,23 @@ def test_a_token_of_nobody_is_answered_from_its_own_card_with_the_keyboard(tmp_p
         notebook.page.locator(".jp-CodeCell").nth(2).click()
         notebook.page.keyboard.press("Shift+Enter")
         expect(notebook.output(2)).to_contain_text("{'approved': False}", timeout=SOON)
+        assert notebook.problems == []
+
+
+@pytest.mark.timeout(300)
+def test_a_person_goes_through_the_tutorial_on_approvals(tmp_path: Path, chromium: str) -> None:
+    tutorial = nbformat.read(NOTEBOOKS / "waits_and_approvals.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    cells = [cell.source for cell in tutorial.cells if cell.cell_type == "code"]
+    trigger = next(n for n, source in enumerate(cells) if source.startswith("run = clean.trigger"))
+    with running_lab(tmp_path) as lab, open_notebook(lab, chromium, cells[: trigger + 2], name="tutorial") as notebook:
+        notebook.run_all()
+        card = notebook.output(trigger).locator(".kk")
+        expect(card).to_contain_text("Leave out 3 of 178 wines?", timeout=90_000)
+        picture(notebook, "tutorial-approval")
+        card.get_by_role(
+            "button", name="Approve", exact=True
+        ).click()  # the next cell awaits the run: the kernel is busy
+        expect(card.locator(".why")).to_contain_text("For time", timeout=SOON)
+        expect(notebook.output(trigger + 1)).to_contain_text("{'kept': 175, 'file': 'wine.csv'}", timeout=SOON)
+        expect(notebook.output(trigger).locator("table")).to_contain_text("Completed", timeout=SOON)
         assert notebook.problems == []
