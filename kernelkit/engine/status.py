@@ -32,7 +32,9 @@ def engine_status(
 ) -> Callable[[], EngineStatus]:
     """A function that gives the status, on any thread: it looks at processes, and with `history` into the store."""
     state = core.state
-    live = Counter(str(run.status) for run in state.runs.values())
+    live = Counter(
+        {str(status): count for status, count in Counter([run.status for run in state.runs.values()]).items()}
+    )
     workers = [_worker(core, worker, silent_for(worker.id)) for worker in state.workers.values()]
     executing, problem, held = len(state.holders), core.writer.problem, _held(core)
     pulse = core.pulse.read(core.clock.now())
@@ -83,7 +85,7 @@ def _held(core: Core) -> tuple[QueueHeld, ...]:
     longest = sorted(((state.queued_of(name), name) for name in state.queued), reverse=True)[:_HELD]
     found = []
     for queued, name in longest:
-        first = min([run_id for members in state.queued[name].values() for run_id in members], default=None)
+        first = min([min(members) for members in state.queued[name].values() if members], default=None)
         if first is not None:
             reason = queued_reason(state, state.runs[first], core.capacity, count_ahead=False)
             found.append(QueueHeld(name, queued, reason or ""))

@@ -62,7 +62,7 @@ class QueueInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     next_start_at: datetime | None = None  # while the rate limit lets nobody start
     keys: tuple[QueueKey, ...] = ()
     key_count: int = 0
-    oldest_queued_at: datetime | None = None  # since when the first of the queued runs is
+    oldest_queued_at: datetime | None = None  # since when the queued run is that was triggered first
 
     @property
     def concurrency_limit(self) -> int | None:
