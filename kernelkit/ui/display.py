@@ -395,7 +395,7 @@ def logs_bundle(shown: RunLogs) -> Bundle:
     """The last lines, as they are now."""
     source = LogsSource(shown)
     try:
-        source.read()
+        source.load()
     except KernelKitError as error:
         return _unreadable(shown, error)
     return source.bundle(**_terminal())

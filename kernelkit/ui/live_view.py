@@ -124,7 +124,10 @@ class LiveView:
             source.urgent.clear()
             begun = time.thread_time()
             source.read()
-            self._widget.paint(source.view())
+            if source.is_connected:
+                self._widget.paint(source.view())
+            else:  # what is known stays, and the strip with it
+                self._widget.heartbeat(silent_since=self._silent_since())
             if source.is_over:
                 return
             # A picture of ten thousand runs takes a fifth of a second to make: it is made less often then.
@@ -134,6 +137,8 @@ class LiveView:
             while left_s > 0 and not source.wake.wait(min(BEAT_EVERY_S, left_s)):
                 self._widget.heartbeat(silent_since=self._silent_since())
                 left_s -= BEAT_EVERY_S
+                if not source.is_connected:  # a source that does not end with its engine looks for it when it is read
+                    break
 
     def _silent_since(self) -> float | None:
         """Since when there is no engine, once that is too long; None while all is well."""

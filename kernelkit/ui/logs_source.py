@@ -17,12 +17,13 @@ import msgspec
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.handle import retrieve_run
 from kernelkit.authoring.logs import LEVELS, RunLogs
-from kernelkit.errors import InvalidOptionError, KernelKitError
+from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelKitError
 from kernelkit.models.run import LogLine, Run
 from kernelkit.rules.limits import check_text
 from kernelkit.ui import words
 from kernelkit.ui.live import Bundle
 from kernelkit.ui.logs import LogLineView, LogView, line_view, log_view, logs_html, logs_text, whole_line
+from kernelkit.ui.polled import reach
 from kernelkit.wire.messages import GetLogs, LogsReply, RunChanged
 
 PAGE = 200  # lines at first, and each time that earlier ones are asked for
@@ -50,7 +51,7 @@ class LogsSource:
         self._may_have_more = True
         self._trouble = ""
         self._stop: Callable[[], None] | None = None
-        self._unwatched = False
+        self._is_away = False
         self.send: Callable[[dict[str, Any], list[bytes]], None] | None = None
         self.wake = threading.Event()
         self.urgent = threading.Event()
@@ -60,7 +61,7 @@ class LogsSource:
         self._run = retrieve_run(self._caller, self._asked.run_id)
         if not self._run.is_completed:
             self._stop = self._caller.watch(self._asked.run_id, self._changed)
-        self.read()
+        self.load()
 
     # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
 
@@ -70,9 +71,22 @@ class LogsSource:
 
     @property
     def is_connected(self) -> bool:
-        return bool(getattr(self._caller, "is_connected", True))
+        return not self._is_away and bool(getattr(self._caller, "is_connected", True))
 
     def read(self) -> None:
+        try:
+            if not self.is_connected:
+                reach(self._caller)
+                self._run = retrieve_run(self._caller, self._asked.run_id)
+                self._is_away, self._may_have_more = False, True
+                if not self._run.is_completed and self._stop is None:
+                    self._stop = self._caller.watch(self._asked.run_id, self._changed)
+            self.load()
+        except EngineUnavailableError:  # as after `kernelkit down`: a viewer does not end with its engine
+            self._is_away = True
+
+    def load(self) -> None:
+        """Read, for a face that does not wait; raises `EngineUnavailableError`."""
         if self._run is None:
             self._run = retrieve_run(self._caller, self._asked.run_id)
         while self._asks:

@@ -20,7 +20,7 @@ from msgspec.structs import asdict, replace
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.runs import Page
 from kernelkit.clock import from_datetime
-from kernelkit.errors import InvalidOptionError, KernelKitError
+from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelKitError
 from kernelkit.models.bulk import BulkKind
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run, RunStatus
@@ -29,6 +29,7 @@ from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import words
 from kernelkit.ui.bulk_actions import BulkAction
 from kernelkit.ui.live import Bundle
+from kernelkit.ui.polled import reach
 from kernelkit.ui.table import runs_table, table_html, table_text
 from kernelkit.ui.table_live import PERIODS, Asked, LiveTable, live_table
 from kernelkit.wire.messages import ListRuns, ListTasks, RunPage, RunSummary, SummarizeRuns, TaskList
@@ -73,6 +74,7 @@ class TableSource:
         self._problem: Exception | None = None
         self._stop: Callable[[], None] | None = None
         self._timer: threading.Timer | None = None
+        self._is_away = False
         self.wake = threading.Event()
         self.urgent = threading.Event()
 
@@ -83,7 +85,7 @@ class TableSource:
         tasks = self._caller.call(ListTasks())
         assert isinstance(tasks, TaskList)
         self._tasks = sorted(task.spec.id for task in tasks.tasks)
-        self.read()
+        self._read_now()
 
     # ---- as the caller's thread calls it ---------------------------------------------------------------------------
 
@@ -97,7 +99,10 @@ class TableSource:
         self.wake.set()
 
     def failed(self, problem: Exception) -> None:
-        self._problem = problem
+        if isinstance(problem, EngineUnavailableError):  # a table does not end with its engine
+            self._is_away = True
+        else:
+            self._problem = problem
         self.wake.set()
 
     # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
@@ -108,11 +113,22 @@ class TableSource:
 
     @property
     def is_connected(self) -> bool:
-        return bool(getattr(self._caller, "is_connected", True))
+        return not self._is_away and bool(getattr(self._caller, "is_connected", True))
 
     def read(self) -> None:
         if self._problem is not None:
             raise KernelKitError(str(self._problem)) from self._problem
+        try:
+            if self._is_away:
+                reach(self._caller)
+                self._listen()
+                self._must_read = self._must_count = True
+                self._is_away = False
+            self._read_now()
+        except EngineUnavailableError:
+            self._is_away = True
+
+    def _read_now(self) -> None:
         while self._asks:
             self._trouble = ""
             try:

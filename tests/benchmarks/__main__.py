@@ -28,6 +28,7 @@ BENCHMARKS = (
     "suspended",
     "cards",
     "tree",
+    "table",
 )
 
 

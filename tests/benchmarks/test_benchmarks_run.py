@@ -162,3 +162,10 @@ def test_a_tree_is_walked_about_in_a_browser(chromium: str) -> None:
 
     assert found["rows_at_most"] > 0
     assert found["console_problems"] == []
+
+
+def test_a_table_is_paged_in_a_browser(chromium: str) -> None:
+    found = run("table", "--runs", "300", "--pages", "4")
+
+    assert (found["older_ms"]["n"], found["newer_ms"]["n"], found["chip_ms"]["n"]) == (4, 2, 20)
+    assert found["console_problems"] == []

@@ -122,4 +122,12 @@ def test_every_run_that_matches_is_replayed_by_the_engine(tmp_path: Path, chromi
         expect(live.locator(".action")).to_contain_text("14 / 14", timeout=SOON)
         notebook.page.mouse.move(2, 2)
         expect(live.locator(".title")).to_contain_text("28 match", timeout=SOON)
+
+        lab.command("down", "--now")
+        expect(live.locator(".strip")).to_contain_text("No word from the engine", timeout=SOON)
+        expect(live.get_by_role("button", name="Older page")).to_be_disabled()
+        lab.command("up")
+        expect(live.locator(".strip")).to_be_hidden(timeout=SOON)
+        live.get_by_role("button", name="Older page").click()
+        expect(live.locator(".pager")).to_contain_text("6 – 10 of 28", timeout=SOON)
         assert notebook.problems == []
