@@ -2,6 +2,7 @@
 // and how long nobody has said anything. Nothing is parsed as HTML (dom.js).
 
 import { AnswerForm } from './answer.js';
+import { Announcer } from './announcer.js';
 import { h, redraw } from './dom.js';
 import { countdown, figure, ticking } from './format.js';
 import { icon, mark } from './marks.js';
@@ -11,7 +12,6 @@ import { Silence } from './silence.js';
 /** @typedef {import('./types').Model} Model */
 
 const ANSWER_MS = 1000; // then a click is said to wait
-const ANNOUNCE_MS = 5000;
 const LOG_ROWS = 4;
 
 /**
@@ -32,7 +32,7 @@ class Card {
     this.asked = 0;
     this.askedAt = 0;
     this.isCancel = false;
-    this.told = { word: '', at: 0 };
+    this.announcer = new Announcer();
 
     this.mark = h('span', { class: 'slot' });
     this.name = h('span', { class: 'name cut' });
@@ -52,11 +52,10 @@ class Card {
     this.failure = h('div', { class: 'failure' });
     this.body = h('div', { class: 'body' }, this.question, this.form.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
     this.foot = h('div', { class: 'foot' });
-    this.live = h('span', { class: 'sr', 'aria-live': 'polite' });
     this.root = h(
       'section', { class: 'kk', role: 'group' },
       this.silence.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.clock, this.cancel),
-      this.why, this.body, this.foot, this.live,
+      this.why, this.body, this.foot, this.announcer.place,
     );
 
     this.onView = () => this.draw();
@@ -123,7 +122,7 @@ class Card {
     this.drawCancel(view, quiet);
     this.form.draw(view.asked, quiet || this.isAsking());
     this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
-    this.announce(view, word);
+    this.announcer.say(`${view.task}: ${word}`);
   }
 
   /**
@@ -138,18 +137,6 @@ class Card {
     if (this.label.textContent !== text) this.label.textContent = text;
     this.cancel.setAttribute('aria-label', stopping ? 'Canceling' : `Cancel run of ${view.task}`);
     this.cancel.title = stopping ? 'Cancel requested' : 'Cancel this run';
-  }
-
-  /**
-   * Status changes, at most one each 5 s; ticking figures and logs are never read out.
-   * @param {View} view
-   * @param {string} word
-   */
-  announce(view, word) {
-    if (word === this.told.word || Date.now() - this.told.at < ANNOUNCE_MS) return;
-    const first = this.told.word === '';
-    this.told = { word, at: first ? 0 : Date.now() };
-    if (!first) this.live.textContent = `${view.task}: ${word}`;
   }
 }
 

@@ -1,6 +1,7 @@
 // The live timeline. The kernel sends spans in seconds since the origin; what goes on has no end and grows here. Zoom and
 // the part in sight are the reader's and stay in the browser. Keys act only while a row has the focus.
 
+import { Announcer } from './announcer.js';
 import { h, redraw, svg } from './dom.js';
 import { lasted } from './format.js';
 import { icon, mark } from './marks.js';
@@ -39,6 +40,7 @@ class Timeline {
     this.edge = 0; // the end of the scale when all is in sight
     /** @type {[number, number] | null} */
     this.part = null; // what the reader has zoomed to
+    this.announcer = new Announcer();
     this.silence = new Silence(model, () => this.tick(), 'the runs themselves go on');
     this.head = h('span', { class: 'told' });
     this.name = h('span', { class: 'dim small cut' });
@@ -62,7 +64,7 @@ class Timeline {
     };
     this.root = h('section', { class: 'kk', role: 'group' }, this.silence.strip,
       h('div', { class: 'title' }, h('span', { class: 'name' }, 'Timeline'), this.head, this.name, h('span', { class: 'gap' }), button(1.6, 'minus', 'Zoom out (−)'), button(1 / 1.6, 'plus', 'Zoom in (+)'), button(0, 'Fit', 'Show all (0)')),
-      this.seen, this.box, this.rest, h('div', { class: 'legend', 'aria-hidden': 'true' }, ...LEGEND.map(([kind, status, word]) => h('span', { 'data-s': status }, swatch(kind, status, `${this.id}-wait`), word))));
+      this.seen, this.box, this.rest, h('div', { class: 'legend', 'aria-hidden': 'true' }, ...LEGEND.map(([kind, status, word]) => h('span', { 'data-s': status }, swatch(kind, status, `${this.id}-wait`), word))), this.announcer.place);
     this.plot.addEventListener('keydown', (event) => this.key(event));
     this.plot.addEventListener('click', (event) => {
       this.select(/** @type {Element} */ (event.target));
@@ -103,6 +105,7 @@ class Timeline {
   tick() {
     const second = Math.floor(this.moment);
     const quiet = this.silence.draw(this.view.as_of_text ?? '');
+    if (this.view.task) this.announcer.say(`${this.view.task}: ${this.view.word}${quiet ? ', last known' : ''}`);
     if (quiet === this.quiet && second === this.second) return;
     this.quiet = quiet;
     this.second = second;

@@ -190,6 +190,16 @@ test('a silent kernel stops the clock and is told', () => {
   assert.match(axis().at(-1), /^now 01:14$/);
 });
 
+test('a change of status is read out, and nothing else', () => {
+  const model = shown();
+  const said = () => place.querySelector('[aria-live=polite]').textContent;
+  mock.timers.tick(1000);
+  assert.equal(said(), '');
+  model.say('view', view(ONE, { status: 'WAITING', word: 'Waiting' }));
+  mock.timers.tick(1000);
+  assert.equal(said(), 'fetch-prices: Waiting');
+});
+
 test('hostile texts are text', () => {
   const bad = '<img src=x onerror=alert(1)>';
   shown([row('run_1', bad, 'FAILED', 0, [span('waiting', 'WAITING', 0, 50, `waits for ${bad}`, { note: bad })])], { task: bad, is_tree: true });

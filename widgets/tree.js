@@ -1,6 +1,7 @@
 // The live run tree. The kernel sends the rows that are open; opening and closing is asked of it. What moves by itself
 // are the clocks. Keys are those of the ARIA tree pattern, and act only while a row has the focus.
 
+import { Announcer } from './announcer.js';
 import { h, redraw } from './dom.js';
 import { ticking } from './format.js';
 import { icon, mark } from './marks.js';
@@ -34,6 +35,7 @@ class Tree {
     this.model = model;
     this.selected = '';
     this.seekFailed = false;
+    this.announcer = new Announcer();
     this.silence = new Silence(model, () => this.tick(), 'the runs themselves go on');
     this.label = h('span', { class: 't' }, 'Cancel all');
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
@@ -54,7 +56,7 @@ class Tree {
     this.keys = h('div', { class: 'keys' }, ...[['↑ ↓', 'move'], ['→', 'open'], ['←', 'close, parent'], ['Enter', 'card'], ['*', 'open siblings'], ['f', 'next failed']].map(([key, does]) => h('span', {}, h('kbd', {}, key), ` ${does}`)));
     this.root = h('section', { class: 'kk', role: 'group' }, this.silence.strip,
       h('div', { class: 'title' }, h('span', { class: 'name' }, 'Run tree'), this.name, h('span', { class: 'gap' }), this.timeline, this.cancel),
-      this.totals, this.sum, this.rows, this.empty, this.keys);
+      this.totals, this.sum, this.rows, this.empty, this.keys, this.announcer.place);
     this.onView = () => this.draw();
     model.on('change:view', this.onView);
     this.draw();
@@ -89,6 +91,7 @@ class Tree {
     const view = this.model.get('view');
     const quiet = this.silence.draw(view.as_of_text ?? '');
     this.root.classList.toggle('stale', quiet);
+    if (view.task) this.announcer.say(`${view.task}: ${view.word}${quiet ? ', last known' : ''}`);
     const now = quiet ? Date.parse(view.as_of) : this.silence.now();
     for (const row of view.rows ?? []) {
       if (!row.since) continue;

@@ -76,6 +76,8 @@ def test_a_notebook_run_by_a_program_keeps_readable_cards(project: Path) -> None
         "double",
         "first",
         "second.result()",
+        "%timeline second",
+        "first.timeline(tree=True)",
     )
     assert outputs[0] == []
     for cell, told in ((3, "double: Completed"), (4, "fail: Failed")):
@@ -87,6 +89,9 @@ def test_a_notebook_run_by_a_program_keeps_readable_cards(project: Path) -> None
     assert "double, version" in outputs[7][0]["data"]["text/html"]
     assert "Completed" in outputs[8][0]["data"]["text/plain"]
     assert "fail  Failed" in outputs[9][0]["data"]["text/plain"]
+    assert "attempt 1 failed" in outputs[10][0]["data"]["text/html"], "with its error in the next column"
+    assert "ValueError: no rows" in outputs[10][0]["data"]["text/plain"]
+    assert "Timeline of double" in outputs[11][0]["data"]["text/html"]
     assert not any(output["output_type"] in ("stream", "error") for cell in outputs for output in cell)
 
 
@@ -115,6 +120,8 @@ run = double.trigger(n=21)
 done = run.result()
 run
 kk.engine
+%timeline run
+%timeline nobody
 """
     shown = subprocess.run(
         [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit", "--simple-prompt"],
@@ -129,4 +136,6 @@ kk.engine
     assert "✓ double  Completed" in shown, shown
     assert "output  42" in shown
     assert "✓ Engine healthy" in shown
+    assert "✓ attempt 1 completed" in shown
+    assert "UnknownRunError" in shown and "Traceback" not in shown
     assert "RunWidget" not in shown
