@@ -586,3 +586,50 @@ def test_a_plain_task_asks_the_engine_and_an_async_one_is_told_how(stage: Stage)
         stage.engine.drain()
     error = other.result(timeout=30).error
     assert error is not None and "await asyncio.to_thread(" in error.message
+
+
+# ---- 18: what a person is asked, beside streams ----------------------------------------------------------------------
+
+
+@kk.task
+async def asks_a_person() -> list[Any]:
+    token = kk.tokens.create(question="Pay?", context={"amount": 12.5, "to": "Nordlicht"}, timeout="1h")
+    kk.metadata.set("token", token.id)
+    answer = await kk.wait.for_token(token).unwrap()
+    return [answer]
+
+
+def test_18_a_token_has_a_question_its_context_and_who_answered(stage: Stage) -> None:
+    run = asks_a_person.trigger()
+    waits(stage, run, "token")
+    token = kk.tokens.retrieve(run.metadata["token"])
+    assert (token.question, token.context) == ("Pay?", {"amount": 12.5, "to": "Nordlicht"})
+    assert token.completed_by is None
+    waiting = run.refresh().waiting_for[0]
+    assert waiting.until == token.timeout_at, "a token's own timeout is told as well"
+
+    token.complete({"approved": True})
+
+    assert result(stage, run) == [{"approved": True}]
+    assert token.refresh().completed_by
+
+
+def test_18_a_run_that_answers_is_named(stage: Stage) -> None:
+    @kk.task
+    async def answers(token: str) -> None:
+        kk.tokens.complete(token, "by a run")
+
+    token = kk.tokens.create()
+    run = answers.trigger(token=token.id)
+    result(stage, run)
+
+    assert (token.refresh().output, token.completed_by) == ("by a run", run.id)
+
+
+def test_18_a_question_has_limits(stage: Stage) -> None:
+    with pytest.raises(kk.InvalidOptionError, match="1,001 characters; at most 1,000"):
+        kk.tokens.create(question="x" * 1_001)
+    with pytest.raises(kk.InvalidOptionError, match="at most 4,096 are kept"):
+        kk.tokens.create(context={"x": "y" * 5_000})
+    with pytest.raises(kk.InvalidOptionError, match="no named fields"):
+        kk.tokens.create(context=[1])  # type: ignore[arg-type]  # what people type
