@@ -36,8 +36,10 @@ class EngineSource(Polled):
     def ask(self) -> None:
         self._now = datetime.now(UTC)
         try:
-            status = self._control.status(history=False)
-        except EngineUnavailableError:
+            status = self._control.status(history=False) if self._control.is_running else None
+        except EngineUnavailableError:  # it is just starting, or ending
+            status = None
+        if status is None:
             self._engine = engine_away(str(self._control.home.path), was_stopped=self._control.was_stopped)
             return
         self._last_word = self._now

@@ -16,6 +16,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.ui import words
 from kernelkit.ui.live import Bundle
+from kernelkit.wire.discovery import is_locked
 
 UNSEEN_AFTER_S = 60.0  # the browser says three times as often that it looks
 SAME_FOR_S = 10.0  # then an unchanged view is sent again, with the moment of which it is true
@@ -116,8 +117,11 @@ class Polled:
 def reach(caller: Caller) -> None:
     """Be connected to an engine that runs, without starting one; raises `EngineUnavailableError`."""
     connect = getattr(caller, "connect", None)
-    if connect is not None and not getattr(caller, "is_connected", True):
-        connect(start=False)
+    if connect is None or getattr(caller, "is_connected", True):
+        return
+    if not is_locked(caller.home):  # else a client that waits for an engine to come back would wait here as well
+        raise EngineUnavailableError(f"No engine runs for {caller.home.path}.")
+    connect(start=False)
 
 
 def named(content: dict[str, Any], key: str) -> str:

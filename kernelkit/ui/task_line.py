@@ -10,6 +10,7 @@ import msgspec
 from kernelkit.authoring.task import Task
 from kernelkit.errors import TaskDefinitionError
 from kernelkit.models.task import RetryPolicy
+from kernelkit.rules.cron_words import in_words
 from kernelkit.ui import html, words
 from kernelkit.ui.form import form_of, told
 from kernelkit.ui.text import WIDTH, row, to_ascii
@@ -36,6 +37,8 @@ def task_view(task: Task[..., Any]) -> TaskView:
         rules[-1] = task.machine
     if task.max_duration:
         rules.append(f"stops after {words.spelled(timedelta(seconds=task.max_duration))}")
+    if task.timing is not None:
+        rules.append(f"{in_words(task.timing.cron)}, {task.timing.timezone}")
     if task.tags:
         rules.append("tags " + ", ".join(words.clean(tag) for tag in task.tags))
     return TaskView(

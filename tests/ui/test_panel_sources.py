@@ -131,6 +131,11 @@ class Connection:
         return Welcome(4711, 1, "0.1.0", str(self.home.path), 0)
 
 
+@pytest.fixture(autouse=True)
+def _locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernelkit.client.engine.is_locked", lambda home: True)  # a `Connection` says what there is
+
+
 def test_the_engine_is_told_in_four_figures_with_its_workers_and_why_runs_wait(tmp_path: Path) -> None:
     source = EngineSource(EngineControl(Connection(tmp_path)))
     source.open()

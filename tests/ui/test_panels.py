@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from pydantic import Field
 
 from kernelkit.authoring.task import Task
 from kernelkit.clock import from_datetime
@@ -83,3 +84,20 @@ def test_a_task_is_told_in_three_lines() -> None:
     assert first.startswith("resize  not registered yet")
     assert "url" in signature
     assert rules == "  queue images · 5 attempts, 1 s to 60 s apart · a process of its own"
+
+
+def test_a_task_with_limits_and_a_clock_says_so_in_its_rules() -> None:
+    def nightly() -> None: ...
+
+    options = {"cron": "0 7 * * *", "timezone": "Asia/Tokyo", "max_duration": "5m", "machine": "small-2x"}
+    rules = task_line.task_view(Task(nightly, options)).rules
+    assert rules[2:] == ("small-2x", "stops after 5 min 00 s", "At 07:00, Asia/Tokyo")
+
+
+def test_what_a_task_says_of_itself_is_text() -> None:
+    def resize(url: Annotated[str, Field(description="<script>\x1b[31m</td>", alias="<b>")]) -> None: ...
+
+    view = task_line.task_view(Task(resize, {"description": "<img src=x onerror=alert(1)>\x1b[31m\u202e"}))
+    markup = task_line.task_html(view)
+    assert "<img" not in markup and "<script" not in markup and "<b>" not in markup
+    assert "\x1b" not in markup + task_line.task_text(view) and "\u202e" not in markup

@@ -139,3 +139,13 @@ def test_without_an_engine_what_was_known_stays() -> None:
     source.problem_of_ask = None
     source.read()
     assert source.is_connected
+
+
+def test_a_cell_that_is_executed_again_leaves_one_panel(kk_engine: VirtualEngine) -> None:
+    widgets = [FakeWidget() for _ in range(20)]
+    shown = [LiveView(queued(), widget, lambda bundle: None, every_s=0.02) for widget in widgets]
+    for number, view in enumerate(shown):
+        views().add(view, "cell-panels", f"msg-{number}")
+    until(lambda: [widget.is_closed for widget in widgets] == [True] * 19 + [False])
+    shown[-1].stop()
+    until(lambda: widgets[-1].is_closed and views().count == 0)
