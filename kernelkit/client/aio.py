@@ -20,6 +20,7 @@ from kernelkit.client.awaited import (
     AwaitedQueues,
     AwaitedRuns,
     AwaitedSchedules,
+    AwaitedStreams,
     AwaitedTasks,
     AwaitedTokens,
 )
@@ -40,8 +41,8 @@ class AsyncClient:
         result = await run
         failed = await client.runs.list(status="FAILED")
 
-    `runs`, `tasks`, `batch`, `queues`, `schedules`, `tokens`, `idempotency_keys` and `engine` have the verbs that they
-    have under `kk`.
+    `runs`, `tasks`, `batch`, `queues`, `schedules`, `tokens`, `streams`, `idempotency_keys` and `engine` have the verbs
+    that they have under `kk`.
     """
 
     def __init__(self, home: Home | Path | str | None = None) -> None:
@@ -53,6 +54,7 @@ class AsyncClient:
         self.queues = AwaitedQueues(self.client.queues)
         self.schedules = AwaitedSchedules(self.client.schedules)
         self.tokens = AwaitedTokens(self.client.tokens)
+        self.streams = AwaitedStreams(self.client.streams)
         self.idempotency_keys = AwaitedKeys(self.client.idempotency_keys)
         self.engine = AwaitedEngine(self.client.engine)
 

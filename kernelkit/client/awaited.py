@@ -16,6 +16,7 @@ from kernelkit.authoring.idempotency import IdempotencyKeys
 from kernelkit.authoring.queues import Queues
 from kernelkit.authoring.runs import Runs
 from kernelkit.authoring.schedules import Schedules
+from kernelkit.authoring.streams import Streams
 from kernelkit.authoring.tasks import Tasks
 from kernelkit.authoring.tokens import Tokens
 from kernelkit.client.engine import EngineControl
@@ -104,6 +105,14 @@ class AwaitedTokens:
         self.create = awaited(plain.create)
         self.complete = awaited(plain.complete)
         self.retrieve = awaited(plain.retrieve)
+        self.list = awaited(plain.list)
+
+
+class AwaitedStreams:
+    """`kk.streams`, awaited; what defines a stream or is gone through one by one stands there alone."""
+
+    def __init__(self, plain: Streams) -> None:
+        self.append = awaited(plain.append)
         self.list = awaited(plain.list)
 
 

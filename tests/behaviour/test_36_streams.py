@@ -501,7 +501,7 @@ def test_36_4_once_and_on_keep_the_run_executing(stage: Stage, task: kk.Task[...
 
     def is_ready() -> bool:
         now = run.refresh()
-        assert now.error is None, now.error
+        assert all(attempt.error is None for attempt in now.attempts), now.attempts
         return bool(now.metadata.get("ready"))
 
     stage.until(is_ready)

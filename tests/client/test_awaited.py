@@ -11,13 +11,14 @@ import pytest
 import kernelkit as kk
 from kernelkit.authoring.hooks import Hooked
 
-FAMILIES = ["runs", "tasks", "batch", "queues", "schedules", "tokens", "idempotency_keys", "engine"]
+FAMILIES = ["runs", "tasks", "batch", "queues", "schedules", "tokens", "streams", "idempotency_keys", "engine"]
 # These need no engine (kk.schedules.preview(…)), define something, or only make sense inside a run.
 PLAIN = {
     "schedules": {"task", "preview", "timezones"},
     "idempotency_keys": {"create"},
     "tasks": {"trigger_and_wait", "batch_trigger_and_wait"},
     "batch": {"trigger_and_wait"},
+    "streams": {"define", "input", "pipe", "read"},
 }
 
 
