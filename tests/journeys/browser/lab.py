@@ -25,6 +25,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_pla
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 
 
+_NO_UPDATES = "check_for_updates_class=jupyterlab.NeverCheckForUpdate"
+_QUIET = {"lab": ("--LabApp.news_url=None", f"--LabApp.{_NO_UPDATES}"), "notebook": (f"--LabApp.{_NO_UPDATES}",)}
+_PAGES = {"lab": "lab/tree", "notebook": "notebooks"}
+
+
 @dataclass
 class Lab:
     """A running server; `root` is the folder it serves, and the project of its notebooks."""
@@ -32,6 +37,7 @@ class Lab:
     base: str
     token: str
     root: Path
+    app: str = "lab"
 
     def sessions(self) -> list[dict[str, dict[str, object]]]:
         with urllib.request.urlopen(f"{self.base}/api/sessions?token={self.token}") as answer:
@@ -44,8 +50,9 @@ class Lab:
 
 
 @contextlib.contextmanager
-def running_lab(folder: Path, *, theme: str = "light") -> Iterator[Lab]:
-    """Start JupyterLab with private folders, and stop it and the project's engine at the end."""
+def running_lab(folder: Path, *, theme: str = "light", app: str = "lab") -> Iterator[Lab]:
+    """Start JupyterLab, or with `app="notebook"` Notebook 7, with private folders; it and the project's engine are
+    stopped at the end."""
     root, home = folder / "project", folder / "jupyter"
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
@@ -71,17 +78,17 @@ def running_lab(folder: Path, *, theme: str = "light") -> Iterator[Lab]:
     log = (folder / "lab.log").open("wb")
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+            *(sys.executable, "-m", f"jupyter{app}" if app == "lab" else app, "--no-browser", "--allow-root"),
+            "--ServerApp.ip=127.0.0.1",
             *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
-            *(f"--ServerApp.root_dir={root}", "--LabApp.news_url=None"),
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            *(f"--ServerApp.root_dir={root}", *_QUIET[app]),
         ],
         env=environment,
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    lab = Lab(f"http://127.0.0.1:{port}", token, root)
+    lab = Lab(f"http://127.0.0.1:{port}", token, root, app)
     try:
         _wait_for_server(lab, server, folder / "lab.log")
         yield lab
@@ -154,7 +161,8 @@ class Notebook:
         while not any(_is_idle(session) for session in self.lab.sessions()):
             assert time.monotonic() < end, "the kernel never became idle"
             self.page.wait_for_timeout(50)
-        self.page.wait_for_selector('text="Python 3 (ipykernel) | Idle"', timeout=60_000)
+        if self.lab.app == "lab":
+            self.page.wait_for_selector('text="Python 3 (ipykernel) | Idle"', timeout=60_000)
         self.page.wait_for_timeout(300)  # Lab connects its comms after it has said so
 
 
@@ -200,7 +208,9 @@ def open_notebook(
             page.on(
                 "request", lambda asked: None if asked.url.startswith(local) else notebook.problems.append(asked.url)
             )
-            page.goto(f"{lab.base}/lab/tree/{name}.ipynb?reset&token={lab.token}", wait_until="domcontentloaded")
+            page.goto(
+                f"{lab.base}/{_PAGES[lab.app]}/{name}.ipynb?reset&token={lab.token}", wait_until="domcontentloaded"
+            )
             notebook.wait_until_ready()
             yield notebook
         finally:
