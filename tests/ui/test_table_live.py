@@ -89,8 +89,7 @@ async def square(n: int) -> int:
 
 @pytest.fixture
 def source(kk_engine: VirtualEngine) -> Any:
-    for n in range(60):
-        square.options(tags=[f"user_{n % 3}"]).trigger(n=n)
+    square.batch_trigger([{"n": n} for n in range(60)])  # whose ids are in order
     kk_engine.drain()
     found = TableSource(kk.runs.list())
     found.open()
@@ -132,8 +131,7 @@ def test_pages_go_older_and_back_and_only_the_first_lets_new_runs_in(
 
 def test_new_rows_are_held_while_the_reader_is_about_to_click(source: TableSource, kk_engine: VirtualEngine) -> None:
     before = ask(source, "hold", on=True)
-    for n in range(60, 64):
-        square.trigger(n=n)
+    square.batch_trigger([{"n": n} for n in range(60, 64)])
     kk_engine.drain()
     held = ask(source, "here")
     assert ([row.id for row in held.rows], held.new, held.held) == ([row.id for row in before.rows], 4, True)
