@@ -291,6 +291,8 @@ def _waiting(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
                 bits.append(Bit("time", "strong"))
             case "token":
                 bits.append(Bit(f"token {_name(wait.shown or wait.token_id)}", "strong"))
+            case "stream":
+                bits.append(Bit(f"a value of the input stream {_name(wait.shown)}", "strong"))
             case _:
                 bits.append(Bit(_name(str(wait)), "strong"))
         if wait.until is not None:

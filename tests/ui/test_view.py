@@ -233,6 +233,8 @@ def test_a_waiting_run_says_for_what_and_when_that_is_over() -> None:
     assert waits(Waiting("duration", until=in_an_hour)).startswith("For time, which is over ")
     assert waits(Waiting("token", token_id="waitpoint_1", shown="approval")) == "For token approval. No slot is held."
     assert waits(Waiting("task", run_id="run_2", shown="child")) == "For run run_2 of child. No slot is held."
+    stream = waits(Waiting("stream", shown="orders", until=in_an_hour))
+    assert stream.startswith("For a value of the input stream orders, which times out ")
     many = [Waiting("batch", batch_id=f"batch_{n}", left=n) for n in range(1, 6)]
     assert waits(*many).endswith("; for 3 runs of batch batch_3 and 2 more. No slot is held.")
     assert waits(Waiting("token", shown="\x1b[31mred\x1b[0m")) == "For token red. No slot is held."
