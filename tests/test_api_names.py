@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import kernelkit as kk
 from kernelkit import settings
+from kernelkit.authoring.cellline import OPTIONS
 from kernelkit.cli.main import COMMANDS, main
 from kernelkit.magics.extension import KernelKitMagics
 from kernelkit.testing import engine
@@ -125,6 +126,12 @@ def test_the_statuses_are_the_thirteen() -> None:
 def test_the_magics_have_their_names() -> None:
     for kind, names in MAGICS.items():
         assert set(names.split()) <= set(KernelKitMagics.magics[kind])
+
+
+def test_the_magics_help_names_every_option() -> None:
+    told = KernelKitMagics.task.__doc__ or ""
+
+    assert [name for name in OPTIONS if f"--{name}" not in told] == []
 
 
 def test_the_program_has_its_commands() -> None:

@@ -95,10 +95,10 @@ class KernelKitMagics(Magics):
         image = await download(url)
         return {"url": url, "width": width}
 
-        Options: --id, --description, --queue, --concurrency-limit, --rate-limit 100/m, --retries, --tags a,b,
-        --isolation process|shared,
-        --ttl 1h, --max-duration 30m, --replace. A body that awaits makes an async task, any other a plain one in a
-        process of its own. `ctx` is the run's context. The task is bound under the function's name:
+        Options: --id, --description, --queue, --concurrency-limit, --rate-limit 100/m, --retries, --machine large-1x,
+        --max-duration 30m, --ttl 1h, --tags a,b, --cron "0 9 * * *", --timezone, --catch-up, --max-catch-up, --overlap,
+        --isolation process|shared, --log-level, --replace. A body that awaits makes an async task, any other a plain
+        one in a process of its own. `ctx` is the run's context. The task is bound under the function's name:
         `resize.trigger(url="…")`.
         """
         names: dict[str, Any] = self.shell.user_ns
