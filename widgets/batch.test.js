@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { beforeEach, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const view = (more = {}) => ({
   batch_id: 'batch_1', name: 'embed × 120', status: 'EXECUTING', word: 'Executing', total: 120, ended: 60, since: '2026-11-21T13:31:07Z', left: 'about 03:40 left', open: 60,
   counts: [['EXECUTING', 4, 'ed'], ['RETRYING', 0, 'r'], ['WAITING', 0, 'w'], ['QUEUED', 56, 'qlp'], ['COMPLETED', 58, 'C'], ['FAILED', 2, 'FXST']].map(([status, count, codes]) => ({ status, word: status, count, codes })),
@@ -11,27 +9,14 @@ const view = (more = {}) => ({
   as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more,
 });
 
-let render;
-let place;
-let end;
+stage('./batch.js');
+
 let model;
 
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
-  ({ render } = await import('./batch.js'));
-  place = document.createElement('div');
-  document.body.append(place);
+beforeEach(() => {
   model = new FakeModel(view());
   model.state.cells = 'C'.repeat(7) + 'F' + 'C'.repeat(51) + 'X' + 'e'.repeat(4) + 'q'.repeat(56);
-  end = render({ model, el: place });
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
+  draw(model);
 });
 
 const cells = () => [...place.querySelectorAll('[role=gridcell]')];
@@ -89,7 +74,6 @@ test('a count filters the grid and lets go again; cancel is asked once', () => {
 });
 
 test('nothing is left behind', () => {
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });

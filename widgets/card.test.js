@@ -1,29 +1,8 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
+import { mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
 const AT = Date.parse('2026-11-21T13:33:21Z');
-
-/** A model as anywidget hands it over, whose kernel is the test. */
-class FakeModel {
-  constructor(view) {
-    this.state = { view, link: { state: 'live' }, answer: {}, beat: 0 };
-    this.heard = new Map();
-    this.sent = [];
-  }
-
-  get(name) { return this.state[name]; }
-  on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
-  off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
-  send(content) { this.sent.push(content); }
-
-  say(name, value) {
-    this.state[name] = value;
-    for (const callback of this.heard.get(name) ?? this.heard.get(`change:${name}`) ?? []) callback();
-  }
-
-  get listeners() { return [...this.heard.values()].flat().length; }
-}
 
 const executing = (more = {}) => ({
   run_id: 'run_1', task: 'embed-documents', status: 'EXECUTING', word: 'Executing', title: 'EXECUTING',
@@ -33,29 +12,11 @@ const executing = (more = {}) => ({
   logs: [{ time: '14:33:14', level: 'warn', text: 'truncated' }], metadata: [{ key: 'model', value: 'bge-small' }], ...more,
 });
 
-let render;
-let place;
-let end;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'getSelection', 'HTMLElement']) globalThis[name] = window[name];
-  ({ render } = await import('./card.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./card.js');
 
 const shown = (view) => {
   const model = new FakeModel(view);
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const one = (selector) => place.querySelector(selector);
 const text = (selector) => one(selector).textContent;
@@ -176,7 +137,7 @@ test('a clock of the browser that is an hour ahead does not count', () => {
 
 test('a disposed card listens to nothing and ticks no more', () => {
   const model = shown(executing());
-  end();
+  leave();
   assert.equal(model.listeners, 0);
   mock.timers.tick(5000);
   assert.equal(text('.clock'), '02:14');

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { beforeEach, mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const LEVELS = ['info', 'warn', 'error'];
 const view = (more = {}) => ({
   run_id: 'run_1', task: 'crawl', status: 'EXECUTING', word: 'Executing', count: 3, earlier: true, levels: LEVELS.map((level) => [level, level, false]), follow: true,
@@ -11,27 +9,14 @@ const view = (more = {}) => ({
 });
 const line = (key, text = `line ${key}`, level = 'info') => [key, '14:33:21.000', level, text];
 
-let render;
-let place;
-let end;
+stage('./logs.js', { timers: ['Date', 'setInterval', 'setTimeout'] });
+
 let model;
 
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval', 'setTimeout'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
-  ({ render } = await import('./logs.js'));
-  place = document.createElement('div');
-  document.body.append(place);
+beforeEach(() => {
   model = new FakeModel(view());
   model.state.lines = [line(0), line(1, '<img src=x onerror=alert(1)>', 'error'), line(2)];
-  end = render({ model, el: place });
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
+  draw(model);
 });
 
 const lines = () => [...place.querySelectorAll('.lines > div')].map((one) => one.textContent);
@@ -72,7 +57,6 @@ test('an ended run is not followed; nothing written is a sentence; nothing is le
   model.say('view', view({ count: 0, follow: false, earlier: false, empty: 'This run has written nothing, or its log is no longer kept.' }));
   assert.equal(place.querySelector('.log').hidden, true);
   assert.match(place.querySelector('.why:not(.bad)').textContent, /has written nothing/);
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });

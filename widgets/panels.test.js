@@ -1,35 +1,16 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 import { ahead, moment } from './format.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const AS_OF = { as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin' };
 const EVIL = '<img src=x onerror=alert(1)>';
 
-let place;
-let end;
-
-beforeEach(() => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('');
 
 const shown = async (file, view) => {
   const { render } = await import(file);
-  const model = new FakeModel({ ...view, ...AS_OF });
-  end = render({ model, el: place });
-  return model;
+  return draw(new FakeModel({ ...view, ...AS_OF }), render);
 };
 
 const schedule = (id, more = {}) => ({ id, on: true, task: id, cron: '0 7 * * *', words: 'At 07:00', timezone: 'Asia/Tokyo', missed: '–', next_at: '2026-11-21T22:00:00Z', ...more });
@@ -86,8 +67,7 @@ test('what they show is text, and nothing is left behind', async () => {
   for (const [file, view] of [['./schedules.js', schedules(schedule(EVIL, { timezone: 'UTC', words: EVIL, external: EVIL }))], ['./engine.js', engine({ about: EVIL, problem: EVIL, logs: EVIL, workers: [{ id: EVIL, kind: EVIL, pid: 1, doing: EVIL, names: EVIL }] })]]) {
     const model = await shown(file, view);
     assert.equal(place.querySelector('img'), null);
-    end();
-    end = undefined;
+    leave();
     assert.equal(model.listeners, 0);
   }
 });

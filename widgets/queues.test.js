@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const row = (id, more = {}) => ({ id, name: id, state: 'open', slots: '1 of 4', running: 1, limit: 4, current: more.limit ?? 4, queued: '0', rate: '–', keys: '–', ...more });
 const view = (rows, more = {}) => ({ title: `${rows.length} queues`, rows, as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more });
 const ROWS = [
@@ -13,29 +11,11 @@ const ROWS = [
   row('gpu', { state: 'paused', slots: '0 of 1', running: 0, limit: 1, by_hand: '2' }),
 ];
 
-let render;
-let place;
-let end;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
-  ({ render } = await import('./queues.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./queues.js');
 
 const shown = (rows = ROWS, more = {}) => {
   const model = new FakeModel(view(rows, more));
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const lines = () => [...place.querySelectorAll('tbody tr')];
 const named = (label) => place.querySelector(`[aria-label="${label}"]`);
@@ -99,7 +79,6 @@ test('names are text, none is a sentence, and nothing is left behind', () => {
   assert.equal(place.querySelector('img'), null);
   model.say('view', view([]));
   assert.match(place.querySelector('.why').textContent + place.textContent, /No queues so far/);
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const row = (id, status, more = {}) => ({ id, task: 'resize-image', status, word: status.toLowerCase(), created: '14:33:09', created_full: 'Sat', queue: 'images', ...more });
 const ROWS = [
   row('run_d', 'QUEUED', { can_cancel: true, tag: 'user_1' }),
@@ -17,29 +15,11 @@ const view = (more = {}) => ({
   place: '1 – 4 of 37', older: true, cancelable: 12, live: true, as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more,
 });
 
-let render;
-let place;
-let end;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval', 'setTimeout'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'HTMLInputElement', 'CSS']) globalThis[name] = window[name];
-  ({ render } = await import('./table.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./table.js', { timers: ['Date', 'setInterval', 'setTimeout'] });
 
 const shown = (more = {}) => {
   const model = new FakeModel(view(more));
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const rows = () => [...place.querySelectorAll('tbody tr')];
 const press = (key, more = {}) => {
@@ -145,7 +125,6 @@ test('hostile text is text, a row keeps its element, and nothing is left behind'
   mock.timers.tick(7000);
   assert.match(place.querySelector('.strip').textContent, /No word from the notebook's kernel/);
   assert.equal(button('Older').getAttribute('aria-disabled'), 'true');
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { test } from 'node:test';
+import { FakeModel, draw, leave, place, stage, window } from './stage.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const FIELDS = [
   { name: 'url', kind: 'text', required: true, pattern: '^https?://', hint: 'Where to read from' },
   { name: 'width', kind: 'number', integer: true, low: 16, high: 4096, initial: 512, has_default: true },
@@ -20,30 +18,11 @@ const view = (more = {}) => ({
   recent: [], total: 0, as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', answer: { to: 0, ok: true, text: '' }, ...more,
 });
 
-let render;
-let place;
-let end;
-let window;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
-  ({ render } = await import('./task.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./task.js');
 
 const shown = (more) => {
   const model = new FakeModel(view(more));
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const fire = (element, name, more = {}) => element.dispatchEvent(new window[more.key ? 'KeyboardEvent' : 'Event'](name, { bubbles: true, cancelable: true, ...more }));
 const labelled = (text) => {
@@ -170,7 +149,7 @@ test('a task without parameters has a button, one without schema a box for JSON'
   assert.match(place.textContent, /Takes no payload/);
   trigger();
   assert.deepEqual(model.sent, [{ do: 'trigger', options: {}, n: 1 }]);
-  end();
+  leave();
   const other = shown({ form: { fields: [{ name: 'payload', kind: 'json' }], whole: true } });
   const forms = [...place.querySelectorAll('textarea')].at(-1);
   forms.value = '[1, 2';
@@ -189,7 +168,6 @@ test('names, hints and values are text', () => {
 
 test('nothing is left behind', () => {
   const model = shown();
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });

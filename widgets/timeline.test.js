@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
-
-const AT = Date.parse('2026-11-21T13:31:14Z'); // 74 s after the origin
+import { mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
 const span = (kind, status, begin, end, say, { attempt = 0, note = '' } = {}) => [kind, begin, end ?? null, status, attempt, say, note];
 const RETRIED = [
@@ -25,29 +22,11 @@ const TREE = [
   row('run_b', 'mail', 'QUEUED', 1, [span('queued', 'QUEUED', 50, undefined, 'queued', { note: 'queue mail: 1 of 1 running' })]),
 ];
 
-let render;
-let place;
-let end;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS', 'ResizeObserver']) globalThis[name] = window[name];
-  ({ render } = await import('./timeline.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./timeline.js', { at: '2026-11-21T13:31:14Z' });
 
 const shown = (rows = ONE, more = {}) => {
   const model = new FakeModel(view(rows, more));
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const rows = () => [...place.querySelectorAll('[role=row]')];
 const shapes = (kind) => [...place.querySelectorAll(`.plot [data-kind=${kind}]`)];
@@ -208,7 +187,6 @@ test('hostile texts are text', () => {
 
 test('nothing is left behind', () => {
   const model = shown();
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });

@@ -1,35 +1,15 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
-import { FakeModel } from './fake.model.test.js';
+import { mock, test } from 'node:test';
+import { FakeModel, draw, place, stage } from './stage.js';
 
-const AT = Date.parse('2026-11-21T13:33:21Z');
 const ASKED = { id: 'waitpoint_k2vd', title: 'Approve invoice INV-2291?', context: [{ key: 'amount', value: '18,400.00 EUR' }, { key: 'supplier', value: '<b>Nordlicht</b>' }], answer: '{"approved": true, "note": ""}', until: '2026-11-21T14:19:33Z' };
 const view = (more = {}) => ({ asked: ASKED, status: 'WAITING', word: 'Waiting', until_text: 'Sat 21 Nov 2026, 15:19:33', waiting: ['approve-invoice run_1'], created: 'created 14:20:03', tags: ['invoice'], as_of: '2026-11-21T13:33:21Z', as_of_text: 'Sat 21 Nov 2026, 14:33:21', zone: 'Europe/Berlin', ...more });
 
-let render;
-let place;
-let end;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS', 'Event']) globalThis[name] = window[name];
-  ({ render } = await import('./token.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./token.js');
 
 const shown = (more = {}) => {
   const model = new FakeModel(view(more));
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const one = (selector) => place.querySelector(selector);
 const button = (act) => one(`[data-act="${act}"]`);

@@ -1,26 +1,8 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Window } from 'happy-dom';
+import { mock, test } from 'node:test';
+import { FakeModel, draw, leave, place, stage } from './stage.js';
 
 const AT = Date.parse('2026-11-21T13:33:21Z');
-
-class FakeModel {
-  constructor(view) {
-    this.state = { view, link: { state: 'live' }, beat: 0 };
-    this.heard = new Map();
-    this.sent = [];
-  }
-
-  get(name) { return this.state[name]; }
-  on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
-  off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
-  send(content) { this.sent.push(content); }
-  say(name, value) {
-    this.state[name] = value;
-    for (const callback of this.heard.get(`change:${name}`) ?? []) callback();
-  }
-  get listeners() { return [...this.heard.values()].flat().length; }
-}
 
 const row = (key, name, status, last, more = {}) => ({ key, name, status, word: status.toLowerCase(), last, ...more });
 const view = (rows, more = {}) => ({
@@ -34,29 +16,11 @@ const ROWS = [
   row('run_b', 'mail', 'QUEUED', [true], { note: 'queue mail: 1 of 1 running' }),
 ];
 
-let render;
-let place;
-let end;
-
-beforeEach(async () => {
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: AT });
-  const window = new Window();
-  for (const name of ['document', 'Node', 'HTMLElement', 'CSS']) globalThis[name] = window[name];
-  ({ render } = await import('./tree.js'));
-  place = document.createElement('div');
-  document.body.append(place);
-});
-
-afterEach(() => {
-  end?.();
-  end = undefined;
-  mock.timers.reset();
-});
+stage('./tree.js');
 
 const shown = (rows = ROWS, more = {}) => {
   const model = new FakeModel(view(rows, more));
-  end = render({ model, el: place });
-  return model;
+  return draw(model);
 };
 const items = () => [...place.querySelectorAll('[role=treeitem]')];
 const press = (key) => {
@@ -154,7 +118,6 @@ test('Enter asks for the card of a run and opens a group, and the timeline is as
 
 test('nothing is left behind', () => {
   const model = shown();
-  end();
-  end = undefined;
+  leave();
   assert.equal(model.listeners, 0);
 });
