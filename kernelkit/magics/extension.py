@@ -191,7 +191,7 @@ class KernelKitMagics(Magics):
             except EngineUnavailableError as problem:
                 raise EngineUnavailableError(f"No engine runs, so no schedule fires. {problem}") from None
             note = WOKEN if was_asleep and found else ""
-            if hosts.is_kernel(self.shell):
+            if hosts.is_looked_at(self.shell):
                 display.show_schedules(Schedules(), line.strip(), note)
             else:
                 publish(display.schedules_bundle(found, note))
@@ -201,7 +201,7 @@ class KernelKitMagics(Magics):
     def engine(self, line: str) -> None:
         """Look at the project's engine, or change it: %engine [status|start|stop|restart|logs]"""
         with in_words():
-            if line.strip() in ("", "status") and hosts.is_kernel(self.shell):
+            if line.strip() in ("", "status") and hosts.is_looked_at(self.shell):
                 display.show_engine(self._engine)
             else:
                 publish(engine.act(line.strip(), self._engine))

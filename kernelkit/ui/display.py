@@ -342,11 +342,13 @@ def show_task(task: Task[..., Any]) -> None:
     show_panel(task, lambda: TaskSource(task, caller, opener), "task.js", TASK_EVERY_S, "panel.css", "task.css")
 
 
-def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: float, *styles: str) -> None:
+def show_panel(
+    shown: object, made: Callable[[], Polled], module: str, every_s: float, *styles: str, ends: bool = False
+) -> None:
     """Show what is asked for again and again; without an engine what there is to say instead."""
     shell = hosts.shell()
-    if not hosts.is_kernel(shell):
-        raise NotImplementedError  # a terminal prints the bundle's text
+    if not (hosts.is_kernel(shell) if ends else hosts.is_looked_at(shell)):
+        raise NotImplementedError  # the bundle is shown
     try:
         source = made()
         source.open()
@@ -360,10 +362,9 @@ def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: 
 
 
 def show_page(page: Page) -> None:
-    """Show a page of runs: live where a person looks, else as it is. It never ends, so a notebook that is executed
-    without anybody there, which names no cell, gets the static face."""
+    """Show a page of runs: live where a person looks, else as it is."""
     shell = hosts.shell()
-    if not hosts.is_kernel(shell) or not hosts.executing_cell(shell)[0]:
+    if not hosts.is_looked_at(shell):
         raise NotImplementedError  # the bundle is shown
     source = TableSource(page, CardOpener(page.caller, shell))
     try:
@@ -377,7 +378,7 @@ def show_page(page: Page) -> None:
 def show_logs(shown: RunLogs) -> None:
     """Show what a run wrote: a viewer where a person looks, else the last lines. It does not end with the run."""
     shell = hosts.shell()
-    if not hosts.is_kernel(shell) or not hosts.executing_cell(shell)[0]:
+    if not hosts.is_looked_at(shell):
         raise NotImplementedError  # the bundle is shown
     source = LogsSource(shown)
     try:
@@ -491,7 +492,7 @@ def show_token(token: Token) -> None:
     if seen is not None and not seen.is_open:
         raise NotImplementedError  # it has its static face
     caller = token._caller or callers.current()
-    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S)
+    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S, ends=True)
 
 
 def token_bundle(token: Token) -> Bundle:

@@ -37,6 +37,14 @@ def executing_cell(running: Shell | None) -> tuple[str, str]:
     return (cell if isinstance(cell, str) else ""), str(header.get("msg_id", ""))
 
 
+def is_looked_at(running: Shell | None) -> bool:
+    """Whether somebody may be in front of what is displayed: a kernel whose front end names the cell.
+
+    What never ends, such as a panel, is live only there: a notebook that runs by itself is to be read afterwards.
+    """
+    return is_kernel(running) and bool(executing_cell(running)[0])
+
+
 def answer_while_busy(comm: Any) -> bool:  # comm.base_comm.BaseComm, or a kernel's own
     """Let messages of `comm` be handled while a cell runs; False where the host has no way, so that clicks wait.
 

