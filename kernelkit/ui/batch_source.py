@@ -21,12 +21,13 @@ from kernelkit.models.run import Run, RunStatus
 from kernelkit.ui import words
 from kernelkit.ui.batch import BatchView, batch_html, batch_text, batch_view
 from kernelkit.ui.batch_grid import batch_grid, cells
+from kernelkit.ui.heard import Heard
 from kernelkit.ui.live import Bundle
 
 REASON = "Canceled by user"
 
 
-class BatchSource:
+class BatchSource(Heard):
     """A `Source` of `ui/live_view.py`. `open_card` is called with the id of a run that the reader wants to see."""
 
     def __init__(
@@ -35,40 +36,19 @@ class BatchSource:
         open_card: Callable[[str], None] | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
+        super().__init__(handle._caller_now())
         self._handle = handle
-        self._caller = handle._caller_now()
         self._open_card = open_card
         self._now = now or (lambda: datetime.now(UTC))
-        self._lock = threading.Lock()
-        self._came: dict[str, Run] = {}
         self._record: BatchRecord | None = None
         self._runs: dict[str, Run] = {}
-        self._must_read = True
         self._chosen: int | None = None
-        self._problem: Exception | None = None
         self._stops: dict[str, Callable[[], None]] = {}  # by run that is watched; "" is the batch
-        self.wake = threading.Event()
-        self.urgent = threading.Event()
 
     def open(self) -> None:
         """Begin to listen, then read: whatever changes in between is heard."""
         self._stops[""] = self._caller.subscribe(RunFilter(batch=(self._handle.id,)), self)
         self.read()
-
-    # ---- as the caller's thread calls it ---------------------------------------------------------------------------
-
-    def changed(self, run: Run) -> None:
-        with self._lock:
-            self._came[run.id] = run
-        self.wake.set()
-
-    def reconnected(self) -> None:
-        self._must_read = True
-        self.wake.set()
-
-    def failed(self, problem: Exception) -> None:
-        self._problem = problem
-        self.wake.set()
 
     # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
 
@@ -76,19 +56,12 @@ class BatchSource:
     def is_over(self) -> bool:
         return self._record is not None and all(run is None or run.is_completed for run in self.items)
 
-    @property
-    def is_connected(self) -> bool:
-        return bool(getattr(self._caller, "is_connected", True))
-
     def read(self) -> None:
-        if self._problem is not None:
-            raise KernelKitError(str(self._problem)) from self._problem
+        self._raise_problem()
         if self._must_read:
             self._must_read = False
             self._read_all()
-        with self._lock:
-            came, self._came = self._came, {}
-        for run in came.values():
+        for run in self._take_heard():
             known = self._runs.get(run.id)
             if known is None or not known.is_completed:
                 self._runs[run.id] = run

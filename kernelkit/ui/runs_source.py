@@ -6,7 +6,6 @@ What came in is kept as snapshots by id, newest wins, and taken in on the pictur
 from __future__ import annotations
 
 import logging
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.errors import KernelKitError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
+from kernelkit.ui.heard import Heard
 from kernelkit.ui.live import Bundle
 
 logger = logging.getLogger(__name__)
@@ -40,25 +40,19 @@ class Shown(Protocol):
         ...
 
 
-class RunsSource(ABC):
+class RunsSource(Heard, ABC):
     """A `Source` of `ui/live_view.py` over runs; a picture of its own says what is drawn of them."""
 
     def __init__(self, shown: Shown, now: Callable[[], datetime] | None = None) -> None:
+        super().__init__(shown.caller)
         self._shown = shown
-        self._caller: Caller = shown.caller
         self._now = now or (lambda: datetime.now(UTC))
-        self._lock = threading.Lock()
-        self._came: dict[str, Run] = {}
         self._runs: dict[str, Run] = {}
         self._total = 0
-        self._must_read = True
-        self._problem: Exception | None = None
         self._stop: Callable[[], None] | None = None
         self._wanted: list[str] = []
         self.open_card: Callable[[str], None] | None = None
         """Shows the card of a run below the picture; on the picture's thread."""
-        self.wake = threading.Event()
-        self.urgent = threading.Event()
 
     @property
     def caller(self) -> Caller:
@@ -70,41 +64,19 @@ class RunsSource(ABC):
         self._stop = self._caller.subscribe(self._shown.family(top), self)
         self.read()
 
-    # ---- as the caller's thread calls it ---------------------------------------------------------------------------
-
-    def changed(self, run: Run) -> None:
-        with self._lock:
-            self._came[run.id] = run
-        self.wake.set()
-
-    def reconnected(self) -> None:
-        self._must_read = True
-        self.wake.set()
-
-    def failed(self, problem: Exception) -> None:
-        self._problem = problem
-        self.wake.set()
-
     # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
 
     @property
     def is_over(self) -> bool:
         return bool(self._runs) and all(run.is_completed for run in self._runs.values())
 
-    @property
-    def is_connected(self) -> bool:
-        return bool(getattr(self._caller, "is_connected", True))
-
     def read(self) -> None:
-        if self._problem is not None:
-            raise KernelKitError(str(self._problem)) from self._problem
+        self._raise_problem()
         if self._must_read:
             self._must_read = False
             runs, self._total = self._shown.read()
             self._runs = {run.id: run for run in runs}
-        with self._lock:
-            came, self._came = self._came, {}
-        for run in came.values():
+        for run in self._take_heard():
             known = self._runs.get(run.id)
             self._total += known is None
             if known is None or not known.is_completed:

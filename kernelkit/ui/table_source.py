@@ -17,10 +17,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
-from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.runs import Page
 from kernelkit.clock import from_datetime
-from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelKitError
+from kernelkit.errors import EngineUnavailableError, InvalidOptionError
 from kernelkit.models.bulk import BulkKind
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run, RunStatus
@@ -28,6 +27,7 @@ from kernelkit.rules.limits import check_text
 from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import words
 from kernelkit.ui.bulk_actions import BulkAction
+from kernelkit.ui.heard import Heard
 from kernelkit.ui.live import Bundle
 from kernelkit.ui.polled import reach
 from kernelkit.ui.table import runs_table, table_html, table_text
@@ -40,13 +40,13 @@ PACE_S = 0.2
 LONGEST = 200  # characters of a search
 
 
-class TableSource:
+class TableSource(Heard):
     """A `Source` of `ui/live_view.py`. `open_card` is called with the id of a run that the reader wants to see."""
 
     def __init__(
         self, page: Page, open_card: Callable[[str], None] | None = None, now: Callable[[], datetime] | None = None
     ) -> None:
-        self._caller: Caller = page.caller
+        super().__init__(page.caller)
         self._open_card = open_card
         self._now = now or (lambda: datetime.now(UTC))
         asked = page.asked
@@ -55,8 +55,6 @@ class TableSource:
         self._period_s = 0.0
         self._after, self._before = asked.after, asked.before
         self._first = 1
-        self._lock = threading.Lock()
-        self._came: dict[str, Run] = {}
         self._asks: deque[dict[str, Any]] = deque(maxlen=100)
         self._runs: dict[str, Run] = {run.id: run for run in page.runs}
         self._new: dict[str, Run] = {}
@@ -71,12 +69,9 @@ class TableSource:
         self._is_held = False
         self._action: BulkAction | None = None
         self._trouble = ""  # what the reader asked for and could not be had
-        self._problem: Exception | None = None
         self._stop: Callable[[], None] | None = None
         self._timer: threading.Timer | None = None
         self._is_away = False
-        self.wake = threading.Event()
-        self.urgent = threading.Event()
 
     def open(self) -> None:
         """Begin to listen, then read: whatever changes in between is heard."""
@@ -89,21 +84,16 @@ class TableSource:
 
     # ---- as the caller's thread calls it ---------------------------------------------------------------------------
 
-    def changed(self, run: Run) -> None:
-        with self._lock:
-            self._came[run.id] = run
-        self.wake.set()
-
     def reconnected(self) -> None:
-        self._must_read = self._must_count = True
-        self.wake.set()
+        self._must_count = True
+        super().reconnected()
 
     def failed(self, problem: Exception) -> None:
         if isinstance(problem, EngineUnavailableError):  # a table does not end with its engine
             self._is_away = True
+            self.wake.set()
         else:
-            self._problem = problem
-        self.wake.set()
+            super().failed(problem)
 
     # ---- ui/live_view.py's Source ----------------------------------------------------------------------------------
 
@@ -113,11 +103,10 @@ class TableSource:
 
     @property
     def is_connected(self) -> bool:
-        return not self._is_away and bool(getattr(self._caller, "is_connected", True))
+        return not self._is_away and super().is_connected
 
     def read(self) -> None:
-        if self._problem is not None:
-            raise KernelKitError(str(self._problem)) from self._problem
+        self._raise_problem()
         try:
             if self._is_away:
                 reach(self._caller)
@@ -135,9 +124,8 @@ class TableSource:
                 self._do(self._asks.popleft())
             except InvalidOptionError as refused:
                 self._trouble = str(refused)
-        with self._lock:
-            came, self._came = self._came, {}
-        for run in came.values():
+        came = self._take_heard()
+        for run in came:
             self._take(run)
         self._must_count |= bool(came)
         if self._is_first and self._is_live and not self._is_held:
