@@ -13,7 +13,8 @@ import hashlib
 import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -552,6 +553,18 @@ unrepeated: ContextVar[str] = ContextVar("kernelkit_unrepeated", default="")
 """What this code belongs to, if it is not called again when the attempt is resumed: a step, say, or a hook."""
 
 scope: ContextVar[Scope | None] = ContextVar("kernelkit_scope", default=None)
+
+
+@contextmanager
+def marked(mark: ContextVar[str], value: str) -> Iterator[None]:
+    """Sets `no_waits` or `unrepeated` for this block."""
+    token = mark.set(value)
+    try:
+        yield
+    finally:
+        # The collector closes a body that never goes on, in the context of whatever runs then: nothing to put back.
+        with suppress(ValueError):
+            mark.reset(token)
 
 
 def current_scope(what: str = "This call") -> Scope:

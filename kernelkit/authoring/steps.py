@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope, current_scope, no_waits, unrepeated
+from kernelkit.authoring.context import Scope, current_scope, marked, no_waits, unrepeated
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.returned import Returned
 from kernelkit.errors import InvalidOptionError, KernelKitError
@@ -51,14 +51,10 @@ def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pen
         op, known = _begin(scope, told, name, key, plain=False)
         if known is not None:
             return returned.revive(known)
-        token, inside = no_waits.set(f"inside {told}"), unrepeated.set(op)
-        try:
+        with marked(no_waits, f"inside {told}"), marked(unrepeated, op):
             value = fn(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value
-        finally:
-            no_waits.reset(token)
-            unrepeated.reset(inside)
         kept = _kept(returned, op, value)
         await scope.waits.send(kept)
         return returned.revive(kept.value.text or "null")
@@ -68,14 +64,10 @@ def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pen
         op, known = _begin(scope, told, name, key, plain=True)
         if known is not None:
             return returned.revive(known)
-        token, inside = no_waits.set(f"inside {told}"), unrepeated.set(op)
-        try:
+        with marked(no_waits, f"inside {told}"), marked(unrepeated, op):
             value = fn(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = asyncio.run(_awaited(value))
-        finally:
-            no_waits.reset(token)
-            unrepeated.reset(inside)
         kept = _kept(returned, op, value)
         scope.waits.send_sync(kept)
         return returned.revive(kept.value.text or "null")

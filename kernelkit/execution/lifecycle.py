@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope, no_waits, unrepeated
+from kernelkit.authoring.context import Scope, marked, no_waits, unrepeated
 from kernelkit.authoring.durable import WaitInfo
 from kernelkit.authoring.hooks import Hook, Kind
 from kernelkit.authoring.result import Result
@@ -121,9 +121,8 @@ class Lifecycle:
         retry, value, output = True, None, Value()
         error = await self._before()
         if error is None and not scope.stopping:
-            token = no_waits.set("")  # a middleware around it may not wait, it may
-            value, error = await self._calls.body(self._loaded.function, self._with_init())
-            no_waits.reset(token)
+            with marked(no_waits, ""):  # a middleware around it may not wait, it may
+                value, error = await self._calls.body(self._loaded.function, self._with_init())
             self._body.told(value, error)
             if error is None and (left := left_behind(scope)) is not None:
                 error, retry = left, not isinstance(left, NeverAwaitedError)
@@ -155,9 +154,8 @@ class Lifecycle:
             for hook in self._loaded.hooks.of(kind):
                 if self._scope.stopping:
                     return None
-                inside = unrepeated.set("" if kind == "init" else kind)
-                value, error = await self._call(hook, stoppable=True)
-                unrepeated.reset(inside)
+                with marked(unrepeated, "" if kind == "init" else kind):
+                    value, error = await self._call(hook, stoppable=True)
                 if error is None and kind == "init" and value is not None:
                     error = self._take_init(hook, value)
                 if error is not None:
@@ -211,27 +209,19 @@ class Lifecycle:
     # ---- on_wait, on_resume: called where the body waits, and what they raise is raised there --------------------
 
     async def around(self, kind: Literal["on_wait", "on_resume"], info: WaitInfo) -> None:
-        token, inside = no_waits.set("in a hook"), unrepeated.set(kind)
-        try:
+        with marked(no_waits, "in a hook"), marked(unrepeated, kind):
             for hook in self._loaded.hooks.of(kind):
                 made = hook.function(**hook.arguments({**self._offered, "wait": info}))
                 if inspect.isawaitable(made):
                     await made
-        finally:
-            no_waits.reset(token)
-            unrepeated.reset(inside)
 
     def around_sync(self, kind: Literal["on_wait", "on_resume"], info: WaitInfo) -> None:
-        token, inside = no_waits.set("in a hook"), unrepeated.set(kind)
-        try:
+        with marked(no_waits, "in a hook"), marked(unrepeated, kind):
             for hook in self._loaded.hooks.of(kind):
                 made = hook.function(**hook.arguments({**self._offered, "wait": info}))
                 if inspect.isawaitable(made):
                     self._calls.finish(_awaited(made))
                     self._scope.in_body = True
-        finally:
-            no_waits.reset(token)
-            unrepeated.reset(inside)
 
     # ---- on_cancel ---------------------------------------------------------------------------------------------------
 
@@ -267,11 +257,8 @@ class Lifecycle:
 
     async def _call(self, hook: Hook, extra: Mapping[str, Any] | None = None, *, stoppable: bool = False) -> Ended:
         offered = self._offered if extra is None else {**self._offered, **extra}
-        token = no_waits.set("in a hook")
-        try:
+        with marked(no_waits, "in a hook"):
             return await self._calls.hook(hook.function, ((), hook.arguments(offered)), stoppable=stoppable)
-        finally:
-            no_waits.reset(token)
 
     async def _tell(self, kind: Kind, **extra: Any) -> None:
         """Call hooks whose errors are nobody's but the log's."""

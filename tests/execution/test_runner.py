@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import signal as signals
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kernelkit.authoring.context import CancelSignal, ctx
+from kernelkit.authoring.context import CancelSignal, ctx, marked, no_waits
 from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.tags import tags
 from kernelkit.errors import AbortTaskRunError, NotInTaskError, OutOfMemoryError, UnknownTaskError
@@ -411,3 +412,21 @@ def test_an_answer_that_comes_before_its_report_is_entered_is_not_lost() -> None
 
     # then
     assert not attempt.scope.has_open_reports
+
+
+def test_a_body_that_is_collected_during_another_run_leaves_that_run_its_context() -> None:
+    async def never() -> None:
+        with marked(no_waits, "in a hook"):
+            await asyncio.sleep(0)
+
+    gone = run_async_attempt(loaded(never), Attempt(start_of(run_id="run_gone")).scope)
+
+    async def collects() -> str:
+        contextvars.Context().run(gone.send, None)  # it waits, and is never asked again
+        gone.close()  # as the collector does it, wherever it happens to be at work
+        return ctx.run.id
+
+    outcome = run(collects)
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.output.text == '"run_1"'
