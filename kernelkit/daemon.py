@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -248,9 +249,8 @@ class Daemon:
     def _read(self, fn: Callable[[], T], then: Callable[[T], None], tries: int = READ_TRIES) -> None:
         if self._closed:
             return  # nobody is left to tell
-        future = self._reader.submit(fn)
 
-        def done() -> None:
+        def done(future: Future[T]) -> None:
             if future.cancelled():
                 return
             error = future.exception()
@@ -262,19 +262,18 @@ class Daemon:
             else:
                 logger.error("a read of the store failed for good", exc_info=error)
 
-        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(done))
+        self._reader.call(fn, self._loop.call_soon_threadsafe, done)
 
     def _query(self, fn: Callable[[], T], then: Callable[[T], None]) -> None:
         """People's queries, one after another on a thread of their own; `fn` raises nothing."""
         if self._closed:
             return
-        future = self._asker.submit(fn)
 
-        def done() -> None:
+        def done(future: Future[T]) -> None:
             if not future.cancelled():
                 then(future.result())
 
-        future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(done))
+        self._asker.call(fn, self._loop.call_soon_threadsafe, done)
 
     def _store_problem(self, problem: str) -> None:
         if problem:

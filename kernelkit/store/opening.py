@@ -23,7 +23,7 @@ from kernelkit.store.statements import migrations, statements
 SCHEMA = max(migrations())
 MEMORY_BYTES = 384 * 1024**2  # for blocks kept at hand and for queries
 LARGEST_PAGE = 2_000  # rows found by their order first and only then read whole: half of the work among a million
-RESTING_BYTES = 8 * 1024**2  # of them stay when the engine comes to rest, as it is most of its life
+RESTING_BYTES = 2 * 1024**2  # of them stay when the engine comes to rest, as it is most of its life
 _WAL_HEAD = b"\x64\x00\x62"  # how each log of DuckDB begins: field 100, entry type "version"
 _FULL = ("no space left", "could not write", "disk quota", "file too large")
 _ASIDE = "`kernelkit doctor --quarantine` moves it aside (nothing is deleted) so that the project can start afresh"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,6 +28,16 @@ class Reader:
     def submit(self, read: Callable[[], T]) -> Future[T]:
         """Have `read` called on the reading thread; its result or error is in the future."""
         return self._pool.submit(read)
+
+    def call(
+        self, read: Callable[[], T], post: Callable[[Callable[[], None]], object], then: Callable[[Future[T]], None]
+    ) -> None:
+        """Have `read` called on the reading thread, and then `then` with its future, carried by `post`.
+
+        `then` does not hold the future itself: it would be in a cycle with it, and a snapshot or a page of runs, and
+        what was read, would stay in memory until the collector comes by.
+        """
+        self.submit(read).add_done_callback(lambda future: post(partial(then, future)))
 
     def stop(self) -> None:
         """Let the current read end, drop the others, end the thread."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from kernelkit import memory
 from kernelkit.errors import KernelKitError, StoreError, StoreFullError
 from kernelkit.store.rows import Batch
 from kernelkit.store.store import Store
@@ -253,6 +254,7 @@ class Writer:
             self._store.rest()
         except StoreError:
             _log.warning("memory could not be given back", exc_info=True)
+        memory.give_back()
 
     def _report(self, problem: str) -> None:
         before, self._problem = self._problem, problem

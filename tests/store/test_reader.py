@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import gc
+import queue
 import threading
+import weakref
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,3 +57,27 @@ def test_reads_beside_a_busy_writer_see_whole_commits(tmp_path: Path) -> None:
     reader.stop()
     writer.stop()
     store.close()
+
+
+def test_what_a_read_was_about_is_let_go_without_the_collector() -> None:
+    class Large:
+        """A snapshot on its way to disk, or a page that was read."""
+
+    reader, loop = Reader(), queue.SimpleQueue[Callable[[], None]]()
+    about = Large()
+    kept, seen = weakref.ref(about), list[bool]()
+
+    gc.disable()
+    try:
+        reader.call(partial(identity, about), loop.put, lambda read: seen.append(read.result() is not None))
+        del about
+        loop.get(timeout=10)()
+        reader.stop()
+
+        assert (seen, kept()) == ([True], None)
+    finally:
+        gc.enable()
+
+
+def identity(given: object) -> object:
+    return given
