@@ -1,4 +1,4 @@
-"""The engine's program: `python -m kernelkit.daemon --home DIR [--keep]`.
+"""The engine's program: `python -m kernelkit.daemon --home DIR [--keep] [--stand-by]`.
 
 An edge: it takes the lock, opens the store, puts core, fleet and server together and runs the loop until it is told to
 stop, is idle long enough, or its home disappears. People's code never runs here.
@@ -50,7 +50,7 @@ from kernelkit.store.writer import Writer
 from kernelkit.version import __version__
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import serve
-from kernelkit.wire.discovery import bind, lock_home, mark_down, socket_path_of
+from kernelkit.wire.discovery import EngineLock, bind, is_marked_down, lock_home, mark_down, socket_path_of
 
 logger = logging.getLogger("kernelkit.engine")
 
@@ -67,6 +67,7 @@ STOP_WITHIN_S = 600.0
 DRAIN_LOOK_S = 0.02
 READ_AGAIN_S = 0.5
 READ_TRIES = 20
+STAND_BY_S = 1.0
 # Hardly anything here is in a cycle: with the usual 700 a third of the time went into looking for some.
 GC_THRESHOLDS = (50_000, 20, 20)
 
@@ -358,18 +359,38 @@ async def _serve(home: Home, settings: EngineSettings, *, keep: bool, umask: int
     await Daemon(home, settings, keep=keep, umask=umask).run()
 
 
+def _claim(home: Home, *, stand_by: bool) -> EngineLock | None:
+    """The home, for this process; None when another has it, and with `stand_by` only when it is gone."""
+    while True:
+        if not (stand_by and is_marked_down(home)):
+            try:
+                lock = lock_home(home, version=__version__)
+            except HomeLockedError:
+                if not stand_by:
+                    return None
+            except FileNotFoundError:
+                return None
+            else:
+                if not (stand_by and is_marked_down(home)):
+                    return lock
+                lock.release()  # an engine was stopped between our look and our claim
+        time.sleep(STAND_BY_S)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run an engine until it stops; 0 also when another engine already has the home."""
     parser = argparse.ArgumentParser(prog="kernelkit.daemon")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--keep", action="store_true", help="do not stop when idle")
+    parser.add_argument(
+        "--stand-by", action="store_true", help="wait while another engine has the home, or `kernelkit down` stopped it"
+    )
     parser.add_argument("--settings", help="engine settings as JSON, in place of the project's")
     options = parser.parse_args(argv)
     umask = os.umask(0o077)  # the database holds payloads; bodies get the former one back
     home = Home(options.home).create()
-    try:
-        lock = lock_home(home, version=__version__)
-    except HomeLockedError:
+    lock = _claim(home, stand_by=options.stand_by)
+    if lock is None:
         return 0  # whoever started us meets the engine that was quicker
     try:
         gc.set_threshold(*GC_THRESHOLDS)  # before the log is folded

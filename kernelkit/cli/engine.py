@@ -26,7 +26,7 @@ from kernelkit.errors import EngineUnavailableError
 from kernelkit.ui import words
 from kernelkit.ui.engine_panel import engine_text, engine_view
 from kernelkit.ui.text import wants_ascii
-from kernelkit.wire.discovery import clear_down_mark, is_locked, is_marked_down, lock_owner, mark_down
+from kernelkit.wire.discovery import clear_down_mark, is_held_by, is_locked, is_marked_down, lock_owner, mark_down
 from kernelkit.wire.launch import ENGINE_MODULE
 from kernelkit.wire.messages import Done, EngineStatus, GetStatus, StopEngine
 
@@ -138,7 +138,7 @@ def status_text(found: EngineStatus, *, now: datetime) -> str:
 
 def _stop(home: Home, *, leave: bool, mark: bool, tell: Callable[[], None] | None = None) -> None:
     """Have the engine stop, and wait until it has let go of the home and its process is gone."""
-    process = engine_process(home)
+    process, owner = engine_process(home), lock_owner(home)
     try:
         with Link(home, start=False) as link:
             link.ask(StopEngine(leave=leave, mark=mark), Done)
@@ -150,7 +150,7 @@ def _stop(home: Home, *, leave: bool, mark: bool, tell: Callable[[], None] | Non
         _end_process(home)
     deadline = time.monotonic() + STOP_WITHIN_S if leave else None
     told_at = time.monotonic() + 1.0
-    while is_locked(home):
+    while is_held_by(home, owner):
         if deadline is not None and time.monotonic() > deadline:
             _end_process(home)
         if tell is not None and time.monotonic() > told_at:

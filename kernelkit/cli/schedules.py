@@ -37,6 +37,7 @@ ASLEEP = "No engine was running, so nothing has fired; this command has started 
 AFTER_BOOT = (
     "After a restart of this machine nothing fires until an engine runs; `kernelkit service install` starts it."
 )
+AFTER_LOGIN = "After a restart of this machine nothing fires until you log in: see `kernelkit service status`."
 
 
 @click.group(invoke_without_command=True)
@@ -75,13 +76,16 @@ def _show(home: Home, as_json: bool, task: str) -> None:
 
 def _state_of_engine(home: Home) -> str:
     """What a person must know of whether anything fires."""
-    from kernelkit.cli.service import is_installed
+    from kernelkit.cli.unit import is_installed, is_lingering
 
+    after = AFTER_BOOT
+    if is_installed(home):
+        after = "" if is_lingering() else AFTER_LOGIN
     try:
         with Link(home, start=False):
-            return "" if is_installed(home) else AFTER_BOOT
+            return after
     except EngineUnavailableError:
-        return ASLEEP if is_installed(home) else f"{ASLEEP}\n{AFTER_BOOT}"
+        return f"{ASLEEP}\n{after}".rstrip()
 
 
 def schedule_json(schedule: Schedule) -> dict[str, Any]:  # any JSON object

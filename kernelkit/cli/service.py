@@ -1,65 +1,26 @@
 """`kernelkit service`: have the engine of a home start with the machine, so that schedules fire after a reboot.
 
-A systemd user unit. Where there is no systemd it says what to put into whatever starts things there.
+A systemd user unit (`unit.py`). Where there is no systemd it says what to put into whatever starts things there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import shlex
+import time
 
 import click
 from click.core import ParameterSource
 
+from kernelkit.cli import unit
 from kernelkit.cli.options import home_option, json_option
 from kernelkit.cli.output import print_json
 from kernelkit.config import Home
 from kernelkit.errors import EngineUnavailableError
-from kernelkit.wire.launch import ENGINE_MODULE
+from kernelkit.wire.discovery import clear_down_mark, is_locked, is_marked_down, lock_owner
 
-UNIT = """\
-[Unit]
-Description=KernelKit engine of {home}
-
-[Service]
-ExecStart={command}
-Restart=on-failure
-RestartSec=5
-KillMode=process
-
-[Install]
-WantedBy=default.target
-"""
-
-
-def unit_path(home: Home) -> Path:
-    """Where the unit of this home lies."""
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "systemd" / "user" / unit_name(home)
-
-
-def unit_name(home: Home) -> str:
-    """Readable, and one for each home."""
-    path = str(home.path.resolve())
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", home.path.resolve().parent.name) or "home"
-    return f"kernelkit-{name[:40]}-{hashlib.blake2b(path.encode(), digest_size=4).hexdigest()}.service"
-
-
-def unit_text(home: Home) -> str:
-    """What stands in the unit: this interpreter, this home, and an engine that does not stop when idle."""
-    path = str(home.path.resolve())
-    command = [sys.executable, "-m", ENGINE_MODULE, "--home", path, "--keep"]
-    return UNIT.format(home=path.replace("%", "%%"), command=" ".join(_quoted(word) for word in command))
-
-
-def is_installed(home: Home) -> bool:
-    """Whether the engine of this home starts with the machine."""
-    return unit_path(home).is_file()
+STARTS_WITHIN_S = 20.0
+LOOK_S = 0.05
 
 
 @click.group(invoke_without_command=True)
@@ -78,31 +39,38 @@ def service(ctx: click.Context, home: Home, as_json: bool) -> None:
 @home_option
 @json_option
 def install(home: Home, as_json: bool) -> None:
-    """Write a systemd user unit for this home's engine, and start it."""
-    command = shutil.which("systemctl")
-    if command is None:
+    """Write a systemd user unit for this home's engine, and start it.
+
+    An engine that runs already goes on, and the service takes over when it ends.
+    """
+    if not unit.has_systemd():
         raise EngineUnavailableError(
             "This machine has no systemd (`systemctl` is not found), so there is no service to install. Have whatever "
             f"starts programs here run: {_command(home)}"
         )
-    path = unit_path(home)
-    home.create()
+    path = unit.unit_path(home)
+    before = path.read_text() if path.is_file() else None
+    text = unit.unit_text(home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(unit_text(home))
-    for words in (["daemon-reload"], ["enable", "--now", path.name]):
-        ended = subprocess.run([command, "--user", *words], capture_output=True, text=True, check=False)
-        if ended.returncode:
-            path.unlink()
-            said = (ended.stderr or ended.stdout).strip() or str(ended.returncode)
-            raise EngineUnavailableError(
-                f"`systemctl --user {' '.join(words)}` failed, so nothing is installed. It said: {said.rstrip('.')}. "
-                f"Without a user session of systemd, have whatever starts programs here run: {_command(home)}"
-            )
+    path.write_text(text)
+    try:
+        _tell("daemon-reload")
+        _tell("enable", path.name)
+        home.create()
+        clear_down_mark(home)
+        _tell("start" if before == text else "restart", path.name)
+    except _RefusedError as refused:
+        _take_back(home, before)
+        raise EngineUnavailableError(
+            f"{refused} Without a user session of systemd, have whatever starts programs here run: {_command(home)}"
+        ) from None
+    _await_engine(home)
     if as_json:
-        print_json({"installed": True, "unit": path})
+        print_json({"installed": True, "unit": path, "lingering": unit.is_lingering()})
         return
-    click.echo(f"Installed {path.name}: the engine starts when you log in.")
-    click.echo(f"To have it start with the machine: loginctl enable-linger {os.environ.get('USER', '$USER')}")
+    click.echo(f"Installed {path.name}.")
+    click.echo(_stands(home, unit.unit_state(home)))
+    click.echo(_when_it_starts())
 
 
 @service.command()
@@ -110,23 +78,20 @@ def install(home: Home, as_json: bool) -> None:
 @json_option
 def uninstall(home: Home, as_json: bool) -> None:
     """Take the unit away; the engine that it runs stops."""
-    path = unit_path(home)
+    path = unit.unit_path(home)
     if not path.is_file():
         if as_json:
             print_json({"removed": False, "unit": path})
         else:
             click.echo(f"No service is installed for {home.path}.")
         return
-    command = shutil.which("systemctl")
-    if command is not None:
-        subprocess.run([command, "--user", "disable", "--now", path.name], capture_output=True, check=False)
-    path.unlink()
-    if command is not None:
-        subprocess.run([command, "--user", "daemon-reload"], capture_output=True, check=False)
+    _take_back(home, None)
     if as_json:
         print_json({"removed": True, "unit": path})
-    else:
-        click.echo(f"Removed {path.name}.")
+        return
+    click.echo(f"Removed {path.name}.")
+    if (pid := _running(home)) is not None:
+        click.echo(f"The engine with pid {pid}, which it did not start, goes on; `kernelkit down` stops it.")
 
 
 @service.command()
@@ -137,28 +102,106 @@ def status(home: Home, as_json: bool) -> None:
     _show(home, as_json)
 
 
+class _RefusedError(Exception):
+    """systemd did not do what it was told; its words."""
+
+
+def _tell(*words: str) -> None:
+    ended = unit.systemctl(*words)
+    if ended.returncode:
+        said = " ".join((ended.stderr or ended.stdout).split()) or f"exit code {ended.returncode}"
+        told = f"`systemctl --user {' '.join(words)}` failed, so nothing is installed. It said: {said.rstrip('.')}."
+        raise _RefusedError(told + _hint(said))
+
+
+def _take_back(home: Home, before: str | None) -> None:
+    """Stop the unit and take it away; or, where an earlier one stood, have that again."""
+    path = unit.unit_path(home)
+    if before is not None:
+        path.write_text(before)
+    elif unit.has_systemd():
+        unit.systemctl("disable", "--now", path.name)  # while it is there: systemd asks it where its links are
+    if before is None:
+        path.unlink()
+    if unit.has_systemd():
+        unit.systemctl("daemon-reload")
+        unit.systemctl("reset-failed", path.name)
+
+
+def _await_engine(home: Home) -> None:
+    """Until an engine has the home; raises `EngineUnavailableError` when none comes."""
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while not is_locked(home):
+        if time.monotonic() > deadline:
+            raise EngineUnavailableError(
+                f"{unit.unit_name(home)} is installed, but no engine has come up so far. "
+                f"`systemctl --user status {unit.unit_name(home)}` and {home.engine_log} say why."
+            )
+        time.sleep(LOOK_S)
+
+
 def _show(home: Home, as_json: bool) -> None:
-    path = unit_path(home)
-    command = shutil.which("systemctl")
-    state = ""
-    if path.is_file() and command is not None:
-        asked = subprocess.run([command, "--user", "is-active", path.name], capture_output=True, text=True, check=False)
-        state = asked.stdout.strip() or asked.stderr.strip()
+    path, state = unit.unit_path(home), unit.unit_state(home)
+    installed = path.is_file()
     if as_json:
-        print_json({"installed": path.is_file(), "unit": path, "systemd": command is not None, "state": state})
-    elif not path.is_file():
+        told = {"installed": installed, "unit": path, "systemd": unit.has_systemd(), "lingering": unit.is_lingering()}
+        print_json(told | {"state": state.get("ActiveState", "") if installed else "", "engine": _running(home)})
+        return
+    if not installed:
         click.echo(f"No service is installed for {home.path}. `kernelkit service install` makes one.")
-        if command is None:
+        if not unit.has_systemd():
             click.echo("This machine has no systemd, so it would have to be started by something else.")
-    else:
-        click.echo(f"{path.name} is installed: {state or 'systemd is not there to ask'}.")
+        return
+    click.echo(f"{path.name} is installed.")
+    click.echo(_stands(home, state))
+    if path.read_text() != unit.unit_text(home):
+        click.echo("It was made by another installation of KernelKit; `kernelkit service install` writes it anew.")
+    click.echo(_when_it_starts())
+
+
+def _stands(home: Home, state: dict[str, str]) -> str:
+    """How the unit stands, and what would change it."""
+    name = unit.unit_name(home)
+    active, pid = state.get("ActiveState"), _running(home)
+    if active is None:
+        why = "systemd does not answer here" if unit.has_systemd() else "systemd is not there to ask"
+        return f"How it stands is not known: {why}."
+    if active in ("active", "activating") and pid is not None:
+        if state.get("MainPID") == str(pid):
+            return f"It runs the engine, with pid {pid}."
+        return f"It stands by: the engine with pid {pid} was started by something else. It takes over when that ends."
+    if active == "active" and is_marked_down(home):
+        return "It stands by: `kernelkit down` stopped the engine, so nothing fires. `kernelkit up` starts it."
+    if active == "active":
+        return "It is starting the engine."
+    if state.get("SubState") == "auto-restart":
+        return f"Its engine has ended; systemd starts it again within 5 s. {home.engine_log} says why it ended."
+    if active == "inactive" and state.get("ConditionResult") == "no" and not home.path.is_dir():
+        return f"It does not run: there is no home {home.path}. `kernelkit service uninstall` takes it away."
+    word = "It has failed" if active == "failed" else f"It does not run (systemd says {active})"
+    return f"{word}. `systemctl --user start {name}` starts it, `systemctl --user status {name}` says more."
+
+
+def _when_it_starts() -> str:
+    if unit.is_lingering():
+        return "It starts with the machine, before anybody logs in."
+    return (
+        "It starts when you log in. To have schedules fire from the machine's start on, before a login and after "
+        f"logging out: loginctl enable-linger {shlex.quote(unit.user_name())}"
+    )
+
+
+def _running(home: Home) -> int | None:
+    owner = lock_owner(home) if is_locked(home) else None
+    return None if owner is None else owner.pid
+
+
+def _hint(said: str) -> str:
+    """What is usually amiss where no user session is found."""
+    if "bus" not in said.lower() or os.environ.get("XDG_RUNTIME_DIR"):
+        return ""
+    return " XDG_RUNTIME_DIR is not set, as after `su` or `sudo`: log in as this user and try again."
 
 
 def _command(home: Home) -> str:
-    return f"{sys.executable} -m {ENGINE_MODULE} --home {home.path.resolve()} --keep"
-
-
-def _quoted(word: str) -> str:
-    """As systemd reads words: quotes around blanks, and its own marks doubled."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"' if re.search(r"\s", word) else escaped
+    return shlex.join(unit.engine_command(home))

@@ -11,7 +11,7 @@ from kernelkit.client.engine_log import EngineLog, last_lines
 from kernelkit.config import Home
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import EngineUnavailableError
-from kernelkit.wire.discovery import clear_down_mark, is_locked, is_marked_down
+from kernelkit.wire.discovery import clear_down_mark, is_held_by, is_locked, is_marked_down, lock_owner
 from kernelkit.wire.messages import EngineStatus, GetStatus, ReplyBody, RequestBody, StopEngine, Welcome
 
 POLL_S = 0.02
@@ -97,8 +97,8 @@ class EngineControl(display.Shown):
         seconds = to_seconds(timeout, field="timeout")
         client = self._client()
         deadline = time.monotonic() + seconds
-        was_told = False
-        while is_locked(client.home):
+        was_told, owner = False, lock_owner(client.home)
+        while is_held_by(client.home, owner):
             if not was_told:
                 try:
                     client.connect(start=False)

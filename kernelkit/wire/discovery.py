@@ -96,6 +96,11 @@ def lock_owner(home: Home) -> LockOwner | None:
         return None
 
 
+def is_held_by(home: Home, owner: LockOwner | None) -> bool:
+    """Whether the home is held, and not by another than `owner`: a service takes over as soon as an engine ends."""
+    return is_locked(home) and (owner is None or lock_owner(home) in (owner, None))
+
+
 def _locked(home: Home) -> HomeLockedError:
     owner = lock_owner(home)
     who, facts = "another engine", {}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from kernelkit.cli.service import unit_name, unit_text
 from kernelkit.config import Home
 from tests.cli.conftest import KernelKit
 
@@ -77,18 +76,3 @@ def test_a_stopped_engine_is_said_to_fire_nothing(kernelkit: KernelKit, defined:
     said = kernelkit("schedules", wanted=1)
 
     assert "kernelkit up" in said
-
-
-def test_the_unit_names_interpreter_and_home(tmp_path: Path) -> None:
-    home = Home(tmp_path / "my project" / ".kernelkit")
-
-    text = unit_text(home)
-
-    assert f'ExecStart={sys.executable} -m kernelkit.daemon --home "{home.path}" --keep' in text
-    assert unit_name(home).startswith("kernelkit-my-project-")
-    assert unit_name(home) != unit_name(Home(tmp_path / "other" / ".kernelkit"))
-
-
-def test_without_a_service_the_status_says_so(kernelkit: KernelKit, tmp_path: Path) -> None:
-    assert "No service is installed" in kernelkit("service", "status")
-    assert json.loads(kernelkit("service", "status", "--json"))["installed"] is False
