@@ -3,6 +3,7 @@
 
 import { h, redraw, svg } from './dom.js';
 import { figure } from './format.js';
+import { SAVING } from './keep.js';
 import { mark } from './marks.js';
 import { button, Panel } from './panel.js';
 
@@ -53,7 +54,10 @@ class Batch extends Panel {
     this.line = h('div', { 'aria-live': 'polite' });
     this.foot = h('div', { class: 'foot' });
     this.body.append(this.progress, this.counts, h('div', { class: 'cells' }, this.grid), this.line, this.foot);
+    this.onSave = () => model.set('cells', this.cells.join(''));
+    document.addEventListener(SAVING, this.onSave);
     this.onCells = () => {
+      if (this.cells.join('') === model.get('cells')) return;
       this.cells = [...model.get('cells')];
       this.drawGrid();
     };
@@ -66,6 +70,7 @@ class Batch extends Panel {
 
   dispose() {
     super.dispose();
+    document.removeEventListener(SAVING, this.onSave);
     this.source.off('change:cells', this.onCells);
     this.source.off('change:changed', this.onChanged);
   }

@@ -104,6 +104,16 @@ test('a kernel that says nothing for six seconds is told from the browser alone'
   assert.ok(one('.strip').hidden);
 });
 
+test('a picture of yesterday whose kernel is gone says so, with its day', () => {
+  const model = shown(executing({ as_of: '2026-11-20T13:33:21Z', as_of_text: 'Fri 20 Nov 2026, 14:33:21' }));
+  mock.timers.tick(2000);
+  assert.ok(one('.strip').hidden);
+  mock.timers.tick(2000);
+  assert.equal(text('.strip'), "The notebook's kernel is not connected. Showing what was known on Fri 20 Nov 2026, 14:33:21. Run the cell again to see how it stands now.");
+  model.say('beat', 1);
+  assert.ok(one('.strip').hidden);
+});
+
 test('a countdown goes on in the browser', () => {
   shown(executing({ status: 'RETRYING', word: 'Retrying', reason: [{ text: 'Attempt 3 of 5', kind: 'strong' }, { text: ' ' }, { text: '14:33:29', kind: 'countdown', at: '2026-11-21T13:33:29Z' }] }));
   assert.equal(text('.why'), 'Attempt 3 of 5 in 0:08');

@@ -3,6 +3,7 @@
 
 import { h, redraw } from './dom.js';
 import { figure } from './format.js';
+import { SAVING } from './keep.js';
 import { mark } from './marks.js';
 import { button, Panel } from './panel.js';
 
@@ -55,7 +56,11 @@ class Log extends Panel {
     this.empty = h('p', { class: 'why' });
     this.foot = h('div', { class: 'foot' });
     this.body.append(h('div', { class: 'filters', role: 'search', 'data-lm-suppress-shortcuts': 'true' }, this.search, this.levels, this.followed), this.scroll, this.empty, this.foot);
-    this.onLines = () => this.all();
+    /** @type {Line[]} */
+    this.kept = [];
+    this.onLines = () => model.get('lines') !== this.kept && this.all();
+    this.onSave = () => model.set('lines', this.kept);
+    document.addEventListener(SAVING, this.onSave);
     this.onCame = () => this.take(model.get('came'));
     /** @param {{ file?: string, is_last?: boolean }} told @param {DataView[]} [buffers] */
     this.onPiece = (told, buffers) => this.piece(told, buffers ?? []);
@@ -69,6 +74,7 @@ class Log extends Panel {
   dispose() {
     super.dispose();
     clearTimeout(this.typing);
+    document.removeEventListener(SAVING, this.onSave);
     this.source.off('change:lines', this.onLines);
     this.source.off('change:came', this.onCame);
     this.source.off('msg:custom', /** @type {() => void} */ (/** @type {unknown} */ (this.onPiece)));
@@ -104,7 +110,8 @@ class Log extends Panel {
   // ---- lines -------------------------------------------------------------------------------------------------------
 
   all() {
-    this.lines.replaceChildren(...(this.source.get('lines') ?? []).map(drawLine));
+    this.kept = this.source.get('lines') ?? [];
+    this.lines.replaceChildren(...this.kept.map(drawLine));
     this.toEnd();
   }
 
@@ -115,6 +122,7 @@ class Log extends Panel {
       const key = Number(/** @type {HTMLElement} */ (line).dataset.key);
       if (key < came.first || key > came.last) line.remove();
     }
+    this.kept = [...came.before, ...this.kept.filter(([key]) => key >= came.first && key <= came.last), ...came.after];
     this.lines.prepend(...came.before.map(drawLine));
     this.lines.append(...came.after.map(drawLine));
     if (came.before.length) this.scroll.scrollTop = this.scroll.scrollHeight - before; // what was read stays in sight

@@ -5,6 +5,7 @@ import { countdown } from './format.js';
 import { mark } from './marks.js';
 
 const SILENT_MS = 6000; // the kernel says something at least every 2 s
+const ABSENT_MS = 3000; // so that one is gone that has said nothing since an old picture was drawn
 
 /** @typedef {{ as_of: string, as_of_text?: string, is_final?: boolean }} Dated */
 
@@ -18,13 +19,16 @@ export class Silence {
     this.model = model;
     this.what = what;
     this.heardAt = Date.now();
+    this.mayBeAbsent = this.heardAt - Date.parse(model.get('view').as_of) > SILENT_MS;
     this.skew = 0; // of the browser's clock against the kernel's
     this.strip = h('div', { class: 'strip', role: 'status', hidden: true });
     this.onView = () => {
+      this.mayBeAbsent = false;
       this.heardAt = Date.now();
       this.skew = this.heardAt - Date.parse(this.model.get('view').as_of);
     };
     this.onWord = () => {
+      this.mayBeAbsent = false;
       this.heardAt = Date.now();
       tick();
     };
@@ -51,13 +55,14 @@ export class Silence {
   draw(known) {
     const quiet = this.who();
     const lasted = quiet ? countdown((Date.now() - quiet.since) / 1000) : '';
-    const text = quiet ? told(quiet.who, lasted, known.split(', ').pop() ?? '', this.what) : '';
+    const text = quiet ? told(quiet.who, lasted, known, this.what) : '';
     redraw(this.strip, text, () => (text ? [h('span', { class: 'slot', 'data-s': 'PENDING_VERSION' }, mark('PENDING_VERSION')), h('span', { class: 'grow' }, text), quiet?.who === 'engine' && h('code', {}, '%engine status')] : []));
     return quiet !== null;
   }
 
   who() {
     if (this.model.get('view').is_final) return null;
+    if (this.mayBeAbsent && Date.now() - this.heardAt > ABSENT_MS) return { who: 'nobody', since: this.heardAt };
     if (Date.now() - this.heardAt > SILENT_MS) return { who: 'kernel', since: this.heardAt };
     const link = this.model.get('link');
     return link.state === 'silent' ? { who: 'engine', since: (link.since ?? Date.now()) + (Date.now() - this.now()) } : null;
@@ -67,11 +72,12 @@ export class Silence {
 /**
  * @param {string} who
  * @param {string} lasted
- * @param {string} at
+ * @param {string} moment with its day
  * @param {string} what
  */
-function told(who, lasted, at, what) {
-  const known = `Showing what was known at ${at}`;
+function told(who, lasted, moment, what) {
+  if (who === 'nobody') return `The notebook's kernel is not connected. Showing what was known on ${moment}. Run the cell again to see how it stands now.`;
+  const known = `Showing what was known at ${moment.split(', ').pop() ?? ''}`;
   if (who === 'engine') return `No word from the engine for ${lasted}. ${known}; trying again.`;
   return `No word from the notebook's kernel for ${lasted}: it is busy or gone. ${known}; ${what}.`;
 }

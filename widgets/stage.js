@@ -14,6 +14,7 @@ export class FakeModel {
   }
 
   get(name) { return this.state[name]; }
+  set(name, value) { this.say(name, value); }
   on(name, callback) { this.heard.set(name, [...(this.heard.get(name) ?? []), callback]); }
   off(name, callback) { this.heard.set(name, (this.heard.get(name) ?? []).filter((one) => one !== callback)); }
   send(content) { this.sent.push(JSON.parse(JSON.stringify(content))); }

@@ -125,6 +125,8 @@ export interface Model<V = View> {
   get(name: 'link'): Link;
   get(name: 'answer'): Answer;
   get(name: 'beat'): number;
+  get(name: 'parts'): string[];
+  set(name: string, value: unknown): void;
   on(name: string, callback: () => void): void;
   off(name: string, callback: () => void): void;
   send(content: object): void;

@@ -1,14 +1,23 @@
-"""Finds the front end and hands it out as the two texts that anywidget takes: one module, one style sheet.
+"""Finds the front end and hands it out as the texts that anywidget takes.
 
 The files are plain ES modules in `widgets/`, which a wheel carries as `kernelkit/_widgets`. There is no build step: a
 module and those it imports become one text by wrapping each in a function of its own. For that to stay this simple a
 module imports only `import { names } from './file.js';` on one line, and exports functions and constants where they
 are declared.
+
+What a page needs is cut into parts, of which each is sent once: one with all that several views share, and one for each
+kind of view. A view's own text only says which part draws it (`widgets/drawn.js`).
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import json
 import re
+from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +27,26 @@ _IMPORT = re.compile(r"^import \{ ([^}]+) \} from '\./([\w-]+\.js)';$", re.MULTI
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ([^;]+);$", re.MULTILINE)
 _ROOT = re.compile(r"\.kk(?![\w-])")
-_SHARED = ("tokens.css", "card.css")
+_STYLES = ("tokens.css", "card.css")
 _COMMENT = re.compile(r"^\s*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
+_REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
+_INDENT = re.compile(r"^ +", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Code and styles that are sent once to a page. `key` is made from both, so that no two versions meet in one."""
+
+    key: str
+    script: str
+    style: str
+
+    @property
+    def esm(self) -> str:
+        """The text for anywidget's `_esm` of the model that brings it."""
+        plain = json.dumps([self.style, self.script], ensure_ascii=False).encode()
+        packed = base64.b64encode(gzip.compress(plain, mtime=0)).decode()
+        return f"{_plain('bring.js')}export default brings({json.dumps(self.key)}, {json.dumps(packed)});\n"
 
 
 def folder() -> Path:
@@ -34,46 +61,96 @@ def folder() -> Path:
 
 
 @cache
-def module(name: str) -> str:
-    """The text of one module with everything it imports inside, for anywidget's `_esm`."""
-    made: dict[str, str] = {}
-    _take(name, folder(), made)
-    parts = [f"const {_variable(key)} = (() => {{\n{text}\n}})();" for key, text in made.items()]
-    marked = f'host.el.classList.add("{_class(name)}")'
-    shown = f"const render = (host) => {{ {marked}; return {_variable(name)}.render(host); }};"
-    return "\n".join([*parts, shown, "export default { render };\n"])
+def views() -> tuple[str, ...]:
+    """The modules that draw a view."""
+    return tuple(sorted(path.name for path in folder().glob("*.js") if _DEFAULT.search(path.read_text("utf-8"))))
 
 
 @cache
-def style(view: str, *names: str) -> str:
-    """The style sheets of these names for the view that module `view` draws, for anywidget's `_css`.
+def shared() -> Part:
+    """What more than one view needs, and what the page needs once."""
+    users = Counter(name for view in views() for name in _closure(view))
+    names = [name for name in dict.fromkeys(n for v in views() for n in _closure(v)) if users[name] > 1]
+    names += [name for name in _closure("keep.js") if name not in names]
+    made = ", ".join(map(_variable, names))
+    script = f"export default async () => {{\n{_wrapped(names)}\nreturn {{ {made}, start: kk_keep.start }};\n}};\n"
+    style = _styles(_STYLES)
+    key = _key(script, style)
+    return Part(key, script, _ROOT.sub(f".{key} .kk", style))
 
-    All views of a page share its styles, so the rules of every sheet but the shared two hold inside such a view alone.
-    """
-    texts = {name: (folder() / name).read_text("utf-8") for name in names}
-    return "\n".join(
-        text if name in _SHARED else _ROOT.sub(f".{_class(view)} .kk", text) for name, text in texts.items()
+
+@cache
+def part(view: str, *styles: str) -> Part:
+    """What draws the views of module `view`, without what is shared; `styles` names its sheets."""
+    base = shared()
+    names = [name for name in _closure(view) if f"const {_variable(name)} =" not in base.script]
+    taken = ", ".join(_variable(name) for name in _closure(view) if name not in names)
+    render = (
+        f"(host) => {{ host.el.classList.add({json.dumps(base.key)}, key); return {_variable(view)}.render(host); }}"
     )
+    script = "\n".join(
+        [
+            "export default async (needs, key) => {",
+            f"const {{ {taken} }} = await needs({json.dumps(base.key)});",
+            _wrapped(names),
+            f"return {{ render: {render} }};\n}};\n",
+        ]
+    )
+    style = _styles(styles)
+    key = _key(script, style)
+    # Its rules hold inside such views alone, and win over the shared ones.
+    return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style))
 
 
-def _take(name: str, place: Path, made: dict[str, str]) -> None:
-    """Add `name` to `made` after everything it imports."""
-    if name in made:
-        return
-    text = (place / name).read_text("utf-8")
-    for _, wanted in _IMPORT.findall(text):
-        _take(wanted, place, made)
+def view(made: Part) -> str:
+    """The text for anywidget's `_esm` of a view that `made` draws."""
+    return f"{_plain('drawn.js')}export default drawn({json.dumps(made.key)});\n"
+
+
+@cache
+def _closure(name: str) -> tuple[str, ...]:
+    """The modules that `name` needs, each after those it imports, and itself at the end."""
+    found: dict[str, None] = {}
+    for _, wanted in _IMPORT.findall((folder() / name).read_text("utf-8")):
+        found.update(dict.fromkeys(_closure(wanted)))
+    return (*found, name)
+
+
+def _wrapped(names: list[str]) -> str:
+    """Each module in a function of its own, in this order."""
+    return "\n".join(f"const {_variable(name)} = (() => {{\n{_body(name)}\n}})();" for name in names)
+
+
+def _body(name: str) -> str:
+    text = (folder() / name).read_text("utf-8")
     exports = ", ".join(_EXPORT.findall(text))
-    text = _COMMENT.sub("", text)
+    text = _bare(text)
     text = _IMPORT.sub(lambda found: f"const {{ {found[1]} }} = {_variable(found[2])};", text)
     text = _DEFAULT.sub("", _EXPORT.sub("", text))
-    made[name] = f"{text.strip()}\nreturn {{ {exports} }};"
+    return f"{text.strip()}\nreturn {{ {exports} }};"
+
+
+@cache
+def _plain(name: str) -> str:
+    """A module and those it imports one after the other, to stand before others' text."""
+    texts = (_bare((folder() / one).read_text("utf-8")) for one in _closure(name))
+    return "".join(_EXPORT.sub("", _IMPORT.sub("", text)).strip() + "\n" for text in texts)
+
+
+def _styles(names: tuple[str, ...]) -> str:
+    texts = ((folder() / name).read_text("utf-8") for name in names)
+    return _INDENT.sub("", _REMARK.sub("", "\n".join(texts)))
+
+
+def _bare(text: str) -> str:
+    """Without comments and indents."""
+    return _INDENT.sub("", _COMMENT.sub("", text))
 
 
 def _variable(name: str) -> str:
     return "kk_" + name.removesuffix(".js").replace("-", "_")
 
 
-def _class(name: str) -> str:
-    """What the element around a view is marked with."""
-    return "kk-" + name.removesuffix(".js")
+def _key(*texts: str) -> str:
+    """A name for these texts that can be a class of CSS."""
+    return "kk-" + hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]

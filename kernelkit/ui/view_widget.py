@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import anywidget
+import ipywidgets
 import traitlets
 
 from kernelkit.ui import assets, hosts
 from kernelkit.ui.live import Bundle
+from kernelkit.ui.parts import PartModel, models
 
 MIME = "application/vnd.jupyter.widget-view+json"
 
@@ -26,20 +28,19 @@ class ViewWidget(anywidget.AnyWidget):
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
+    parts = traitlets.List(traitlets.Instance(PartModel)).tag(sync=True, **ipywidgets.widget_serialization)
     view = traitlets.Dict().tag(sync=True)
     link = traitlets.Dict().tag(sync=True)  # how the kernel stands to the engine
     beat = traitlets.Int(0).tag(sync=True)  # a silent picture tells the reader that the kernel is gone
 
     def __init__(self, module: str, styles: tuple[str, ...], view: dict[str, Any], heard: Heard, **more: Any) -> None:
         self._heard_by = heard
+        part = assets.part(module, *styles)
         super().__init__(
-            _esm=assets.module(module),
-            _css=assets.style(module, "tokens.css", "card.css", *styles),
+            _esm=assets.view(part),
+            parts=models((assets.shared(), part)),
             view=view,
             link={"state": "live"},
-            # The page has one style sheet for each of these: by the class alone, one kind of view would undo another's.
-            _anywidget_id=f"kernelkit.{module}",
             **more,
         )
         if self.comm is not None:

@@ -1,7 +1,8 @@
-"""The front end as one text: no module loses a line on the way into it."""
+"""The front end as texts that a page takes: no module loses a line on the way, and each is sent once."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,24 +12,51 @@ import pytest
 from kernelkit.ui import assets
 
 NODE = Path(sys.executable).parent / "node"
-VIEWS = sorted(path.name for path in assets.folder().glob("*.js") if "export default" in path.read_text("utf-8"))
+SHARED, TREE, TIMELINE = assets.shared(), assets.part("tree.js", "tree.css"), assets.part("timeline.js", "timeline.css")
+PARTS = {"shared": SHARED, **{name: assets.part(name) for name in assets.views()}}
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_a_view_with_all_it_imports_is_one_module_that_parses(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_with_all_it_imports_is_one_module_that_parses(name: str, tmp_path: Path) -> None:
     # A statement that began with a cast in a comment lost all its text up to the next comment.
-    made = tmp_path / "module.mjs"
-    made.write_text(assets.module(name), "utf-8")
+    _parses(PARTS[name].script, tmp_path)
 
+
+def test_what_a_model_brings_along_parses(tmp_path: Path) -> None:
+    for text in (SHARED.esm, assets.view(TREE)):
+        _parses(text, tmp_path)
+
+
+def _parses(text: str, folder: Path) -> None:
+    made = folder / "module.mjs"
+    made.write_text(text, "utf-8")
     checked = subprocess.run([NODE, "--check", made], capture_output=True, text=True)
-
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_styles_of_one_view_leave_the_others_alone() -> None:
-    shared, own = assets.style("tree.js", "tokens.css", "card.css"), assets.style("tree.js", "tree.css")
+def test_what_views_share_is_in_one_part_and_nowhere_else() -> None:
+    modules = [name for part in PARTS.values() for name in re.findall(r"^const (kk_\w+) = \(\(\)", part.script, re.M)]
+    assert len(modules) == len(set(modules))
+    assert {"kk_dom", "kk_marks", "kk_silence", "kk_keep"} <= set(re.findall(r"const (kk_\w+) = \(", SHARED.script))
+    assert all(SHARED.key in part.script for part in PARTS.values() if part is not SHARED)
 
-    assert ".kk-tree" not in shared and ".kk .head {" in shared
-    assert ".kk-tree .kk .tr {" in own
-    assert not [line for line in own.splitlines() if ".kk " in line and ".kk-tree .kk " not in line]
-    assert 'host.el.classList.add("kk-tree")' in assets.module("tree.js")
+
+def test_the_styles_of_one_view_leave_the_others_alone() -> None:
+    assert f".{SHARED.key} .kk .head {{" in SHARED.style
+    assert f".{SHARED.key}.{TREE.key} .kk .tr {{" in TREE.style
+    for part, begin in ((SHARED, SHARED.key), (TREE, f"{SHARED.key}.{TREE.key}")):
+        assert re.findall(rf"(?<!\.{re.escape(begin)} )\.kk(?![\w-])", part.style) == []
+    assert len({SHARED.key, TREE.key, TIMELINE.key}) == 3
+
+
+def test_no_text_of_ours_spans_lines_whose_indent_is_taken_away() -> None:
+    for path in assets.folder().glob("*.js"):
+        if not path.name.endswith(".test.js"):
+            assert [line for line in path.read_text("utf-8").splitlines() if line.count("`") % 2] == [], path.name
+
+
+def test_a_view_and_what_draws_it_are_small_enough_to_be_saved() -> None:
+    sizes = {name: len(part.esm) for name, part in PARTS.items()}
+    assert max(sizes.values()) < 16_000
+    assert len(assets.view(TREE)) < 1_500
+    assert "innerHTML" not in "".join(part.script for part in PARTS.values())

@@ -10,7 +10,7 @@ import pytest
 from comm.base_comm import BaseComm
 
 from kernelkit.models.run import RunStatus
-from kernelkit.ui import assets, display, hosts
+from kernelkit.ui import display, hosts, parts
 from kernelkit.ui.view_widget import ViewWidget
 from kernelkit.ui.widget import MIME, RunWidget
 from tests.ui import samples
@@ -32,6 +32,7 @@ class Wire(BaseComm):
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     monkeypatch.setattr(comm, "create_comm", Wire)
+    RunWidget(card(samples.executing()), cancel=lambda n: None).close()  # sends its parts, which stay
     Wire.sent.clear()
     yield Wire.sent
     Wire.sent.clear()
@@ -92,13 +93,6 @@ def test_closing_takes_away_the_model_and_its_layout(sent: list[Any]) -> None:
     widget.close()
     assert len(ipywidgets.widgets.widget._instances) == before
     assert sum(kind == "comm_close" for kind, _ in sent) == sum(kind == "comm_open" for kind, _ in sent)
-
-
-def test_the_front_end_of_a_card_stays_small() -> None:
-    script, style = assets.module("card.js"), assets.style("card.js", "tokens.css", "card.css")
-    assert len(script) + len(style) < 60_000
-    assert "innerHTML" not in script
-    assert "import " not in script.replace("import('./types')", "")
 
 
 class FakeShell:
@@ -174,9 +168,21 @@ def test_a_shell_without_a_cell_has_no_place() -> None:
     assert hosts.executing_cell(FakeShell()) == ("cell-1", "msg-0")
 
 
-def test_each_kind_of_view_has_a_style_sheet_of_its_own_in_the_page(sent: list[Any]) -> None:
+def test_a_part_is_sent_with_the_first_view_that_needs_it_and_again_if_closed(
+    sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = {"as_of": "2026-11-21T13:33:21Z"}
+    monkeypatch.setattr(parts, "_models", {})
     made = [ViewWidget(name, (), given, lambda heard: None) for name in ("tree.js", "timeline.js", "tree.js")]
-    assert len({widget._anywidget_id for widget in made}) == 2
-    for widget in made:
+    opened = [str(content["state"].get("_esm", "")) for kind, content in sent if kind == "comm_open"]
+    assert [text.split("export default ")[1][:6] for text in opened if text] == [
+        *("brings", "brings", "drawn("),
+        *("brings", "drawn("),
+        "drawn(",
+    ]
+    assert len({id(part) for widget in made for part in widget.parts}) == 3
+    made[0].parts[0].close()
+    again = ViewWidget("tree.js", (), given, lambda heard: None)
+    assert again.parts[0] is not made[0].parts[0] and again.parts[1] is made[0].parts[1]
+    for widget in (*made, again):
         widget.close()

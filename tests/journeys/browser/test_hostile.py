@@ -34,13 +34,14 @@ async def says(text: str) -> str:
     return text
 
 @kk.task
-async def family(texts: list[str]) -> None:
+async def family() -> None:  # all of them together are more than a payload may be
+    texts = json.loads(Path("hostile.json").read_text())
     await says.batch_trigger([kk.Item({"text": one}, tags=[one[:100] or "empty"], concurrency_key=one[:100] or None)
                               for one in texts])
     await kk.wait.for_(hours=1)
 
 texts = json.loads(Path("hostile.json").read_text())
-run = family.trigger(texts=texts)
+run = family.trigger()
 batch = says.batch_trigger([{"text": one} for one in texts[:40]])
 AT_REST = "select count(*) from runs where task_id = 'says' and status in ('COMPLETED', 'FAILED', 'WAITING')"
 while kk.sql(AT_REST).rows[0][0] < len(texts) + len(batch.runs):
