@@ -30,7 +30,7 @@ class Asked:
     @property
     def match(self) -> Match | None:
         """The earlier run that answered it, once it is answered; None: it made its own."""
-        return self._scope.matches.get(self._asked)
+        return (self._scope.matches or {}).get(self._asked)
 
     def wait(self) -> bool:
         """Wait for the answer where this thread may be blocked, and say whether it is there now."""

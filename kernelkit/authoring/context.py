@@ -13,7 +13,7 @@ import hashlib
 import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -225,6 +225,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 
 Site = tuple[str, int]  # file and line of a person's call
+Told = Callable[[KernelKitError | None], None]  # given what became of a report: None, or its refusal
 
 
 class Scope:
@@ -247,7 +248,6 @@ class Scope:
         "_open",
         "_settled",
         "_signal",
-        "_told",
         "_waits",
         "around_waits",
         "aside",
@@ -313,7 +313,7 @@ class Scope:
         self.locals: dict[str, Any] | None = None  # see authoring/locals.py
         self.refusal: tuple[KernelKitError, Site | None] | None = None
         self.metadata_state: MetadataState | None = None
-        self.progress: list[dict[str, Any]] = []  # see authoring/track.py
+        self.progress: list[dict[str, Any]] | None = None  # see authoring/track.py
         self.tags: list[str] | None = None  # see authoring/tags.py
         self.outbox: Outbox | None = None  # see authoring/outbox.py
         self.places: dict[str, Place] | None = None  # in input streams, see authoring/inputs.py
@@ -323,7 +323,7 @@ class Scope:
         self.calls = 0  # changes of metadata so far
         self.task: asyncio.Task[Any] | None = None  # of an attempt on a loop
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] | None = None  # others that its code has started there
-        self.unawaited: list[Pending[Any]] = []  # see authoring/pending.py
+        self.unawaited: dict[Pending[Any], None] | None = None  # see authoring/pending.py
         self.around_waits: AroundWaits | None = None  # calls the hooks on_wait and on_resume
         self.blocked: Callable[[], None] | None = None  # told when the attempt's thread stands still …
         self.woken: Callable[[], None] | None = None  # … and before it goes on
@@ -331,14 +331,13 @@ class Scope:
         self._make_waits: Callable[[Scope], Waits] | None = None
         self._waits: Waits | None = None
         self._early: tuple[WaitResult, ...] = ()  # that came before the attempt began here
-        self._told: dict[int, Callable[[KernelKitError | None], None]] | None = None
         self._context: Context | None = None
         self._signal: CancelSignal | None = None
-        self._counts: dict[tuple[str, str, str], int] | None = None
-        self._open: dict[int, Site | None] = {}
-        self.matches: dict[str, Match] = {}  # triggers of this attempt that earlier runs answered, by their names
-        self.carried: dict[str, int | None] = {}  # triggers that may be answered so, and the report that carries each
-        self._settled: list[tuple[int | None, CancelSignal]] = []
+        self._counts: dict[str, int] | None = None
+        self._open: dict[int, Site | Told | None] | None = None  # whence each open report came, or who is told of it
+        self.matches: dict[str, Match] | None = None  # triggers that earlier runs answered, by their names
+        self.carried: dict[str, int | None] | None = None  # triggers that may be so, and the report that carries each
+        self._settled: list[tuple[int | None, CancelSignal]] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -366,12 +365,12 @@ class Scope:
         digest = hashlib.blake2b(args_text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         if inside := unrepeated.get():  # counted by itself: the body's own calls are, when it is called again
             name = f"{name}@{inside}"
-        key = (kind, name, digest)
+        call = f"{kind}:{name}:{digest}"
         with self._lock:
             if self._counts is None:
                 self._counts = {}
-            count = self._counts[key] = self._counts.get(key, 0) + 1
-        return f"{kind}:{name}:{digest}:{count}"
+            count = self._counts[call] = self._counts.get(call, 0) + 1
+        return f"{call}:{count}"
 
     def send(self, body: ReportBody) -> int | None:
         """Report a change made by the attempt's code; raises an earlier call's refusal first.
@@ -381,21 +380,18 @@ class Scope:
         self.check()
         return self.post(body, call_site())
 
-    def post(
-        self, body: ReportBody, site: Site | None, told: Callable[[KernelKitError | None], None] | None = None
-    ) -> int | None:
+    def post(self, body: ReportBody, site: Site | None = None, told: Told | None = None) -> int | None:
         """Report without raising what was refused before: for changes that were gathered and leave by themselves.
 
-        Where the answer comes later, `told` is called with it, None or a refusal, on any thread; the refusal is then
-        raised by nobody else.
+        Where the answer comes later, `told` is called with it, on any thread; a refusal is then raised by nobody else.
+        Otherwise it is noted as that of the call at `site`.
         """
         with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
             number = self.report(body)
             if number is not None:
-                self._open[number] = site
-                if told is not None:
-                    self._told = self._told or {}
-                    self._told[number] = told
+                if self._open is None:
+                    self._open = {}
+                self._open[number] = told or site
             return number
 
     def check(self) -> None:
@@ -410,34 +406,29 @@ class Scope:
     def settle(self, number: int) -> None:
         """The report `number`, and all before it, are on disk."""
         with self._lock:  # also to see that nothing is open: `post` may be about to enter this very number
-            if not self._open:
+            if self._open is None:
                 return
-            settled = [each for each in self._open if each <= number]
-            for each in settled:
-                del self._open[each]
-            told = [told for each in settled if (told := self._told.pop(each, None))] if self._told else ()
-        for tell in told:
-            tell(None)
+            settled = [self._open.pop(each) for each in list(self._open) if each <= number]
+            self._open = self._open or None
+        _tell_all(settled)
         self._tell_if_settled()
 
     def refuse(self, number: int, error: KernelKitError) -> None:
         """The report `number` was refused; the first refusal is kept for the attempt's next call."""
         with self._lock:
-            site = self._open.pop(number, None)
-            tell = self._told.pop(number, None) if self._told else None
-            if self.refusal is None and tell is None:
-                self.refusal = (error, site)
-        if tell is not None:
-            tell(error)
+            whence = None if self._open is None else self._open.pop(number, None)
+            self._open = self._open or None
+            if self.refusal is None and not callable(whence):
+                self.refusal = (error, whence)
+        if callable(whence):
+            whence(error)
         self._tell_if_settled()
 
     def abandon(self) -> None:
         """Nobody will settle what is open: the engine has not been seen for long."""
         with self._lock:
-            self._open.clear()
-            told, self._told = list((self._told or {}).values()), None
-        for tell in told:
-            tell(None)
+            given_up, self._open = self._open or {}, None
+        _tell_all(given_up.values())
         self._tell_if_settled()
 
     # ---- durable waits ---------------------------------------------------------------------------------------------
@@ -502,24 +493,34 @@ class Scope:
         self.tasks.add(task)
 
     def expect(self, pending: Pending[Any]) -> None:
-        self.unawaited.append(pending)
+        if self.unawaited is None:
+            self.unawaited = {}
+        self.unawaited[pending] = None
 
     def expected(self, pending: Pending[Any]) -> None:
-        self.unawaited = [each for each in self.unawaited if each is not pending]
+        if self.unawaited is not None:
+            self.unawaited.pop(pending, None)
+            self.unawaited = self.unawaited or None
+
+    def match(self, found: dict[str, Match]) -> None:
+        """Earlier runs answered triggers of the attempt."""
+        if self.matches is None:
+            self.matches = {}
+        self.matches.update(found)
 
     @property
     def has_open_reports(self) -> bool:
-        return bool(self._open)
+        return self._open is not None
 
     def is_open(self, number: int) -> bool:
         """Whether the report has neither been settled nor refused."""
-        return number in self._open
+        return number in (self._open or ())
 
     def settled(self, number: int | None = None) -> CancelSignal:
         """A signal that is set once no report is open, or only later ones than `number`."""
         waiting = CancelSignal()
         with self._lock:
-            self._settled.append((number, waiting))
+            self._settled = [*(self._settled or ()), (number, waiting)]
         self._tell_if_settled()
         return waiting
 
@@ -527,11 +528,18 @@ class Scope:
         if not self._settled:
             return
         with self._lock:
-            first = min(self._open, default=None)
-            over = [one for one in self._settled if first is None or (one[0] is not None and one[0] < first)]
-            self._settled = [one for one in self._settled if one not in over]
+            waited_for = self._settled or ()
+            first = min(self._open or (), default=None)
+            over = [one for one in waited_for if first is None or (one[0] is not None and one[0] < first)]
+            self._settled = [one for one in waited_for if one not in over] or None
         for _, waiting in over:
             waiting.set("settled")
+
+
+def _tell_all(settled: Iterable[Site | Told | None]) -> None:
+    for whence in settled:
+        if callable(whence):
+            whence(None)
 
 
 def call_site() -> Site | None:

@@ -6,9 +6,11 @@ it out through the protocol `Waits`, found on the attempt's scope.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from functools import partial
+from typing import Generic, Literal, Protocol, TypeVar
 
 from kernelkit.authoring.context import Scope, current_scope
 from kernelkit.clock import MICROS
@@ -18,6 +20,8 @@ from kernelkit.models.error import Error
 from kernelkit.models.run import Run, RunStatus
 from kernelkit.models.wait import Wait, WaitType
 from kernelkit.wire.messages import OpenWait, ReplyBody, ReportBody, RequestBody, WaitResult
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,18 @@ class WaitInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class DurableWait:
-    """One wait to open. `name` and `key` make its op key, so they are the same when the body is called again."""
+class DurableWait(Generic[T]):
+    """One wait to open. `name` and `key` make its op key, so they are the same when the body is called again.
+
+    `answer` makes of its result what the code that waits is given.
+    """
 
     told: str  # in words, for messages
     name: str
     key: str
     info: WaitInfo
     wait: Wait
+    answer: Callable[[WaitResult], T]
     new_id: str = ""
     idempotency_key: str = ""
     key_ttl: float = 0.0
@@ -57,11 +65,11 @@ class DurableWait:
 class Waits(Protocol):
     """The durable operations of one attempt."""
 
-    async def wait(self, asked: DurableWait) -> WaitResult:
+    async def wait(self, asked: DurableWait[T]) -> T:
         """Wait on the attempt's loop; the run may be suspended meanwhile."""
         ...
 
-    def wait_sync(self, asked: DurableWait) -> WaitResult:
+    def wait_sync(self, asked: DurableWait[T]) -> T:
         """The same for a plain task, on its thread."""
         ...
 
@@ -134,8 +142,12 @@ def runs_wait(
     shown: str = "",
     batch_id: str = "",
     timeout: Duration | None = None,
-) -> DurableWait:
-    """A wait for the ends of runs. `key` tells it from others of its kind, also when the body is called again."""
+) -> DurableWait[list[Run]]:
+    """A wait for the ends of runs, which are its answer, in order; it raises `TimeoutError`, and `UnknownRunError` for
+    one that is not kept.
+
+    `key` tells it from others of its kind, also when the body is called again.
+    """
     scope = current_scope("Waiting for a run")
     until = 0 if timeout is None else moment_in(scope, to_seconds(timeout, field="timeout"))
     if kind == "task":
@@ -145,19 +157,18 @@ def runs_wait(
         info = WaitInfo("batch", batch_id=batch_id, run_count=len(run_ids))
         told = f"waiting for the batch {batch_id}"
     wait = Wait(kind, until, runs=run_ids, batch=batch_id, shown=shown)
-    return DurableWait(told, f"{kind} {shown}".rstrip(), key, info, wait)
+    return DurableWait(told, f"{kind} {shown}".rstrip(), key, info, wait, partial(_ended_runs, told, wait))
 
 
-def ended_runs(asked: DurableWait, result: WaitResult) -> list[Run]:
-    """The runs of a result, in order; raises `TimeoutError`, and `UnknownRunError` for one that is not kept."""
+def _ended_runs(told: str, wait: Wait, result: WaitResult) -> list[Run]:
     if result.timed_out:
-        raise TimeoutError(f"{asked.told} took longer than its timeout. It goes on; ask again whenever you like.")
-    if result.missing and asked.wait.type == "task":
+        raise TimeoutError(f"{told} took longer than its timeout. It goes on; ask again whenever you like.")
+    if result.missing and wait.type == "task":
         raise UnknownRunError(f"No run {result.missing[0]!r} is kept in this home.", run_id=result.missing[0])
     if not result.missing:
         return list(result.runs)
     found = {run.id: run for run in result.runs}
-    return [found.get(run_id) or _missing(run_id) for run_id in asked.wait.runs]
+    return [found.get(run_id) or _missing(run_id) for run_id in wait.runs]
 
 
 def _missing(run_id: str) -> Run:

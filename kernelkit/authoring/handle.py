@@ -24,7 +24,7 @@ from kernelkit.authoring.asked import Asked
 from kernelkit.authoring.bulk import start_bulk
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import scope
-from kernelkit.authoring.durable import DurableWait, ended_runs, runs_wait, waits_now
+from kernelkit.authoring.durable import DurableWait, runs_wait, waits_now
 from kernelkit.authoring.logs import RunLogs, logs_request
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
@@ -115,7 +115,7 @@ class RunHandle(display.Shown, Generic[T]):
         """The trigger was made inside a run, under this name: which run it means will be known."""
         around = scope.get()
         if around is not None:
-            self._asked = Asked(around, asked, around.carried.pop(asked, None))
+            self._asked = Asked(around, asked, around.carried.pop(asked, None) if around.carried else None)
 
     def _adopt(self) -> bool:
         """Take the earlier run for this handle's, if one answered the trigger; False while that is not known."""
@@ -138,7 +138,7 @@ class RunHandle(display.Shown, Generic[T]):
         await self.stored()
         if self._run is None and self._caller_now().inside_run:
             asked = runs_wait((self.id,), "task", self._name, shown=self.task_id)
-            self._run = ended_runs(asked, await waits_now(asked.told).wait(asked))[0]
+            self._run = (await waits_now(asked.told).wait(asked))[0]
         if self._run is None:
             run = await asyncio.wrap_future(self._end())
             if _lacks_output(run):
@@ -153,7 +153,7 @@ class RunHandle(display.Shown, Generic[T]):
         """
         if self._run is None and self._caller_now().inside_run:
             asked = runs_wait((self.id,), "task", self._name, shown=self.task_id, timeout=timeout)
-            self._run = ended_runs(asked, waits_now(asked.told).wait_sync(asked))[0]
+            self._run = waits_now(asked.told).wait_sync(asked)[0]
         if self._run is None:
             self._keep(_blocking(self._end(), timeout, f"Run {self.id} of {self.task_id}"))
         return self._result(self._final())
@@ -323,7 +323,7 @@ class BatchHandle(display.Shown, Generic[T]):
         waiting = self._waiting()
         if waiting and self._caller_now().inside_run:
             asked = self._durably(waiting)
-            _keep_ended(waiting, ended_runs(asked, await waits_now(asked.told).wait(asked)))
+            _keep_ended(waiting, await waits_now(asked.told).wait(asked))
         elif waiting:
             _keep_all(waiting, await asyncio.wrap_future(self._ends(waiting)))
         return self._in_place([await run for run in self.runs])
@@ -336,7 +336,7 @@ class BatchHandle(display.Shown, Generic[T]):
         waiting = self._waiting()
         if waiting and self._caller_now().inside_run:
             asked = self._durably(waiting, timeout)
-            _keep_ended(waiting, ended_runs(asked, waits_now(asked.told).wait_sync(asked)))
+            _keep_ended(waiting, waits_now(asked.told).wait_sync(asked))
         elif waiting:
             _keep_all(waiting, _blocking(self._ends(waiting), timeout, f"Batch {self.id}"))
         return self._in_place([run.result() for run in self.runs])
@@ -350,7 +350,7 @@ class BatchHandle(display.Shown, Generic[T]):
     def _without_run(self) -> list[BatchError]:
         return [problem for problem in self.errors if not problem.run_id]
 
-    def _durably(self, waiting: list[RunHandle[T]], timeout: Duration | None = None) -> DurableWait:
+    def _durably(self, waiting: list[RunHandle[T]], timeout: Duration | None = None) -> DurableWait[list[Run]]:
         names = ",".join([run._name for run in waiting])
         return runs_wait(tuple(run.id for run in waiting), "batch", names, batch_id=self.id, timeout=timeout)
 

@@ -15,6 +15,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kernelkit.authoring import caller as callers
@@ -150,19 +151,19 @@ class InputStream(Generic[T]):
         until = 0 if timeout is None else moment_in(scope, _timeout(timeout))
         place = _place_of(scope, self._key)
 
-        def asked(index: int) -> DurableWait:
+        def asked(taking: _Taking) -> DurableWait[Received[T]]:
             info = WaitInfo("stream", stream=self.name, date=to_datetime(until) if until else None)
-            wait = Wait("stream", until, shown=self.name, stream=self._key, index=index)
-            return DurableWait(told, f"stream {self.name}", "", info, wait)
+            wait = Wait("stream", until, shown=self.name, stream=self._key, index=taking.index)
+            return DurableWait(told, f"stream {self.name}", "", info, wait, partial(self._received, taking))
 
         async def start() -> Received[T]:
             with place.taken() as taking:
-                return self._received(taking, await scope.waits.wait(asked(taking.index)))
+                return await scope.waits.wait(asked(taking))
 
         def plain(given: Duration | None) -> Received[T]:
             refuse_timeout(given, told)
             with place.taken() as taking:
-                return self._received(taking, scope.waits.wait_sync(asked(taking.index)))
+                return scope.waits.wait_sync(asked(taking))
 
         return PendingInput(told, start, plain)
 

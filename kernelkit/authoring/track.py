@@ -70,6 +70,8 @@ class _Bar:
             "at": now,
             "ended": False,
         }
+        if scope.progress is None:
+            scope.progress = []
         scope.progress.append(self._entry)
         self._show(0)
 

@@ -7,7 +7,9 @@ when the wait is over, the body is called again from its beginning, and given wh
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kernelkit import ids, jsonvalues
@@ -111,17 +113,18 @@ class WaitHelpers:
         told = f"kk.wait.for_token({name!r})"
         until = _timeout_moment(scope, timeout)
 
-        def asked() -> DurableWait:
+        def asked() -> DurableWait[TokenResult]:
             info = WaitInfo("token", token=name, date=to_datetime(until) if until else None)
             wait = Wait("token", until, token=name)
-            return DurableWait(told, "token", name, info, wait, new_id=ids.make_id("waitpoint"))
+            answer = partial(_token_result, name)
+            return DurableWait(told, "token", name, info, wait, answer, new_id=ids.make_id("waitpoint"))
 
-        async def start() -> TokenResult:
-            return _token_result(await scope.waits.wait(asked()), name)
+        def start() -> Awaitable[TokenResult]:
+            return scope.waits.wait(asked())
 
         def plain(given: Duration | None) -> TokenResult:
             refuse_timeout(given, told)
-            return _token_result(scope.waits.wait_sync(asked()), name)
+            return scope.waits.wait_sync(asked())
 
         return PendingToken(told, start, plain)
 
@@ -162,23 +165,21 @@ def _timed(
     key_ttl = 0.0 if ttl is None else to_seconds(ttl, field="idempotency_key_ttl")
     shared = "" if idempotency_key is None else key_text(idempotency_key)
 
-    def asked() -> DurableWait:
+    def asked() -> DurableWait[None]:
         moment = until or moment_in(scope, seconds)
         info = WaitInfo("duration", date=to_datetime(moment))
         made = ids.make_id("waitpoint") if shared else ""
-        return DurableWait(told, "duration", f"{key} {shared}", info, Wait("duration", moment), made, shared, key_ttl)
+        wait = Wait("duration", moment)
+        return DurableWait(told, "duration", f"{key} {shared}", info, wait, _nothing, made, shared, key_ttl)
 
     def is_short() -> bool:
         # A moment may have been far when it was first waited for; then its result is among the checkpoints.
         return seconds <= scope.start.suspend_after and not (until and scope.waits.is_replaying)
 
-    async def start() -> None:
+    def start() -> Awaitable[None]:
         scope.check()
         scope.waits.refuse_here(told, plain=False)
-        if is_short():
-            await scope.waits.sleep(max(0.0, seconds))
-        else:
-            await scope.waits.wait(asked())
+        return scope.waits.sleep(max(0.0, seconds)) if is_short() else scope.waits.wait(asked())
 
     def plain(given: Duration | None) -> None:
         refuse_timeout(given, told)
@@ -202,7 +203,11 @@ def _timeout_moment(scope: Scope, timeout: Duration | datetime | None) -> int:
     return moment_in(scope, to_seconds(timeout, field="timeout"))
 
 
-def _token_result(result: WaitResult, name: str) -> TokenResult:
+def _nothing(result: WaitResult) -> None:
+    """The answer to a wait for time."""
+
+
+def _token_result(name: str, result: WaitResult) -> TokenResult:
     value = None if result.value is None else jsonvalues.decode(result.value.text or "null")
     return TokenResult(result.token, name, value, timed_out=result.timed_out)
 

@@ -174,6 +174,8 @@ def _trigger(items: tuple[TriggerItem, ...], batch_id: str) -> Triggered:
     number = scope.send(ChildTrigger(items=items, op=op, batch_id=batch_id))
     for each in items:
         if each.key is not None or each.debounce is not None:
+            if scope.carried is None:
+                scope.carried = {}
             scope.carried[each.run_id] = number
     return Triggered(run_ids=tuple(each.run_id for each in items))
 

@@ -310,7 +310,7 @@ class Link:
             assert kept.scope is not None
             if found and isinstance(kept.report.body, ChildTrigger):
                 asked = {item.run_id for item in kept.report.body.items}
-                kept.scope.matches.update({name: found[name] for name in asked & found.keys()})
+                kept.scope.match({name: found[name] for name in asked & found.keys()})
             kept.scope.settle(kept.report.seq)
         if not self._kept:
             if self._orphaned:

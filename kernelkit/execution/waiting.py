@@ -13,6 +13,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from kernelkit.authoring.context import Scope, call_site, no_waits
@@ -33,21 +34,25 @@ LOOK_AT_MOST_S = 1.0
 _BLOCKING = "`.result()` would block this worker for good. In an async task write `await` instead."
 
 
-_NO_CHECKPOINTS = Checkpoints()  # of all attempts that were never suspended: an empty one does not change
+# Of all attempts that never go on elsewhere: empty ones do not change.
+_NO_CHECKPOINTS = Checkpoints()
+_NO_OPS: dict[str, str] = {}
 
 
 class AttemptWaits:
     """What waits on a loop and on a thread have in common. Results come in by `results`, on any thread."""
 
+    # Ten thousand attempts may be suspended in one worker: what each holds counts.
+    __slots__ = ("_given", "_ops", "_points", "_results", "_suspended_at", "_thread", "scope")
+
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self._thread = scope.thread
-        self._lock = threading.Lock()
         self._results: dict[str, WaitResult] = {}  # that nobody has asked for yet
-        self._given: set[str] = set()  # op keys whose results were handed out
+        self._given: dict[str, None] = {}  # op keys whose results were handed out; an empty set is four times as large
         self._suspended_at = 0
         replay = scope.start.replay
-        self._ops: dict[str, str] = {}
+        self._ops = _NO_OPS
         self._points = _NO_CHECKPOINTS
         if replay is not None:
             self._ops = replay.ops
@@ -148,6 +153,8 @@ class AttemptWaits:
 class LoopWaits(AttemptWaits):
     """For attempts on a loop."""
 
+    __slots__ = ("_look_due", "_loop", "_pause", "_pending")
+
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         assert scope.task is not None, "set where an attempt on a loop begins"
@@ -158,19 +165,22 @@ class LoopWaits(AttemptWaits):
 
     # ---- for the body ----------------------------------------------------------------------------------------------
 
-    async def wait(self, asked: DurableWait) -> WaitResult:
+    async def wait(self, asked: DurableWait[T]) -> T:
         scope = self.scope
         scope.check()
         self.refuse_here(asked.told, plain=False)
         op = scope.op("wait", asked.name, asked.key)
         claim = self._claim(op, asked.told)
-        if claim == "new" and scope.around_waits is not None:
-            await scope.around_waits.around("on_wait", asked.info)
+        hooks, answer = scope.around_waits, asked.answer
+        info = None if hooks is None else asked.info
+        if claim == "new" and hooks is not None:
+            await hooks.around("on_wait", asked.info)
         future: asyncio.Future[WaitResult] = self._loop.create_future()
         self._pending[op] = future
         try:
             if claim == "new":
-                scope.post(asked.opened(op), call_site(), lambda error: self._fail(op, error))
+                scope.post(asked.opened(op), told=partial(self._fail, op))
+            del asked  # nobody needs it while the run is suspended
             self._hand_out()
             self._look_soon()
             result = await future
@@ -181,11 +191,11 @@ class LoopWaits(AttemptWaits):
         finally:
             self._pending.pop(op, None)
         scope.check()
-        if claim != "over" and scope.around_waits is not None:
-            await scope.around_waits.around("on_resume", asked.info)
-        return result
+        if claim != "over" and hooks is not None and info is not None:
+            await hooks.around("on_resume", info)
+        return answer(result)
 
-    def wait_sync(self, asked: DurableWait) -> WaitResult:
+    def wait_sync(self, asked: DurableWait[T]) -> T:
         self.refuse_here(asked.told, plain=True)
         raise KernelKitError(
             f"`.result()` would block this worker for good. In an async task write `await {asked.told}`."
@@ -203,7 +213,7 @@ class LoopWaits(AttemptWaits):
         def told(error: KernelKitError | None) -> None:
             self._loop.call_soon_threadsafe(_end, done, error)
 
-        if self.scope.post(body, call_site(), told):
+        if self.scope.post(body, told=told):
             await done
 
     def send_sync(self, body: ReportBody) -> None:
@@ -257,7 +267,7 @@ class LoopWaits(AttemptWaits):
 
     def _give(self, op: str) -> None:
         future = self._pending.get(op)
-        self._given.add(op)
+        self._given[op] = None
         result = self._results.pop(op)
         if future is not None and not future.done():
             future.set_result(result)
@@ -267,7 +277,7 @@ class LoopWaits(AttemptWaits):
             self._loop.call_soon_threadsafe(self._failed, op, error)
 
     def _failed(self, op: str, error: KernelKitError) -> None:
-        self._given.add(op)
+        self._given[op] = None
         future = self._pending.get(op)
         if future is not None and not future.done():
             future.set_exception(error)
@@ -332,14 +342,17 @@ class LoopWaits(AttemptWaits):
 class ThreadWaits(AttemptWaits):
     """For attempts on a thread of their own: while it waits, nothing else of them goes on."""
 
+    __slots__ = ("_lock", "_open")
+
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
+        self._lock = threading.Lock()
         self._open: tuple[str, Future[Any]] | None = None
 
-    async def wait(self, asked: DurableWait) -> WaitResult:
+    async def wait(self, asked: DurableWait[T]) -> T:
         return self.wait_sync(asked)  # a loop of the body's own: it stands still meanwhile
 
-    def wait_sync(self, asked: DurableWait) -> WaitResult:
+    def wait_sync(self, asked: DurableWait[T]) -> T:
         scope = self.scope
         scope.check()
         self.refuse_here(asked.told, plain=True)
@@ -347,7 +360,7 @@ class ThreadWaits(AttemptWaits):
         claim = self._claim(op, asked.told)
         if claim == "over":
             self._points.next_ready()
-            return self._results.pop(op)
+            return asked.answer(self._results.pop(op))
         if claim == "new" and scope.around_waits is not None:
             scope.around_waits.around_sync("on_wait", asked.info)
         future: Future[WaitResult] = Future()
@@ -356,7 +369,7 @@ class ThreadWaits(AttemptWaits):
             self._open = (op, future)
         if early is None:
             if claim == "new":
-                scope.post(asked.opened(op), call_site(), lambda error: self._fail(op, error))
+                scope.post(asked.opened(op), told=lambda error: self._fail(op, error))
             self._suspend((op,))
             result = self._blocked(future)
         else:
@@ -364,7 +377,7 @@ class ThreadWaits(AttemptWaits):
         scope.check()
         if scope.around_waits is not None:
             scope.around_waits.around_sync("on_resume", asked.info)
-        return result
+        return asked.answer(result)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -410,7 +423,7 @@ class ThreadWaits(AttemptWaits):
             else:
                 self._wake_with(future, error)
 
-        if self.scope.post(body, call_site(), told):
+        if self.scope.post(body, told=told):
             self._blocked(future)
         else:
             self._open = None
@@ -421,7 +434,7 @@ class ThreadWaits(AttemptWaits):
             with self._lock:
                 if result.op in self._given:
                     continue
-                self._given.add(result.op)
+                self._given[result.op] = None
                 open_ = self._open
                 if open_ is None or open_[0] != result.op:
                     self._results[result.op] = result
@@ -525,5 +538,5 @@ def _end(future: asyncio.Future[None], error: KernelKitError | None) -> None:
 def left_behind(scope: Scope) -> KernelKitError | None:
     """What is wrong with a body that has just returned: a call was never awaited, or checkpoints are left over."""
     if scope.unawaited:
-        return scope.unawaited[0].never_awaited()
+        return next(iter(scope.unawaited)).never_awaited()
     return scope.waits.left_behind() if scope.has_waited else None

@@ -213,7 +213,7 @@ class LocalFleet:
         # In no context: timers and bodies that come of it must not count as part of the attempt that reports.
         contextvars.Context().run(self._core.take, c.TakeReport(attempt.run_id, attempt.fence, body))
         if isinstance(body, m.ChildTrigger):
-            scope.matches.update({match.asked: match for match in matches(self._core.state, body.items)})
+            scope.match({match.asked: match for match in matches(self._core.state, body.items)})
 
     def _report_from_thread(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> int:
         """Answered later, as in a real worker: waiting for the loop here could wait for ever, as a scope is locked
