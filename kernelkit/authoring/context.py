@@ -232,7 +232,8 @@ class Scope:
     """One attempt, as its own code and KernelKit's calls in it share it. Made anew for each attempt; cheap on purpose.
 
     `report` sends a state change without blocking. It returns None where the engine has taken it at once (or raises
-    the refusal), else a number by which `settle` or `refuse` is told later. `emit` takes a log line (level, text).
+    the refusal), else a number by which `settle` or `refuse` is told later. `emit` takes a log line (level, text). Both
+    are given the scope first, so that all attempts of a worker share them.
     `later` runs a function after some seconds, on any thread; without it metadata leaves only at flushes. `now` tells
     UTC microseconds (a test engine has its own time). `aside` awaits something of the outside world, such as a server's
     answer, while the clock of a test engine stands still; None where the clock is the world's. `ask` asks the engine
@@ -243,9 +244,11 @@ class Scope:
         "_context",
         "_counts",
         "_early",
+        "_emit",
         "_lock",
         "_make_waits",
         "_open",
+        "_report",
         "_settled",
         "_signal",
         "_waits",
@@ -256,7 +259,6 @@ class Scope:
         "calls",
         "canceled",
         "carried",
-        "emit",
         "idle",
         "in_body",
         "interrupted",
@@ -271,7 +273,6 @@ class Scope:
         "progress",
         "raised",
         "refusal",
-        "report",
         "rest",
         "start",
         "started_at",
@@ -289,8 +290,8 @@ class Scope:
         self,
         start: StartAttempt,
         *,
-        report: Callable[[ReportBody], int | None],
-        emit: Callable[[str, str], None] | None = None,
+        report: Callable[[Scope, ReportBody], int | None],
+        emit: Callable[[Scope, str, str], None],
         later: Callable[[float, Callable[[], None]], None] | None = None,
         now: Callable[[], int] = _WALL.now,
         aside: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None,
@@ -301,8 +302,8 @@ class Scope:
         self.aside = aside
         self.ask = ask
         self.started_at = now()
-        self.report = report
-        self.emit = emit
+        self._report = report
+        self._emit = emit
         self.later = later
         self.in_body = False
         self.interrupted = False  # a plain body is to be interrupted
@@ -372,6 +373,14 @@ class Scope:
             count = self._counts[call] = self._counts.get(call, 0) + 1
         return f"{call}:{count}"
 
+    def report(self, body: ReportBody) -> int | None:
+        """Report something that nobody waits for; see the class."""
+        return self._report(self, body)
+
+    def emit(self, level: str, text: str) -> None:
+        """Add to the run's log."""
+        self._emit(self, level, text)
+
     def send(self, body: ReportBody) -> int | None:
         """Report a change made by the attempt's code; raises an earlier call's refusal first.
 
@@ -387,7 +396,7 @@ class Scope:
         Otherwise it is noted as that of the call at `site`.
         """
         with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
-            number = self.report(body)
+            number = self._report(self, body)
             if number is not None:
                 if self._open is None:
                     self._open = {}

@@ -200,7 +200,7 @@ class RetryHelpers:
 def tell(text: str) -> None:
     """Write to the run's log that something is tried again."""
     found = scope.get()
-    if found is not None and found.emit is not None:
+    if found is not None:
         found.emit("warn", text)
 
 

@@ -73,7 +73,7 @@ class Rest:
 
     def _tell(self, work: asyncio.Future[Any]) -> None:
         error = None if work.cancelled() else work.exception()
-        if error is not None and self._scope.emit is not None:
+        if error is not None:
             text = "".join(traceback.format_exception(error)).rstrip()
             self._scope.emit("error", f"kk.wait_until_done: this failed (the run's result stands):\n{text}")
 

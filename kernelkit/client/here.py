@@ -33,7 +33,7 @@ def run_here(task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     """What the body returns. Raises what it or a hook raised, or `PayloadValidationError` before anything began."""
     signature = _Returning(task.function)
     loaded = LoadedTask(task.id, task.function, signature, {}, Project(_home(), load_bundle).with_init(task.hooks))
-    scope = Scope(_start(task, args, dict(kwargs), options), report=lambda body: None, emit=_say)
+    scope = Scope(_start(task, args, dict(kwargs), options), report=lambda scope, body: None, emit=_say)
     with _no_loop():
         if signature.is_async:
             with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
@@ -81,7 +81,7 @@ def _home() -> Any:
     return callers.current().home
 
 
-def _say(level: str, text: str) -> None:
+def _say(scope: Scope, level: str, text: str) -> None:
     sys.stderr.write(f"{level} {text}\n")
 
 

@@ -360,7 +360,7 @@ class StreamOfRun(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         found = scope.get()
-        if found is None or found.emit is None:
+        if found is None:
             return self._real.write(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
@@ -536,7 +536,7 @@ class LogHandler(logging.Handler):
             self.handleError(record)
             return
         found = scope.get()
-        if found is not None and found.emit is not None:
+        if found is not None:
             found.emit(level, text)
         else:
             self._elsewhere(level, text)

@@ -33,17 +33,17 @@ from kernelkit.execution.link import Link
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.execution.shared import run_for_ever
 from kernelkit.execution.waiting import follow_tasks
-from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, Stopped, WaitsOver
+from kernelkit.wire.messages import Failed, StartAttempt, Started, StopAttempt, Stopped, WaitsOver
 
 INTERRUPT_AGAIN_S = 0.02
 LEFT_BEHIND_S = 1.0  # for tasks that a body started and did not await to end, once cancelled
 
 
 class _Live:
-    def __init__(self, start: StartAttempt, log: RunLog) -> None:
+    def __init__(self, start: StartAttempt, scope: Scope, log: RunLog) -> None:
         self.start = start
+        self.scope = scope
         self.log = log
-        self.scope: Scope
         self.task: asyncio.Task[Outcome] | None = None  # of an async body
         self.is_plain = True
         self.interrupted = False
@@ -68,7 +68,7 @@ class ExclusiveWorker:
         self._link_loop = asyncio.get_running_loop()
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self._waiting: queue.SimpleQueue[_Live | None] = queue.SimpleQueue()
-        self._live: dict[tuple[str, str], _Live] = {}
+        self._live: dict[str, _Live] = {}  # by fence
         self._current: _Live | None = None
         self._link: Link
         self._pump: LogPump
@@ -81,15 +81,20 @@ class ExclusiveWorker:
     # ---- on the link's loop: what the engine asks for ----------------------------------------------------------------
 
     def start(self, start: StartAttempt) -> None:
-        live = _Live(start, self._pump.open(start.run_id, start.attempt))
-        live.scope = Scope(start, report=_unreported, emit=live.log.write, later=self._link.later, ask=self._link.ask)
-        live.scope.report = lambda body: self._link.report(start, body, live.scope)
-        live.scope.peak_memory = _peak_bytes
-        self._live[(start.run_id, start.fence)] = live
+        log = self._pump.open(start.run_id, start.attempt)
+        scope = Scope(
+            start,
+            report=lambda scope, body: self._link.report(start, body, scope),
+            emit=lambda _, level, text: log.write(level, text),
+            later=self._link.later,
+            ask=self._link.ask,
+        )
+        scope.peak_memory = _peak_bytes
+        live = self._live[start.fence] = _Live(start, scope, log)
         self._waiting.put(live)
 
     def stop(self, order: StopAttempt) -> None:
-        live = self._live.get((order.run_id, order.fence))
+        live = self._live.get(order.fence)
         if live is None or (live.scope.stopping and order.signal_s > 0):
             return
         live.scope.canceled = order.canceled
@@ -97,7 +102,7 @@ class ExclusiveWorker:
         live.stop = self._link_loop.create_task(self._stop(live, order), name="kernelkit-stop")
 
     def results(self, told: WaitsOver) -> None:
-        live = self._live.get((told.run_id, told.fence))
+        live = self._live.get(told.fence)
         if live is not None:
             live.scope.tell(told.results)
 
@@ -121,7 +126,7 @@ class ExclusiveWorker:
             await asyncio.sleep(INTERRUPT_AGAIN_S)
 
     def _finished(self, live: _Live, outcome: Outcome) -> None:
-        self._live.pop((live.start.run_id, live.start.fence), None)
+        self._live.pop(live.start.fence, None)
         live.ended.set()
         self._pump.finish(live.log)
         self._link.report(live.start, outcome)
@@ -196,10 +201,6 @@ class ExclusiveWorker:
 
 async def _wait_for(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.wait(tasks, timeout=LEFT_BEHIND_S)
-
-
-def _unreported(body: ReportBody) -> int | None:
-    raise RuntimeError("an attempt reports before it has a line")
 
 
 def _restore(folder: str, variables: dict[str, str]) -> None:

@@ -79,6 +79,7 @@ class Lifecycle:
             "signal": scope.signal,
             "init": {},
         }
+        self._payload = scope.start.payload
         self._has_init = False
         self._outcome: Outcome | None = None
         self._cleaned = False
@@ -275,8 +276,7 @@ class Lifecycle:
         self._say(f"{hook.told} failed, and the run does not mind: {told}\n{told.traceback}")
 
     def _say(self, text: str) -> None:
-        if self._scope.emit is not None:
-            self._scope.emit("error", text)
+        self._scope.emit("error", text)
 
     # ---- what hooks are given ----------------------------------------------------------------------------------------
 
@@ -308,8 +308,8 @@ class Lifecycle:
             id=start.run_id,
             task_id=start.task_id,
             status=RunStatus.COMPLETED if error is None else RunStatus.FAILED,
-            payload_json=start.payload.text,
-            payload_size=start.payload.size,
+            payload_json=self._payload.text,
+            payload_size=self._payload.size,
             output_json=None if output is None else output.text,
             output_size=0 if output is None else output.size,
             error=error,

@@ -103,7 +103,7 @@ class Link:
         self._kept: deque[_Kept] = deque()
         self._seq = 0
         self._sent = 0  # the last seq that this connection carried
-        self._live: dict[tuple[str, str], LiveAttempt] = {}
+        self._live: dict[str, LiveAttempt] = {}  # by fence
         self._questions = 0
         self._asked: dict[int, tuple[Request, Future[ReplyBody]]] = {}  # by id, which is below those of reports
         self._orphaned = 0  # the last seq that was written down
@@ -125,7 +125,7 @@ class Link:
             report = Report(seq=self._seq, run_id=start.run_id, fence=start.fence, body=body)
             self._kept.append(_Kept(report, start.attempt, scope))
             if final:
-                self._live.pop((start.run_id, start.fence), None)
+                self._live.pop(start.fence, None)
         if threading.get_ident() == self._thread:
             self._send_kept()
         else:
@@ -224,8 +224,8 @@ class Link:
             live = dict(self._live)
             for kept in self._kept:
                 if isinstance(kept.report.body, _FINAL):
-                    key = (kept.report.run_id, kept.report.fence)
-                    live[key] = LiveAttempt(run_id=key[0], fence=key[1], attempt=kept.attempt)
+                    run_id, fence = kept.report.run_id, kept.report.fence
+                    live[fence] = LiveAttempt(run_id=run_id, fence=fence, attempt=kept.attempt)
         return msgspec.structs.replace(self._hello, live=tuple(live.values()))
 
     def _connected(self, channel: Channel) -> None:
@@ -263,10 +263,9 @@ class Link:
         match message:
             case StartAttempt():
                 with self._lock:
-                    key = (message.run_id, message.fence)
-                    if key in self._live:
+                    if message.fence in self._live:
                         return  # sent twice, around a reconnect
-                    self._live[key] = LiveAttempt(message.run_id, message.fence, message.attempt)
+                    self._live[message.fence] = LiveAttempt(message.run_id, message.fence, message.attempt)
                 self._on_start(message)
             case Ack(seq=seq, matches=matches):
                 self._acknowledged(seq, matches)

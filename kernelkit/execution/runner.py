@@ -75,12 +75,13 @@ async def run_async_attempt(loaded: Loaded, scope: Scope) -> Outcome:
         if loaded.hooks is not NO_HOOKS:
             outcome = await run_hooked(loaded, scope, begun)
         else:
-            args, kwargs = begun
             value: Any = None  # what a person's function returned
             error: BaseException | None = None
             try:
                 scope.in_body = True
-                value = await loaded.function(*args, **kwargs)
+                body = loaded.function(*begun[0], **begun[1])
+                del begun  # as soon as the body has no use for its arguments, nobody has
+                value = await body
                 scope.in_body = False
             except BaseException as problem:
                 scope.in_body = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,19 +29,37 @@ logger = logging.getLogger(__name__)
 
 THREADS = 1_000  # for plain functions with isolation="shared"
 
-Key = tuple[str, str]  # run id and fence
 
+class _Live(Scope):
+    __slots__ = ("in_thread", "log", "stop", "whole")
 
-class _Live:
-    __slots__ = ("in_thread", "log", "scope", "start", "stop", "task")
-
-    def __init__(self, start: StartAttempt) -> None:
-        self.start = start
+    def __init__(self, start: StartAttempt, line: _Line) -> None:
+        super().__init__(start, report=line.report, emit=line.emit, later=line.later, ask=line.ask)
         self.log: RunLog | None = None
-        self.scope: Scope
-        self.task: asyncio.Task[None]
+        self.whole: asyncio.Task[None]  # from the import of its code to the report of its end
         self.stop: asyncio.Task[None] | None = None
         self.in_thread = False
+
+
+class _Line:
+    """What all attempts share of the line to the engine."""
+
+    __slots__ = ("ask", "emit", "later", "report")
+
+    def __init__(self, link: Link, pump: LogPump) -> None:
+        def report(scope: Scope, body: ReportBody) -> int:
+            return link.report(scope.start, body, scope)
+
+        def emit(scope: Scope, level: str, text: str) -> None:
+            assert isinstance(scope, _Live)
+            if scope.log is None:
+                scope.log = pump.open(scope.start.run_id, scope.start.attempt)
+            scope.log.write(level, text)
+
+        self.report = report
+        self.emit = emit
+        self.later = link.later
+        self.ask = link.ask
 
 
 class SharedWorker:
@@ -50,18 +69,20 @@ class SharedWorker:
         self._bundles = bundles
         self._begun = begun or Nowhere()
         self._loop = asyncio.get_running_loop()
-        self._live: dict[Key, _Live] = {}
+        self._live: dict[str, _Live] = {}  # by fence
         self._loading: dict[str, asyncio.Future[LoadedTask]] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._retiring = False
         self._over = asyncio.Event()
         self._link: Link
         self._pump: LogPump
+        self._line: _Line
 
     def attach(self, link: Link) -> None:
         """Give it the line it reports on; before anything else."""
         self._link = link
         self._pump = LogPump(send=link.logs, crowded=lambda: link.pending_bytes > CROWDED_BYTES, later=link.later)
+        self._line = _Line(link, self._pump)
 
     async def over(self) -> None:
         """Return once the worker has retired and everything it reported is safe."""
@@ -71,31 +92,26 @@ class SharedWorker:
     # ---- what the engine asks for ------------------------------------------------------------------------------------
 
     def start(self, start: StartAttempt) -> None:
-        live = _Live(start)
-        live.scope = Scope(start, report=_unreported, later=self._link.later, ask=self._link.ask)
-        live.scope.report = lambda body: self._link.report(start, body, live.scope)
-        live.scope.emit = lambda level, text: self._emit(live, level, text)
-        self._live[(start.run_id, start.fence)] = live
-        live.task = self._loop.create_task(self._attempt(live))
+        live = self._live[start.fence] = _Live(start, self._line)
+        live.whole = self._loop.create_task(self._attempt(live), name=start.run_id)
 
     def stop(self, order: StopAttempt) -> None:
-        live = self._live.get((order.run_id, order.fence))
-        if live is None or (live.scope.stopping and order.signal_s > 0):
+        live = self._live.get(order.fence)
+        if live is None or (live.stopping and order.signal_s > 0):
             return
-        live.scope.canceled = order.canceled
+        live.canceled = order.canceled
         if live.in_thread:  # nothing interrupts a thread: it may obey the signal, or the worker is killed
-            live.scope.stop_reason = order.reason
-            live.scope.signal.set(order.reason)
-            live.scope.stop_waiting()
+            live.stop_reason = order.reason
+            live.signal.set(order.reason)
+            live.stop_waiting()
             return
-        live.stop = self._loop.create_task(
-            stop_body(live.task, live.scope, order.reason, signal_s=order.signal_s), name="kernelkit-stop"
-        )
+        stopping = stop_body(live.whole, live, order.reason, signal_s=order.signal_s)
+        live.stop = self._loop.create_task(stopping, name="kernelkit-stop")
 
     def results(self, told: WaitsOver) -> None:
-        live = self._live.get((told.run_id, told.fence))
+        live = self._live.get(told.fence)
         if live is not None:
-            live.scope.tell(told.results)
+            live.tell(told.results)
 
     def retire(self) -> None:
         self._retiring = True
@@ -105,40 +121,42 @@ class SharedWorker:
     # ---- one attempt -------------------------------------------------------------------------------------------------
 
     async def _attempt(self, live: _Live) -> None:
-        start = live.start
         try:
-            loaded = self._bundles.find(start.bundle)
+            loaded = self._bundles.find(live.start.bundle)
             if loaded is None:
-                token = current.set(live.scope)  # what an import prints belongs to this run
+                token = current.set(live)  # what an import prints belongs to this run
                 try:
-                    loaded = await self._load(start.bundle)
+                    loaded = await self._load(live.start.bundle)
                 finally:
                     current.reset(token)
-                live.scope.started_at = live.scope.now()
-            # A body that is over before the loop turns needs no such report: its last one says when it began.
-            began = self._loop.call_soon(self._link.report, start, Started(at=live.scope.started_at))
-            self._begun.begin(start.fence)
+                live.started_at = live.now()
+            self._loop.call_soon(self._began, live, live.started_at)
+            self._begun.begin(live.start.fence)
             outcome = await self._run(live, loaded)
-            began.cancel()
         except BaseException as error:  # whatever goes wrong here or in an import, the attempt has an end
-            if isinstance(error, asyncio.CancelledError) and not live.scope.stopping:
+            if isinstance(error, asyncio.CancelledError) and not live.stopping:
                 raise
             logger.debug("an attempt did not begin", exc_info=error)
-            outcome = _failed(live.scope, error)
-        del self._live[(start.run_id, start.fence)]
+            outcome = _failed(live, error)
+        del self._live[live.start.fence]
         if live.log is not None:
             self._pump.finish(live.log)
-        self._link.report(start, outcome)
+        self._link.report(live.start, outcome)
         if self._retiring and not self._live:
             self._over.set()
 
-    async def _run(self, live: _Live, loaded: LoadedTask) -> Outcome:
+    def _began(self, live: _Live, at: int) -> None:
+        # A body that was over before the loop turned needs no such report: its last one says when it began.
+        if self._live.get(live.start.fence) is live:
+            self._link.report(live.start, Started(at=at))
+
+    def _run(self, live: _Live, loaded: LoadedTask) -> Awaitable[Outcome]:
         if loaded.signature.is_async:
-            return await run_async_attempt(loaded, live.scope)
+            return run_async_attempt(loaded, live)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kernelkit-task")
         live.in_thread = True
-        return await self._loop.run_in_executor(self._threads, run_sync_attempt, loaded, live.scope)
+        return self._loop.run_in_executor(self._threads, run_sync_attempt, loaded, live)
 
     async def _load(self, bundle: str) -> LoadedTask:
         under_way = self._loading.get(bundle)
@@ -157,11 +175,6 @@ class SharedWorker:
         finally:
             del self._loading[bundle]
 
-    def _emit(self, live: _Live, level: str, text: str) -> None:
-        if live.log is None:
-            live.log = self._pump.open(live.start.run_id, live.start.attempt)
-        live.log.write(level, text)
-
 
 def _guarded(bundles: LoadedBundles, bundle: str) -> LoadedTask:
     try:
@@ -172,10 +185,6 @@ def _guarded(bundles: LoadedBundles, bundle: str) -> LoadedTask:
 
 def _failed(scope: Scope, error: BaseException) -> Failed:
     return Failed(error=describe(error), started_at=scope.started_at, finished_at=scope.now())
-
-
-def _unreported(body: ReportBody) -> int | None:
-    raise RuntimeError("an attempt reports before it has a line")
 
 
 def run_for_ever(loop: asyncio.AbstractEventLoop, until: asyncio.Task[Any]) -> None:

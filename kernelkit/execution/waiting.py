@@ -14,15 +14,28 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
+from sys import intern
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from msgspec.structs import replace
 
 from kernelkit.authoring.context import Scope, call_site, no_waits
 from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.durable import DurableWait
 from kernelkit.errors import KernelKitError, NotInTaskError, ReplayDivergedError
 from kernelkit.execution.body import BodyInterrupted
+from kernelkit.models.value import Value
 from kernelkit.rules.checkpoints import Checkpoints, Diverged
-from kernelkit.wire.messages import DropWait, ReplyBody, ReportBody, RequestBody, Started, Suspend, WaitResult
+from kernelkit.wire.messages import (
+    DropWait,
+    ReplyBody,
+    ReportBody,
+    RequestBody,
+    StartAttempt,
+    Started,
+    Suspend,
+    WaitResult,
+)
 
 T = TypeVar("T")
 
@@ -301,7 +314,8 @@ class LoopWaits(AttemptWaits):
 
     def _look(self) -> None:
         self._look_due = False
-        if self._suspended_at or not self._pending or self.scope.stopping:
+        scope = self.scope
+        if self._suspended_at or not self._pending or scope.stopping:
             return
         if not self._only_waits():
             self._look_due = True
@@ -319,6 +333,8 @@ class LoopWaits(AttemptWaits):
                     future.set_exception(error)
             return
         self._suspend(self._pending)
+        if scope.start.payload.text is not None:
+            scope.start = _lean(scope.start)
 
     def _only_waits(self) -> bool:
         ours: set[Any] = set(self._pending.values())
@@ -479,6 +495,16 @@ class ThreadWaits(AttemptWaits):
         open_ = self._open
         if error is not None and open_ is not None and open_[0] == op:
             self._wake_with(open_[1], error)
+
+
+_TAKEN = Value()  # a payload, once its arguments are with the body
+_SHARED = ("task_id", "bundle", "version", "queue", "file_path", "environment", "project", "batch_id", "root_id")
+
+
+def _lean(start: StartAttempt) -> StartAttempt:
+    """What ten thousand suspended attempts keep of it: not the payload, and texts that are the same for many once."""
+    shared = {name: intern(text) for name in _SHARED if (text := getattr(start, name))}
+    return replace(start, payload=_TAKEN, **shared)
 
 
 # ---- asyncio's records -----------------------------------------------------------------------------------------------

@@ -91,11 +91,9 @@ class LocalFleet:
         self._workers.setdefault(worker_id, set()).add(attempt.fence)
         scope = Scope(
             attempt,
-            report=(lambda body: self._report(attempt, body, scope))
-            if on_loop
-            else (lambda body: self._report_from_thread(attempt, body, scope)),
-            emit=lambda level, text: self._emit(attempt, level, text),
-            later=lambda seconds, fn: self._later(seconds, fn),
+            report=self._report if on_loop else self._report_from_thread,
+            emit=self._emit,
+            later=self._later,
             now=self._clock.now,
             aside=self._aside if on_loop else None,
             ask=self._ask,
@@ -209,28 +207,29 @@ class LocalFleet:
         except StaleFence:
             return
 
-    def _report(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> None:
+    def _report(self, scope: Scope, body: m.ReportBody) -> None:
         # In no context: timers and bodies that come of it must not count as part of the attempt that reports.
-        contextvars.Context().run(self._core.take, c.TakeReport(attempt.run_id, attempt.fence, body))
+        contextvars.Context().run(self._core.take, c.TakeReport(scope.start.run_id, scope.start.fence, body))
         if isinstance(body, m.ChildTrigger):
             scope.match({match.asked: match for match in matches(self._core.state, body.items)})
 
-    def _report_from_thread(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope) -> int:
+    def _report_from_thread(self, scope: Scope, body: m.ReportBody) -> int:
         """Answered later, as in a real worker: waiting for the loop here could wait for ever, as a scope is locked
         while it reports and the loop's own timers report for it too."""
         number = next(self._numbers)
-        self._loop.call_soon_threadsafe(self._take_and_settle, attempt, body, scope, number)
+        self._loop.call_soon_threadsafe(self._take_and_settle, scope, body, number)
         return number
 
-    def _take_and_settle(self, attempt: m.StartAttempt, body: m.ReportBody, scope: Scope, number: int) -> None:
+    def _take_and_settle(self, scope: Scope, body: m.ReportBody, number: int) -> None:
         try:
-            self._report(attempt, body, scope)
+            self._report(scope, body)
         except KernelKitError as refusal:
             scope.refuse(number, refusal)
         else:
             scope.settle(number)
 
-    def _emit(self, attempt: m.StartAttempt, level: str, text: str) -> None:
+    def _emit(self, scope: Scope, level: str, text: str) -> None:
+        attempt = scope.start
         at = to_datetime(self._clock.now())
         text = text.encode("utf-8", "replace").decode()  # as a worker does: lone surrogates cannot travel
         lines = [LogLine(at, level, line, attempt.attempt) for line in text.splitlines() or [text]]

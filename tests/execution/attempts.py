@@ -62,11 +62,11 @@ class Attempt:
         self.scope = Scope(
             self.start,
             report=self._report,
-            emit=lambda level, text: self.lines.append((level, text)),
+            emit=lambda scope, level, text: self.lines.append((level, text)),
             later=lambda seconds, then: self.timers.append((seconds, then)),
         )
 
-    def _report(self, body: ReportBody) -> int | None:
+    def _report(self, scope: Scope, body: ReportBody) -> int | None:
         self.reports.append(body)
         return len(self.reports) if self.numbered else None
 

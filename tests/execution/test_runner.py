@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kernelkit.authoring.context import CancelSignal, ctx, marked, no_waits
+from kernelkit.authoring.context import CancelSignal, Scope, ctx, marked, no_waits
 from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.tags import tags
 from kernelkit.errors import AbortTaskRunError, NotInTaskError, OutOfMemoryError, UnknownTaskError
@@ -395,23 +395,22 @@ def test_long_tracebacks_and_messages_are_cut() -> None:
 
 def test_an_answer_that_comes_before_its_report_is_entered_is_not_lost() -> None:
     # given an engine whose answer is quicker than the call that asked
-    attempt = Attempt()
     answers: list[threading.Thread] = []
 
-    def report(body: object) -> int:
-        answers.append(threading.Thread(target=attempt.scope.settle, args=(1,)))
+    def report(scope: Scope, body: object) -> int:
+        answers.append(threading.Thread(target=scope.settle, args=(1,)))
         answers[0].start()
         answers[0].join(0.05)
         return 1
 
-    attempt.scope.report = report
+    scope = Scope(start_of(), report=report, emit=lambda scope, level, text: None)
 
     # when
-    attempt.scope.post(AddTags(tags=("a",), op="tags:1"), None)
+    scope.post(AddTags(tags=("a",), op="tags:1"), None)
     answers[0].join()
 
     # then
-    assert not attempt.scope.has_open_reports
+    assert not scope.has_open_reports
 
 
 def test_a_body_that_is_collected_during_another_run_leaves_that_run_its_context() -> None:

@@ -49,7 +49,7 @@ class Progress:
     def output(self, output: dict[str, Any]) -> None:
         """An output has come: its text goes to the run's log, and its end to the card."""
         kind = output["output_type"]
-        if kind == "stream" and self._scope is not None and self._scope.emit is not None:
+        if kind == "stream" and self._scope is not None:
             self._scope.emit("stderr" if output["name"] == "stderr" else "stdout", plain(output["text"]))
         text = _shown(output)
         if text:
@@ -59,7 +59,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line of ours in the run's log."""
-        if self._scope is not None and self._scope.emit is not None:
+        if self._scope is not None:
             self._scope.emit("warn", text)
 
     def end(self) -> None:
