@@ -504,7 +504,7 @@ _SHARED = ("task_id", "bundle", "version", "queue", "file_path", "environment", 
 def _lean(start: StartAttempt) -> StartAttempt:
     """What ten thousand suspended attempts keep of it: not the payload, and texts that are the same for many once."""
     shared = {name: intern(text) for name in _SHARED if (text := getattr(start, name))}
-    return replace(start, payload=_TAKEN, **shared)
+    return replace(start, payload=_TAKEN, steps=start.steps or _NO_OPS, **shared)
 
 
 # ---- asyncio's records -----------------------------------------------------------------------------------------------
