@@ -90,8 +90,23 @@ export function keyed(place, tag, rows) {
     redraw(row, data, build);
     return row;
   });
-  if (made.length === place.children.length && made.every((row, at) => row === place.children[at])) return;
+  arrange(place, made);
+}
+
+/**
+ * Make these the children of `place`, in this order. One that stays in its place is not touched: it would lose the focus,
+ * and the page would be laid out anew.
+ * @param {HTMLElement} place
+ * @param {HTMLElement[]} wanted
+ */
+export function arrange(place, wanted) {
   const active = /** @type {HTMLElement | null} */ (document.activeElement);
-  place.replaceChildren(...made);
-  if (active && place.contains(active)) active.focus();
+  const kept = new Set(wanted);
+  for (const child of [...place.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();
+  let next = place.firstElementChild;
+  for (const child of wanted) {
+    if (child === next) next = next.nextElementSibling;
+    else place.insertBefore(child, next);
+  }
+  if (active && active !== document.activeElement && place.contains(active)) active.focus();
 }

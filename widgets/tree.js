@@ -2,7 +2,7 @@
 // are the clocks. Keys are those of the ARIA tree pattern, and act only while a row has the focus.
 
 import { Announcer } from './announcer.js';
-import { h, redraw } from './dom.js';
+import { arrange, h, redraw } from './dom.js';
 import { ticking } from './format.js';
 import { icon, mark } from './marks.js';
 import { Silence } from './silence.js';
@@ -17,6 +17,9 @@ const WORDS = {
   WAITING: 'waiting', RETRYING: 'retrying', COMPLETED: 'completed', FAILED: 'failed', CRASHED: 'crashed',
   SYSTEM_FAILURE: 'system failure', TIMED_OUT: 'timed out', CANCELED: 'canceled', EXPIRED: 'expired',
 };
+const ROW_PX = 28;
+const AROUND = 12; // rows above and below those in sight that are drawn with them
+const AT_ONCE = 20; // rows drawn in one go after that, so that the page hears keys in between
 const FAILED = new Set(['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'TIMED_OUT']);
 
 /**
@@ -52,6 +55,12 @@ class Tree {
     this.rows = h('div', { class: 'tree', role: 'tree', 'data-lm-suppress-shortcuts': 'true' });
     this.rows.addEventListener('keydown', (event) => this.key(event));
     this.rows.addEventListener('click', (event) => this.click(event));
+    this.rows.addEventListener('scroll', () => this.drawSeen(), { passive: true });
+    /** @type {Map<string, HTMLElement>} */
+    this.known = new Map();
+    /** @type {HTMLElement | undefined} */
+    this.marked = undefined;
+    this.drawing = 0;
     this.empty = h('p', { class: 'why' });
     this.keys = h('div', { class: 'keys' }, ...[['↑ ↓', 'move'], ['→', 'open'], ['←', 'close, parent'], ['Enter', 'card'], ['*', 'open siblings'], ['f', 'next failed']].map(([key, does]) => h('span', {}, h('kbd', {}, key), ` ${does}`)));
     this.root = h('section', { class: 'kk', role: 'group' }, this.silence.strip,
@@ -63,6 +72,7 @@ class Tree {
   }
 
   dispose() {
+    clearTimeout(this.drawing);
     this.silence.dispose();
     this.model.off('change:view', this.onView);
   }
@@ -76,15 +86,38 @@ class Tree {
     redraw(this.totals, [view.total, view.counts, view.ended], () => [h('b', {}, view.total === 1 ? '1 run' : `${view.total.toLocaleString('en')} runs`), roll(view.counts), h('span', { class: 'gap dim' }, `${view.ended} % ended`)]);
     redraw(this.sum, view.counts, () => view.counts.map(([status, count]) => part(status, count)));
     const had = this.rows.contains(document.activeElement);
-    const known = new Map([...this.rows.children].map((row) => [/** @type {HTMLElement} */ (row).dataset.key, /** @type {HTMLElement} */ (row)]));
     // A row keeps its element while its key stays, so that focus, hover and a screen reader's place stay with it.
-    this.rows.replaceChildren(...view.rows.map((row) => drawRow(known.get(row.key), row)));
+    this.known = new Map(view.rows.map((row) => [row.key, framed(this.known.get(row.key), row)]));
+    arrange(this.rows, [...this.known.values()]);
+    this.drawSeen();
+    this.drawRest(0);
     if (!view.rows.some((row) => row.key === this.selected)) this.selected = view.rows[0]?.key ?? '';
     if (this.seekFailed) this.nextFailed(false);
-    this.mark(had);
+    this.mark(had && !this.rows.contains(document.activeElement));
     redraw(this.empty, view.rows.length, () => (view.rows.length === 1 ? ['No child runs so far. Runs triggered from inside this one appear here.'] : view.hidden ? [`${view.hidden.toLocaleString('en')} more rows: close some.`] : []));
     this.keys.hidden = view.rows.length < 2;
     this.tick();
+  }
+
+  /** The rows in sight; they have one height. */
+  drawSeen() {
+    const { rows } = this.model.get('view');
+    const first = Math.floor(this.rows.scrollTop / ROW_PX) - AROUND;
+    const last = first + Math.ceil(this.rows.clientHeight / ROW_PX) + 2 * AROUND;
+    this.drawRows(rows.slice(Math.max(0, first), last + 1));
+  }
+
+  /** @param {number} from */
+  drawRest(from) {
+    clearTimeout(this.drawing);
+    const { rows } = this.model.get('view');
+    this.drawRows(rows.slice(from, from + AT_ONCE));
+    if (from + AT_ONCE < rows.length) this.drawing = setTimeout(() => this.drawRest(from + AT_ONCE));
+  }
+
+  /** @param {TreeRow[]} rows */
+  drawRows(rows) {
+    for (const row of rows) drawRow(/** @type {HTMLElement} */ (this.known.get(row.key)), row);
   }
 
   tick() {
@@ -95,7 +128,7 @@ class Tree {
     const now = quiet ? Date.parse(view.as_of) : this.silence.now();
     for (const row of view.rows ?? []) {
       if (!row.since) continue;
-      const place = this.rows.querySelector(`[data-key="${CSS.escape(row.key)}"] .num`);
+      const place = this.known.get(row.key)?.lastElementChild; // none while it is not drawn
       const text = ticking((now - Date.parse(row.since)) / 1000);
       if (place && place.textContent !== text) place.textContent = text;
     }
@@ -114,13 +147,15 @@ class Tree {
 
   /** @param {boolean} withFocus */
   mark(withFocus) {
-    for (const element of this.rows.children) {
-      const row = /** @type {HTMLElement} */ (element);
-      const isIt = row.dataset.key === this.selected;
-      row.tabIndex = isIt ? 0 : -1;
-      row.setAttribute('aria-selected', String(isIt));
-      if (isIt && withFocus) row.focus();
+    const row = this.known.get(this.selected);
+    if (row !== this.marked) {
+      for (const [one, isIt] of /** @type {[HTMLElement | undefined, boolean][]} */ ([[this.marked, false], [row, true]])) {
+        if (one) one.tabIndex = isIt ? 0 : -1;
+        one?.setAttribute('aria-selected', String(isIt));
+      }
+      this.marked = row;
     }
+    if (withFocus && row && row !== document.activeElement) row.focus();
   }
 
   /** @param {number} place */
@@ -224,14 +259,22 @@ function part(status, count) {
 }
 
 /**
+ * The row without what stands in it.
  * @param {HTMLElement | undefined} known
  * @param {TreeRow} row
  */
-function drawRow(known, row) {
-  const made = known ?? h('div', { role: 'treeitem', class: 'tr', 'data-key': row.key });
-  made.setAttribute('aria-level', String(depth(row) + 1));
-  if (row.twist) made.setAttribute('aria-expanded', String(row.twist === 'open'));
-  else made.removeAttribute('aria-expanded');
+function framed(known, row) {
+  const made = known ?? h('div', { role: 'treeitem', class: 'tr', 'data-key': row.key, tabindex: -1, 'aria-selected': 'false' });
+  for (const [name, value] of [['aria-level', String(depth(row) + 1)], ['aria-expanded', row.twist ? String(row.twist === 'open') : null]]) {
+    if (made.getAttribute(/** @type {string} */ (name)) === value) continue;
+    if (value === null) made.removeAttribute(/** @type {string} */ (name));
+    else made.setAttribute(/** @type {string} */ (name), value);
+  }
+  return made;
+}
+
+/** @param {HTMLElement} made @param {TreeRow} row */
+function drawRow(made, row) {
   redraw(made, { ...row, clock: row.since ? '' : row.clock }, () => {
     const last = row.last ?? [];
     const guides = last.map((isLast, at) => h('span', { class: at < last.length - 1 ? `guide${isLast ? ' none' : ''}` : `guide elbow${isLast ? ' end' : ''}` }));
@@ -245,7 +288,6 @@ function drawRow(known, row) {
     return [lead, row.counts ? h('span', { class: 'two' }, roll(row.counts)) : h('span', { class: 'status', 'data-s': row.status }, row.word ?? ''),
       row.counts ? null : h('span', { class: 'mini', 'data-s': row.status, 'aria-hidden': 'true' }, bar), h('span', { class: 'num small dim' }, row.clock ?? '–')];
   });
-  return made;
 }
 
 export default { render };

@@ -121,3 +121,21 @@ test('nothing is left behind', () => {
   leave();
   assert.equal(model.listeners, 0);
 });
+
+test('many rows are drawn those in sight first, the rest in small goes, and one that stays is not touched', async () => {
+  const leaves = (count) => Array.from({ length: count }, (_, n) => row(`run_${n}`, `#${n}`, 'COMPLETED', [n === count - 1], { clock: '00:01' }));
+  const top = row('top', 'nightly', 'EXECUTING', [], { twist: 'open' });
+  const model = shown([top, ...leaves(200)]);
+  assert.equal(items().length, 201);
+  assert.equal(items()[10].querySelector('.name').textContent, '#9');
+  assert.equal(items()[200].childElementCount, 0);
+  while (!items()[200].childElementCount) await new Promise((resolve) => setImmediate(resolve));
+  const [first, kept] = [items()[0], items()[150]];
+  first.focus();
+  const moved = [];
+  place.querySelector('[role=tree]').insertBefore = (child, before) => { moved.push(child.dataset.key); return Node.prototype.insertBefore.call(place.querySelector('[role=tree]'), child, before); };
+  model.say('view', view([top, row('early', 'load', 'COMPLETED', [false]), ...leaves(150)]));
+  assert.deepEqual(moved, ['early']);
+  assert.equal(items().length, 152);
+  assert.ok(items()[0] === first && document.activeElement === first && items()[151] === kept);
+});

@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import CDPSession, Page, expect
 
 from tests.benchmarks import figures, machine
+from tests.benchmarks.page_tasks import traced
 from tests.conftest import needed_program
 from tests.journeys.browser.lab import open_notebook, running_lab
 
@@ -43,7 +44,6 @@ SHOW = "run.tree()"
 WATCH = """() => {
     const area = document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].querySelector('.jp-OutputArea');
     window.begun = window.painted = 0;
-    window.tasks = [];
     new MutationObserver(() => {
         if (!window.begun && area.querySelector('.jp-OutputArea-output')) window.begun = performance.now();
         if (!window.painted && area.querySelector('[role=treeitem]')) {
@@ -52,10 +52,12 @@ WATCH = """() => {
     }).observe(area, {subtree: true, childList: true});
     document.addEventListener('keydown', () => { window.asked ||= performance.now(); }, true);
 }"""
-TASKS = """() => {
-    window.tasks = [];
-    new PerformanceObserver((found) => window.tasks.push(...found.getEntries().map((one) => one.duration)))
-        .observe({type: 'longtask'});
+MOST = """() => {
+    const area = document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].querySelector('.jp-OutputArea');
+    const rows = area.querySelector('[role=tree]').children;
+    window.most = rows.length;
+    new MutationObserver(() => { window.most = Math.max(window.most, rows.length); })
+        .observe(area, {subtree: true, childList: true});
 }"""
 
 
@@ -80,23 +82,36 @@ def measure(runs: int = 10_000, keys: int = 60) -> dict[str, Any]:
         live = notebook.output(1).locator(".kk")
         expect(live).to_contain_text(f"{runs + 1:,} runs", timeout=SOON)
         page.wait_for_timeout(1_000)
-        page.evaluate(TASKS)
-        most = _walk(page, keys)
-        tasks: list[float] = page.evaluate("() => window.tasks")
+        page.evaluate(MOST)
+        with traced(page) as tasks:
+            _walk(page, keys)
+        most = page.evaluate("() => window.most")
         heap = _heap(session) - before
         notebook.run_cell(2)
         problems = notebook.problems
-    met = paint <= PAINT_MS and max(tasks, default=0.0) <= TASK_MS and most <= ROWS and heap <= HEAP_MB
+    # CPU time, and not time on the wall: what else the machine does is not the page's.
+    met = (
+        paint <= PAINT_MS
+        and max((task.ours for task in tasks), default=0.0) <= TASK_MS
+        and most <= ROWS
+        and heap <= HEAP_MB
+    )
     return figures.line(
         NAME,
         round(paint, 1),
         "ms from the widget's place in the page until its rows are drawn",
-        f"<= {PAINT_MS:g}; no task over {TASK_MS:g} ms; <= {ROWS} rows in the page; <= {HEAP_MB:g} MB more heap",
+        f"<= {PAINT_MS:g}; no script of ours over {TASK_MS:g} ms; <= {ROWS} rows; <= {HEAP_MB:g} MB more heap",
         met,
         {
             "runs": runs,
             "from_the_key_ms": round(whole, 1),
-            "long_tasks_ms": sorted(round(one) for one in tasks),
+            "long_tasks": len(tasks),
+            "long_by_cpu_time": sum(task.cpu > TASK_MS for task in tasks),
+            "with_scripts_of_ours": [
+                {"wall_ms": round(one.wall), "cpu_ms": round(one.cpu), "ours_ms": round(one.ours), "most_in": one.most}
+                for one in sorted(tasks, key=lambda task: -task.ours)
+                if one.ours >= 1
+            ],
             "rows_at_most": most,
             "heap_mb": round(heap, 1),
             "console_problems": problems,
@@ -105,18 +120,15 @@ def measure(runs: int = 10_000, keys: int = 60) -> dict[str, Any]:
     )
 
 
-def _walk(page: Page, keys: int) -> int:
-    """Open the group, and go up and down in it by keys; the most rows that were in the page."""
+def _walk(page: Page, keys: int) -> None:
+    """Open the group, and go up and down in it by keys and by the wheel."""
     rows = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator("[role=treeitem]")
     rows.first.focus()
     page.keyboard.press("End")
-    most = 0
     for n in range(keys):
         page.keyboard.press(("ArrowRight", "ArrowDown", "f", "End", "ArrowRight", "Home", "ArrowDown")[n % 7])
         page.mouse.wheel(0, 200 if n % 2 else -200)
         page.wait_for_timeout(50)
-        most = max(most, rows.count())
-    return most
 
 
 def _heap(session: CDPSession) -> float:
