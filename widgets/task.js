@@ -6,6 +6,8 @@ import { icon, mark } from './marks.js';
 import { button, Panel } from './panel.js';
 import { call } from './values.js';
 
+const MORE = ['versions', 'source', 'schema'];
+
 /** @typedef {import('./types').TaskView} TaskView */
 
 /**
@@ -27,6 +29,7 @@ class TaskCard extends Panel {
     const { form } = view;
     this.root.setAttribute('aria-label', `Task ${view.task}`);
     /** @type {HTMLElement} */ (this.title.firstElementChild).textContent = view.task;
+    this.hasAll = false;
     this.told = 0; // the answer whose errors stand at their fields
     this.payload = new Fields(form.fields);
     this.options = new Fields(view.options);
@@ -58,11 +61,28 @@ class TaskCard extends Panel {
         this.trigger();
       }
     });
+    this.choices = h('div', { class: 'row', role: 'group', 'aria-label': 'More', hidden: true }, ...MORE.map((what) => {
+      const one = button(what, '', `${what[0].toUpperCase()}${what.slice(1)}`, () => this.choose(what));
+      one.dataset.what = what;
+      return one;
+    }));
+    this.shown = h('pre', { class: 'out', tabindex: 0, hidden: true });
+    this.chosen = '';
+    this.menu = button('more', 'more', '', () => this.openMore(!!this.choices.hidden), 'More: versions, source, schema');
+    this.menu.setAttribute('aria-expanded', 'false');
+    this.buttons.append(this.menu);
+    this.more = h('div', { class: 'more' }, this.choices, this.shown);
+    this.more.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      event.stopPropagation();
+      this.openMore(false);
+      this.menu.focus();
+    });
     this.head = h('div', { class: 'strip' });
     this.rows = h('tbody', {});
     const columns = h('colgroup', {}, ...[['124px'], ['90px', 'hide-s'], ['76px'], ['']].map(([width, kind]) => h('col', { class: kind, style: width ? `width:${width}` : null })));
     this.recent = h('div', { class: 'recent' }, this.head, h('table', { 'aria-label': 'Recent runs' }, columns, this.rows));
-    this.body.append(this.rules, this.about, this.form, this.recent);
+    this.body.append(this.more, this.rules, this.about, this.form, this.recent);
     this.redraw();
   }
 
@@ -75,13 +95,43 @@ class TaskCard extends Panel {
     const isSet = Object.keys(this.options.read().value).length > 0;
     this.toggle.setAttribute('aria-expanded', String(isOpen));
     redraw(this.toggle, [isOpen, isSet], () => [icon(isOpen ? 'down' : 'right'), 'Options', !isOpen && isSet && h('span', { class: 'dot', title: 'Some are set' })]);
-    redraw(this.head, view.total, () => [h('span', {}, view.total ? 'Recent runs' : 'No runs so far.'), view.total > 3 && h('span', { class: 'gap' }, `of ${view.total.toLocaleString('en')}${view.total >= 100_000 ? ' or more' : ''}`)]);
+    redraw(this.head, [view.total, this.hasAll], () => [h('span', {}, view.total ? 'Recent runs' : 'No runs so far.'), view.total > 3 && this.all(`All ${view.total >= 100_000 ? 'over ' : ''}${view.total.toLocaleString('en')}`)]);
+    for (const one of this.choices.children) one.setAttribute('aria-pressed', String(/** @type {HTMLElement} */ (one).dataset.what === this.chosen));
+    const isShown = !this.choices.hidden && this.chosen !== '' && view.more?.what === this.chosen;
+    this.shown.hidden = !isShown;
+    this.shown.setAttribute('aria-label', this.chosen);
+    if (isShown && this.shown.textContent !== view.more?.text) this.shown.textContent = view.more?.text ?? '';
     keyed(this.rows, 'tr', (view.recent ?? []).map((run) => ({ key: run.run_id, data: run, build: () => [
       h('td', { 'data-s': run.status }, this.opener(run)),
       h('td', { class: 'dim hide-s' }, run.created), h('td', { class: 'num' }, run.since ? h('span', { 'data-since': run.since }) : run.clock ?? '–'),
       h('td', { class: 'dim', title: run.note }, run.note ?? ''),
     ] })));
     this.answer(view);
+  }
+
+  /** Shows the table of its runs below, once. @param {string} text */
+  all(text) {
+    const made = button('all', '', text, () => {
+      this.hasAll = true;
+      this.act({ do: 'all' });
+    }, `${text} runs in a table below`);
+    made.classList.add('gap');
+    /** @type {HTMLButtonElement} */ (made).disabled = this.hasAll;
+    return made;
+  }
+
+  /** @param {boolean} isOpen */
+  openMore(isOpen) {
+    this.choices.hidden = !isOpen;
+    this.menu.setAttribute('aria-expanded', String(isOpen));
+    this.draw(this.view);
+  }
+
+  /** Show it, or put it away. @param {string} what */
+  choose(what) {
+    this.chosen = this.chosen === what ? '' : what;
+    if (this.chosen) this.act({ do: 'more', what });
+    this.draw(this.view);
   }
 
   /** Its status, which shows the run's card below. @param {import('./types').RecentRun} run */

@@ -57,6 +57,33 @@ test('only what was changed is sent, options apart', () => {
   assert.deepEqual(model.sent[1], { do: 'card', id: 'run_1', n: 2 });
 });
 
+test('versions, source and schema are behind one button, and asked for when wanted', () => {
+  const model = shown();
+  const menu = place.querySelector('[data-act=more]');
+  const pre = place.querySelector('.more > pre');
+  assert.equal(menu.getAttribute('aria-expanded'), 'false');
+  menu.click();
+  assert.equal(menu.getAttribute('aria-expanded'), 'true');
+  place.querySelector('[data-act=source]').click();
+  assert.deepEqual(model.sent, [{ do: 'more', what: 'source', n: 1 }]);
+  assert.ok(pre.hidden);
+  model.say('view', view({ answer: { to: 1, ok: true, text: '' }, more: { what: 'source', text: 'def <b>resize</b>(): ...' } }));
+  assert.equal(pre.hidden, false);
+  assert.equal(pre.innerHTML, 'def &lt;b&gt;resize&lt;/b&gt;(): ...');
+  assert.equal(place.querySelector('[data-act=source]').getAttribute('aria-pressed'), 'true');
+  fire(pre, 'keydown', { key: 'Escape' });
+  assert.ok(pre.hidden && place.querySelector('.more > .row').hidden);
+  assert.ok(document.activeElement === menu);
+});
+
+test('all runs of the task are shown below, once', () => {
+  const model = shown({ total: 4218 });
+  place.querySelector('[data-act=all]').click();
+  assert.deepEqual(model.sent, [{ do: 'all', n: 1 }]);
+  assert.equal(place.querySelector('[data-act=all]').textContent, 'All 4,218');
+  assert.ok(place.querySelector('[data-act=all]').disabled);
+});
+
 test('what will not do is told at its field on leaving it, and counted', () => {
   const model = shown();
   const width = fill('width', '9000');

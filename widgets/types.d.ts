@@ -75,6 +75,7 @@ export interface FormField {
 export interface RecentRun { run_id: string; status: string; word: string; created: string; clock?: string; since?: string; note?: string }
 export interface TaskView {
   task: string; name: string; version: string; where: string; rules: string[]; description?: string; counts?: string;
+  more?: { what: string; text: string } | null;
   form: { fields: FormField[]; whole?: boolean }; options: FormField[]; recent?: RecentRun[]; total: number;
   as_of: string; as_of_text: string; zone: string;
   answer?: Told;

@@ -172,7 +172,7 @@ def code_fingerprint(function: Callable[..., Any], options_json: str, hooks: Hoo
 
 
 def _code_text(function: Callable[..., Any]) -> str | None:
-    source = _own_source(function)
+    source = own_source(function)
     code = getattr(inspect.unwrap(function), "__code__", None)
     return source if source is not None or code is None else repr(_code_facts(code))
 
@@ -224,7 +224,8 @@ def _sources_of(function: Callable[..., Any] | None, hooks: HookSet) -> dict[str
     return found
 
 
-def _own_source(function: Callable[..., Any]) -> str | None:
+def own_source(function: Callable[..., Any]) -> str | None:
+    """The text that defines it, None where there is none any more."""
     text = getattr(function, "__kernelkit_source__", None)  # set for `%%task` cells, whose line 1 is no Python
     if isinstance(text, str):
         return text

@@ -24,7 +24,7 @@ from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_run
 from kernelkit.authoring.logs import RunLogs
 from kernelkit.authoring.queues import Queues, QueueTable
 from kernelkit.authoring.result import Result
-from kernelkit.authoring.runs import Page
+from kernelkit.authoring.runs import Page, Runs
 from kernelkit.authoring.schedule import Schedule, ScheduleTable
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.table import Table
@@ -338,8 +338,13 @@ def show_engine(control: EngineControl) -> None:
 def show_task(task: Task[..., Any]) -> None:
     """Show a task with its form; looking at it starts no engine."""
     caller = callers.current()
-    opener = CardOpener(caller, hosts.shell())
-    show_panel(task, lambda: TaskSource(task, caller, opener), "task.js", TASK_EVERY_S, "panel.css", "task.css")
+    source = TaskSource(task, caller, CardOpener(caller, hosts.shell()))
+    source.open_table = partial(contextvars.copy_context().run, _show_runs_of, task, caller)
+    show_panel(task, lambda: source, "task.js", TASK_EVERY_S, "panel.css", "task.css")
+
+
+def _show_runs_of(task: Task[..., Any], caller: Caller) -> None:
+    show_page(Runs(caller).list(task=task.id))
 
 
 def show_panel(

@@ -14,6 +14,7 @@ from kernelkit.ui.form import Field, Form
 from kernelkit.ui.task_line import TaskView
 
 RECENT = 3
+_MORE_BYTES, _MORE_LINES = 4_000, 60
 _NOTE_CELLS = 120
 
 
@@ -29,6 +30,13 @@ class RecentRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     note: str = ""
 
 
+class More(msgspec.Struct, frozen=True, kw_only=True):
+    """What the menu was asked for: versions, source or schema."""
+
+    what: str
+    text: str
+
+
 class TaskCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     task: str
     name: str  # of the function, for the call in Python
@@ -41,6 +49,7 @@ class TaskCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     counts: str = ""
     recent: tuple[RecentRun, ...] = ()
     total: int = 0
+    more: More | None = None
     as_of: datetime
     as_of_text: str
     zone: str
@@ -55,6 +64,7 @@ def task_card(
     attempts: int,
     runs: Sequence[Run],
     counts: Mapping[str, int],
+    more: More | None = None,
     now: datetime,
     zone: tzinfo,
 ) -> TaskCard:
@@ -72,10 +82,28 @@ def task_card(
         counts=", ".join(f"{words.number(counts[key])} {word}" for key, word in live if counts.get(key)),
         recent=tuple(_recent(run, now, zone) for run in runs[:RECENT]),
         total=sum(counts.values()),
+        more=more,
         as_of=now,
         as_of_text=words.full_moment(now, zone),
         zone=words.zone_name(zone, now),
     )
+
+
+def versions_text(versions: Sequence[str], current: str) -> str:
+    """A line for each, newest first.
+
+    >>> print(versions_text(("20261120.1", "20261121.1"), "20261121.1"))
+    20261121.1  runs triggered now
+    20261120.1
+    """
+    return "\n".join(f"{one}  runs triggered now" if one == current else one for one in reversed(versions))
+
+
+def more(what: str, text: str) -> More:
+    """`text` as far as a card shows it."""
+    shown, is_cut = words.cut_block(words.clean_block(text), max_bytes=_MORE_BYTES, max_lines=_MORE_LINES)
+    left = text.count("\n") - shown.count("\n")
+    return More(what=what, text=f"{shown}\n… {words.number(left)} more lines" if is_cut and left else shown)
 
 
 def run_options_form(queue: str, attempts: int) -> tuple[Field, ...]:

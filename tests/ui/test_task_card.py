@@ -11,6 +11,7 @@ import kernelkit as kk
 from kernelkit.authoring import caller as callers
 from kernelkit.errors import EngineUnavailableError
 from kernelkit.testing import VirtualEngine
+from kernelkit.ui import task_card
 from kernelkit.ui.task_source import TaskSource
 from tests.ui.fakes import FakeCaller, until
 
@@ -138,3 +139,37 @@ def test_without_an_engine_there_is_a_form_all_the_same() -> None:
     assert source.view()["total"] == 0
     assert source.is_connected
     assert "url: text" in source.bundle()["text/html"]
+
+
+def asked(source: TaskSource, content: dict[str, Any], number: int) -> dict[str, Any]:
+    source.asked({**content, "n": number})
+    until(lambda: source.view()["answer"]["to"] == number)
+    return source.view()
+
+
+def test_versions_source_and_schema_are_told_when_asked_for(kk_engine: VirtualEngine) -> None:
+    source = TaskSource(resize, callers.current())
+    assert "None so far" in asked(source, {"do": "more", "what": "versions"}, 1)["more"]["text"]
+    resize.trigger(url="https://a")
+    assert asked(source, {"do": "more", "what": "versions"}, 2)["more"] == {
+        "what": "versions",
+        "text": f"{resize.version}  runs triggered now",
+    }
+    assert '"""Make an image smaller."""' in asked(source, {"do": "more", "what": "source"}, 3)["more"]["text"]
+    assert '"pattern": "^https?://"' in asked(source, {"do": "more", "what": "schema"}, 4)["more"]["text"]
+    refused = asked(source, {"do": "more", "what": "secrets"}, 5)
+    assert refused["answer"]["ok"] is False and refused["more"]["what"] == "schema"
+
+
+def test_a_long_text_is_cut_and_says_how_much_is_left() -> None:
+    told = task_card.more("source", "\n".join(f"line {n}" for n in range(100)))
+    assert told.text.endswith("line 59\n… 40 more lines")
+
+
+def test_all_runs_are_shown_once(kk_engine: VirtualEngine) -> None:
+    shown: list[int] = []
+    source = TaskSource(resize, callers.current())
+    source.open_table = lambda: shown.append(1)
+    asked(source, {"do": "all"}, 1)
+    assert asked(source, {"do": "all"}, 2)["answer"]["ok"] is True
+    assert shown == [1]
