@@ -13,30 +13,27 @@ import hashlib
 import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from kernelkit.clock import WallClock, to_datetime
+from kernelkit.clock import to_datetime
 from kernelkit.errors import KernelKitError, NotInTaskError
 from kernelkit.models.machine import GIB
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from kernelkit.authoring.durable import AroundWaits, Waits
     from kernelkit.authoring.inputs import Place
+    from kernelkit.authoring.line import Line
     from kernelkit.authoring.metadata import MetadataState
     from kernelkit.authoring.outbox import Outbox
     from kernelkit.authoring.pending import Pending
     from kernelkit.authoring.until_done import Rest
     from kernelkit.models.sameness import KeyScope, Match
-    from kernelkit.wire.messages import ReplyBody, ReportBody, RequestBody, StartAttempt, WaitResult
-
-_WALL = WallClock()
+    from kernelkit.wire.messages import ReportBody, StartAttempt, WaitResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,44 +226,30 @@ Told = Callable[[KernelKitError | None], None]  # given what became of a report:
 
 
 class Scope:
-    """One attempt, as its own code and KernelKit's calls in it share it. Made anew for each attempt; cheap on purpose.
-
-    `report` sends a state change without blocking. It returns None where the engine has taken it at once (or raises
-    the refusal), else a number by which `settle` or `refuse` is told later. `emit` takes a log line (level, text). Both
-    are given the scope first, so that all attempts of a worker share them.
-    `later` runs a function after some seconds, on any thread; without it metadata leaves only at flushes. `now` tells
-    UTC microseconds (a test engine has its own time). `aside` awaits something of the outside world, such as a server's
-    answer, while the clock of a test engine stands still; None where the clock is the world's. `ask` asks the engine
-    something that changes nothing.
-    """
+    """One attempt, as its own code and KernelKit's calls in it share it. Made anew for each attempt; cheap on purpose:
+    ten thousand of them may be suspended in one worker."""
 
     __slots__ = (
         "_context",
         "_counts",
         "_early",
-        "_emit",
         "_lock",
         "_make_waits",
         "_open",
-        "_report",
         "_settled",
         "_signal",
         "_waits",
         "around_waits",
-        "aside",
-        "ask",
-        "blocked",
         "calls",
         "canceled",
         "carried",
         "idle",
         "in_body",
         "interrupted",
-        "later",
+        "line",
         "locals",
         "matches",
         "metadata_state",
-        "now",
         "outbox",
         "peak_memory",
         "places",
@@ -283,28 +266,12 @@ class Scope:
         "tasks",
         "thread",
         "unawaited",
-        "woken",
     )
 
-    def __init__(
-        self,
-        start: StartAttempt,
-        *,
-        report: Callable[[Scope, ReportBody], int | None],
-        emit: Callable[[Scope, str, str], None],
-        later: Callable[[float, Callable[[], None]], None] | None = None,
-        now: Callable[[], int] = _WALL.now,
-        aside: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None,
-        ask: Callable[[RequestBody], Future[ReplyBody]] | None = None,
-    ) -> None:
+    def __init__(self, start: StartAttempt, line: Line) -> None:
         self.start = start
-        self.now = now
-        self.aside = aside
-        self.ask = ask
-        self.started_at = now()
-        self._report = report
-        self._emit = emit
-        self.later = later
+        self.line = line
+        self.started_at = line.now()
         self.in_body = False
         self.interrupted = False  # a plain body is to be interrupted
         self.takes_signal = False
@@ -326,8 +293,6 @@ class Scope:
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] | None = None  # others that its code has started there
         self.unawaited: dict[Pending[Any], None] | None = None  # see authoring/pending.py
         self.around_waits: AroundWaits | None = None  # calls the hooks on_wait and on_resume
-        self.blocked: Callable[[], None] | None = None  # told when the attempt's thread stands still …
-        self.woken: Callable[[], None] | None = None  # … and before it goes on
         self.thread = 0  # that its code began on
         self._make_waits: Callable[[Scope], Waits] | None = None
         self._waits: Waits | None = None
@@ -373,13 +338,17 @@ class Scope:
             count = self._counts[call] = self._counts.get(call, 0) + 1
         return f"{call}:{count}"
 
+    def now(self) -> int:
+        """UTC microseconds."""
+        return self.line.now()
+
     def report(self, body: ReportBody) -> int | None:
-        """Report something that nobody waits for; see the class."""
-        return self._report(self, body)
+        """Report something that nobody waits for."""
+        return self.line.report(self, body)
 
     def emit(self, level: str, text: str) -> None:
         """Add to the run's log."""
-        self._emit(self, level, text)
+        self.line.emit(self, level, text)
 
     def send(self, body: ReportBody) -> int | None:
         """Report a change made by the attempt's code; raises an earlier call's refusal first.
@@ -396,7 +365,7 @@ class Scope:
         Otherwise it is noted as that of the call at `site`.
         """
         with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
-            number = self._report(self, body)
+            number = self.line.report(self, body)
             if number is not None:
                 if self._open is None:
                     self._open = {}

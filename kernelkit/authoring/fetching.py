@@ -120,7 +120,7 @@ class Fetching:
         found = scope.get()
         sending = self._send(tries)
         try:
-            return await (sending if found is None or found.aside is None else found.aside(sending)), None
+            return await (sending if found is None or found.line.aside is None else found.line.aside(sending)), None
         except (TimeoutError, httpx2.TransportError) as error:
             if isinstance(error, httpx2.UnsupportedProtocol):
                 raise

@@ -69,24 +69,24 @@ class Outbox:
 
     def _due(self) -> None:
         with self._lock:
-            if not self._ops or self._scope.later is None:
+            if not self._ops or self._scope.line.later is None:
                 self._timed = False
                 return
             self.flush()
-        self._scope.later(FLUSH_EVERY_S, self._due)
+        self._scope.line.later(FLUSH_EVERY_S, self._due)
 
     def _add(self, op: MetadataOp) -> bool:
         """Queue `op`, merged into what it makes superfluous; whether `_wake` is to be called, outside the lock."""
         self._site = call_site()
         self._place(op)
-        if self._timed or self._scope.later is None:
+        if self._timed or self._scope.line.later is None:
             return False
         self._timed = True
         return True
 
     def _wake(self) -> None:
-        if self._scope.later is not None:
-            self._scope.later(0.0, self._due)
+        if self._scope.line.later is not None:
+            self._scope.line.later(0.0, self._due)
 
     def _place(self, op: MetadataOp) -> None:
         """Operations on different plain keys commute; paths and `update` touch anything, so nothing is merged across

@@ -89,12 +89,12 @@ class Outbox:
             part.size += len(text)
             self._size += len(text)
             is_full = self._size >= FULL_BYTES or len(part.chunks) >= FULL_CHUNKS
-            wakes = not is_full and not self._timed and self._scope.later is not None
+            wakes = not is_full and not self._timed and self._scope.line.later is not None
             self._timed = self._timed or wakes
         if is_full:
             self.flush()
-        elif wakes and self._scope.later is not None:
-            self._scope.later(0.0, self._due)
+        elif wakes and self._scope.line.later is not None:
+            self._scope.line.later(0.0, self._due)
         if self._open > ROOM_BYTES and not _has_loop():
             with self._settled:
                 self._settled.wait_for(lambda: self._open <= ROOM_BYTES or self._scope.stopping, timeout=60)
@@ -141,11 +141,11 @@ class Outbox:
 
     def _due(self) -> None:
         with self._lock:
-            if not self._parts or self._scope.later is None:
+            if not self._parts or self._scope.line.later is None:
                 self._timed = False
                 return
             self.flush()
-        self._scope.later(FLUSH_EVERY_S, self._due)
+        self._scope.line.later(FLUSH_EVERY_S, self._due)
 
 
 def outbox_of(scope: Scope) -> Outbox:

@@ -18,6 +18,7 @@ from typing import Any
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import LoadedTask, load_bundle
 from kernelkit.authoring.context import Scope
+from kernelkit.authoring.line import Line
 from kernelkit.authoring.run_options import RunOptions
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.task import Task
@@ -33,7 +34,7 @@ def run_here(task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     """What the body returns. Raises what it or a hook raised, or `PayloadValidationError` before anything began."""
     signature = _Returning(task.function)
     loaded = LoadedTask(task.id, task.function, signature, {}, Project(_home(), load_bundle).with_init(task.hooks))
-    scope = Scope(_start(task, args, dict(kwargs), options), report=lambda scope, body: None, emit=_say)
+    scope = Scope(_start(task, args, dict(kwargs), options), Line(lambda scope, body: None, _say))
     with _no_loop():
         if signature.is_async:
             with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:

@@ -22,6 +22,7 @@ import msgspec
 from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
+from kernelkit.authoring.line import Line
 from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles
@@ -82,13 +83,13 @@ class ExclusiveWorker:
 
     def start(self, start: StartAttempt) -> None:
         log = self._pump.open(start.run_id, start.attempt)
-        scope = Scope(
-            start,
-            report=lambda scope, body: self._link.report(start, body, scope),
-            emit=lambda _, level, text: log.write(level, text),
-            later=self._link.later,
-            ask=self._link.ask,
+        line = Line(
+            lambda scope, body: self._link.report(start, body, scope),
+            lambda _, level, text: log.write(level, text),
+            self._link.later,
+            self._link.ask,
         )
+        scope = Scope(start, line)
         scope.peak_memory = _peak_bytes
         live = self._live[start.fence] = _Live(start, scope, log)
         self._waiting.put(live)

@@ -139,9 +139,9 @@ class InsideCaller:
 
     def submit(self, body: RequestBody) -> Future[ReplyBody]:
         scope = current_scope("Asking the engine in a worker")
-        if not isinstance(body, _READS) or scope.ask is None:
+        if not isinstance(body, _READS) or scope.line.ask is None:
             _refuse(f"{type(body).__name__} is")
-        return scope.ask(body)
+        return scope.line.ask(body)
 
     def outcome(self, run_id: str) -> Future[Run]:
         raise AssertionError("handles wait durably inside a run")

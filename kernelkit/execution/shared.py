@@ -16,6 +16,7 @@ from typing import Any
 from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.context import scope as current
+from kernelkit.authoring.line import Line
 from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.capture import CROWDED_BYTES, LogPump, RunLog
@@ -33,33 +34,12 @@ THREADS = 1_000  # for plain functions with isolation="shared"
 class _Live(Scope):
     __slots__ = ("in_thread", "log", "stop", "whole")
 
-    def __init__(self, start: StartAttempt, line: _Line) -> None:
-        super().__init__(start, report=line.report, emit=line.emit, later=line.later, ask=line.ask)
+    def __init__(self, start: StartAttempt, line: Line) -> None:
+        super().__init__(start, line)
         self.log: RunLog | None = None
         self.whole: asyncio.Task[None]  # from the import of its code to the report of its end
         self.stop: asyncio.Task[None] | None = None
         self.in_thread = False
-
-
-class _Line:
-    """What all attempts share of the line to the engine."""
-
-    __slots__ = ("ask", "emit", "later", "report")
-
-    def __init__(self, link: Link, pump: LogPump) -> None:
-        def report(scope: Scope, body: ReportBody) -> int:
-            return link.report(scope.start, body, scope)
-
-        def emit(scope: Scope, level: str, text: str) -> None:
-            assert isinstance(scope, _Live)
-            if scope.log is None:
-                scope.log = pump.open(scope.start.run_id, scope.start.attempt)
-            scope.log.write(level, text)
-
-        self.report = report
-        self.emit = emit
-        self.later = link.later
-        self.ask = link.ask
 
 
 class SharedWorker:
@@ -76,13 +56,13 @@ class SharedWorker:
         self._over = asyncio.Event()
         self._link: Link
         self._pump: LogPump
-        self._line: _Line
+        self._line: Line
 
     def attach(self, link: Link) -> None:
         """Give it the line it reports on; before anything else."""
         self._link = link
         self._pump = LogPump(send=link.logs, crowded=lambda: link.pending_bytes > CROWDED_BYTES, later=link.later)
-        self._line = _Line(link, self._pump)
+        self._line = Line(self._report, self._emit, link.later, link.ask)
 
     async def over(self) -> None:
         """Return once the worker has retired and everything it reported is safe."""
@@ -149,6 +129,15 @@ class SharedWorker:
         # A body that was over before the loop turned needs no such report: its last one says when it began.
         if self._live.get(live.start.fence) is live:
             self._link.report(live.start, Started(at=at))
+
+    def _report(self, scope: Scope, body: ReportBody) -> int:
+        return self._link.report(scope.start, body, scope)
+
+    def _emit(self, scope: Scope, level: str, text: str) -> None:
+        assert isinstance(scope, _Live)
+        if scope.log is None:
+            scope.log = self._pump.open(scope.start.run_id, scope.start.attempt)
+        scope.log.write(level, text)
 
     def _run(self, live: _Live, loaded: LoadedTask) -> Awaitable[Outcome]:
         if loaded.signature.is_async:

@@ -55,14 +55,12 @@ _NO_OPS: dict[str, str] = {}
 class AttemptWaits:
     """What waits on a loop and on a thread have in common. Results come in by `results`, on any thread."""
 
-    # Ten thousand attempts may be suspended in one worker: what each holds counts.
-    __slots__ = ("_given", "_ops", "_points", "_results", "_suspended_at", "_thread", "scope")
+    __slots__ = ("_given", "_ops", "_points", "_results", "_suspended_at", "scope")  # as `Scope` for ten thousand
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self._thread = scope.thread
         self._results: dict[str, WaitResult] = {}  # that nobody has asked for yet
-        self._given: dict[str, None] = {}  # op keys whose results were handed out; an empty set is four times as large
+        self._given: set[str] | None = None  # op keys whose results were handed out
         self._suspended_at = 0
         replay = scope.start.replay
         self._ops = _NO_OPS
@@ -88,18 +86,18 @@ class AttemptWaits:
         inside = no_waits.get()
         if inside:
             raise NotInTaskError(f"{told} cannot wait {inside}: only the task's own body can be suspended.")
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self.scope.thread:
             raise NotInTaskError(
                 f"{told} was called on a thread that the task started. Durable waits belong to the task's own thread."
             )
 
     def ask_sync(self, body: RequestBody, timeout: float | None = None) -> ReplyBody:
         """See `authoring.durable.Waits`."""
-        if self.scope.ask is None:
+        if self.scope.line.ask is None:
             raise NotInTaskError("Nothing can be asked here: no engine runs this task.")
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.scope.thread:
             return self._ask_here(body, timeout)
-        return self.scope.ask(body).result(timeout)
+        return self.scope.line.ask(body).result(timeout)
 
     def _ask_here(self, body: RequestBody, timeout: float | None) -> ReplyBody:
         raise NotImplementedError
@@ -139,6 +137,14 @@ class AttemptWaits:
     def _is_alone(self) -> bool:
         """Whether the body never did two things at once."""
         return True
+
+    def _is_given(self, op: str) -> bool:
+        return self._given is not None and op in self._given
+
+    def _note_given(self, op: str) -> None:
+        if self._given is None:
+            self._given = set()
+        self._given.add(op)
 
     def _paused(self) -> None:
         """The attempt's code stands still from now on."""
@@ -198,7 +204,7 @@ class LoopWaits(AttemptWaits):
             self._look_soon()
             result = await future
         except BaseException:
-            if not scope.stopping and claim != "over" and op not in self._given:
+            if not scope.stopping and claim != "over" and not self._is_given(op):
                 scope.report(DropWait(op))
             raise
         finally:
@@ -243,13 +249,13 @@ class LoopWaits(AttemptWaits):
 
     def results(self, results: tuple[WaitResult, ...]) -> None:
         """The engine has spoken; on any thread."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.scope.thread:
             self._come(results)
         else:
             self._loop.call_soon_threadsafe(self._come, results)
 
     def _come(self, results: tuple[WaitResult, ...]) -> None:
-        fresh = {result.op: result for result in results if result.op not in self._given}
+        fresh = {result.op: result for result in results if not self._is_given(result.op)}
         if fresh:
             self._results.update(fresh)
             self._goes_on()
@@ -280,7 +286,7 @@ class LoopWaits(AttemptWaits):
 
     def _give(self, op: str) -> None:
         future = self._pending.get(op)
-        self._given[op] = None
+        self._note_given(op)
         result = self._results.pop(op)
         if future is not None and not future.done():
             future.set_result(result)
@@ -290,7 +296,7 @@ class LoopWaits(AttemptWaits):
             self._loop.call_soon_threadsafe(self._failed, op, error)
 
     def _failed(self, op: str, error: KernelKitError) -> None:
-        self._given[op] = None
+        self._note_given(op)
         future = self._pending.get(op)
         if future is not None and not future.done():
             future.set_exception(error)
@@ -402,16 +408,16 @@ class ThreadWaits(AttemptWaits):
         future: Future[None] = Future()
         with self._lock:
             self._open = ("", future)
-        if self.scope.later is None:
+        if self.scope.line.later is None:
             raise NotInTaskError("There is no clock here to wait by.")
-        self.scope.later(seconds, lambda: self._wake(future, None))
+        self.scope.line.later(seconds, lambda: self._wake(future, None))
         self._blocked(future)
 
     def _ask_here(self, body: RequestBody, timeout: float | None) -> ReplyBody:
         future: Future[ReplyBody] = Future()
         with self._lock:
             self._open = ("", future)
-        assert self.scope.ask is not None, "looked at before"
+        assert self.scope.line.ask is not None, "looked at before"
 
         def answered(answer: Future[ReplyBody]) -> None:
             problem = answer.exception()
@@ -420,9 +426,9 @@ class ThreadWaits(AttemptWaits):
             else:
                 self._wake_with(future, problem)
 
-        if timeout is not None and self.scope.later is not None:
-            self.scope.later(timeout, lambda: self._wake_with(future, TimeoutError()))
-        self.scope.ask(body).add_done_callback(answered)
+        if timeout is not None and self.scope.line.later is not None:
+            self.scope.line.later(timeout, lambda: self._wake_with(future, TimeoutError()))
+        self.scope.line.ask(body).add_done_callback(answered)
         return self._blocked(future)
 
     async def send(self, body: ReportBody) -> None:
@@ -448,9 +454,9 @@ class ThreadWaits(AttemptWaits):
         """The engine has spoken; on any thread."""
         for result in results:
             with self._lock:
-                if result.op in self._given:
+                if self._is_given(result.op):
                     continue
-                self._given[result.op] = None
+                self._note_given(result.op)
                 open_ = self._open
                 if open_ is None or open_[0] != result.op:
                     self._results[result.op] = result
@@ -469,8 +475,7 @@ class ThreadWaits(AttemptWaits):
 
     def _blocked(self, future: Future[T]) -> T:
         scope = self.scope
-        if scope.blocked is not None:
-            scope.blocked()
+        scope.line.blocked()
         try:
             return future.result()
         finally:
@@ -480,15 +485,13 @@ class ThreadWaits(AttemptWaits):
     def _wake(self, future: Future[Any], result: object) -> None:
         if future.done():
             return
-        if self.scope.woken is not None:
-            self.scope.woken()
+        self.scope.line.woken()
         future.set_result(result)
 
     def _wake_with(self, future: Future[Any], error: BaseException) -> None:
         if future.done():
             return
-        if self.scope.woken is not None:
-            self.scope.woken()
+        self.scope.line.woken()
         future.set_exception(error)
 
     def _fail(self, op: str, error: KernelKitError | None) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import LoadedTask, load_bundle
 from kernelkit.authoring.context import Scope
+from kernelkit.authoring.line import Line
 from kernelkit.clock import Clock, to_datetime
 from kernelkit.config import Home
 from kernelkit.engine import commands as c
@@ -89,15 +90,17 @@ class LocalFleet:
             )
         on_loop = loaded.signature.is_async
         self._workers.setdefault(worker_id, set()).add(attempt.fence)
-        scope = Scope(
-            attempt,
-            report=self._report if on_loop else self._report_from_thread,
-            emit=self._emit,
-            later=self._later,
+        line = Line(
+            self._report if on_loop else self._report_from_thread,
+            self._emit,
+            self._later,
+            self._ask,
             now=self._clock.now,
             aside=self._aside if on_loop else None,
-            ask=self._ask,
+            blocked=self._blocked,
+            woken=self._loop.hold,
         )
+        scope = Scope(attempt, line)
         context = contextvars.copy_context()
         context.run(callers.enter, self._caller)
         self._loop.call_soon(self._report_started, attempt)
@@ -113,8 +116,6 @@ class LocalFleet:
                 daemon=True,
             )
             self._threads[attempt.fence] = (thread, scope)
-            scope.blocked = self._blocked
-            scope.woken = self._loop.hold
             thread.start()
         self._core.catch_up(attempt)
 

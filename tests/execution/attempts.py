@@ -9,6 +9,7 @@ from typing import Any
 from kernelkit import jsonvalues
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.hooks import NO_HOOKS, Hook, HookSet
+from kernelkit.authoring.line import Line
 from kernelkit.authoring.signature import Signature
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import ReportBody, StartAttempt
@@ -61,9 +62,11 @@ class Attempt:
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.scope = Scope(
             self.start,
-            report=self._report,
-            emit=lambda scope, level, text: self.lines.append((level, text)),
-            later=lambda seconds, then: self.timers.append((seconds, then)),
+            Line(
+                self._report,
+                emit=lambda scope, level, text: self.lines.append((level, text)),
+                later=lambda seconds, then: self.timers.append((seconds, then)),
+            ),
         )
 
     def _report(self, scope: Scope, body: ReportBody) -> int | None:

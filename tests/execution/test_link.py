@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kernelkit.authoring.context import Scope
+from kernelkit.authoring.line import Line
 from kernelkit.config import Home
 from kernelkit.execution.link import Link
 from kernelkit.models.value import NULL
@@ -59,11 +60,7 @@ DONE = m.Succeeded(output=NULL, started_at=1, finished_at=2)
 def test_results_that_find_no_engine_are_written_down_and_still_delivered_later(home: Home) -> None:
     async def main() -> None:
         link = link_of(home, [], orphan_after_s=0.0)
-        scope = Scope(
-            start_of(),
-            report=lambda scope, body: link.report(scope.start, body, scope),
-            emit=lambda scope, level, text: None,
-        )
+        scope = Scope(start_of(), Line(lambda scope, body: link.report(scope.start, body, scope), lambda *_: None))
         scope.post(m.AddTags(tags=("one",), op="o"), None)
         link.report(scope.start, DONE)
         line = asyncio.create_task(link.run())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kernelkit.authoring.context import CancelSignal, Scope, ctx, marked, no_waits
+from kernelkit.authoring.line import Line
 from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.tags import tags
 from kernelkit.errors import AbortTaskRunError, NotInTaskError, OutOfMemoryError, UnknownTaskError
@@ -403,7 +404,7 @@ def test_an_answer_that_comes_before_its_report_is_entered_is_not_lost() -> None
         answers[0].join(0.05)
         return 1
 
-    scope = Scope(start_of(), report=report, emit=lambda scope, level, text: None)
+    scope = Scope(start_of(), Line(report, lambda *_: None))
 
     # when
     scope.post(AddTags(tags=("a",), op="tags:1"), None)

@@ -37,7 +37,7 @@ async def run_notebook(job: NotebookJob, values: dict[str, Any], signal: CancelS
     """
     found = current.get()
     work = Execution(job, values, signal or CancelSignal(), found).run()
-    return await (work if found is None or found.aside is None else found.aside(work))
+    return await (work if found is None or found.line.aside is None else found.line.aside(work))
 
 
 class Execution:
