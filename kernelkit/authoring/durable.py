@@ -6,7 +6,7 @@ it out through the protocol `Waits`, found on the attempt's scope.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -125,9 +125,14 @@ class AroundWaits(Protocol):
     def around_sync(self, kind: Literal["on_wait", "on_resume"], info: WaitInfo) -> None: ...
 
 
-def waits_now(told: str) -> Waits:
-    """The durable waits of the attempt around this code; raises `NotInTaskError`."""
-    return current_scope(told).waits
+def waited(asked: DurableWait[T]) -> Awaitable[T]:
+    """Wait for it in the attempt around this code; raises `NotInTaskError`."""
+    return current_scope(asked.told).waits.wait(asked)
+
+
+def waited_sync(asked: DurableWait[T]) -> T:
+    """The same on the thread of a plain task."""
+    return current_scope(asked.told).waits.wait_sync(asked)
 
 
 def moment_in(scope: Scope, seconds: float) -> int:
@@ -152,17 +157,21 @@ def runs_wait(
     until = 0 if timeout is None else moment_in(scope, to_seconds(timeout, field="timeout"))
     if kind == "task":
         info = WaitInfo("task", run_id=run_ids[0])
-        told = f"waiting for the run {run_ids[0]}" + (f" of {shown}" if shown else "")
     else:
         info = WaitInfo("batch", batch_id=batch_id, run_count=len(run_ids))
-        told = f"waiting for the batch {batch_id}"
     wait = Wait(kind, until, runs=run_ids, batch=batch_id, shown=shown)
-    return DurableWait(told, f"{kind} {shown}".rstrip(), key, info, wait, partial(_ended_runs, told, wait))
+    return DurableWait(_told(wait), f"{kind} {shown}".rstrip(), key, info, wait, partial(_ended_runs, wait))
 
 
-def _ended_runs(told: str, wait: Wait, result: WaitResult) -> list[Run]:
+def _told(wait: Wait) -> str:
+    if wait.type == "batch":
+        return f"waiting for the batch {wait.batch}"
+    return f"waiting for the run {wait.runs[0]}" + (f" of {wait.shown}" if wait.shown else "")
+
+
+def _ended_runs(wait: Wait, result: WaitResult) -> list[Run]:
     if result.timed_out:
-        raise TimeoutError(f"{told} took longer than its timeout. It goes on; ask again whenever you like.")
+        raise TimeoutError(f"{_told(wait)} took longer than its timeout. It goes on; ask again whenever you like.")
     if result.missing and wait.type == "task":
         raise UnknownRunError(f"No run {result.missing[0]!r} is kept in this home.", run_id=result.missing[0])
     if not result.missing:

@@ -24,7 +24,7 @@ from kernelkit.authoring.asked import Asked
 from kernelkit.authoring.bulk import start_bulk
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import scope
-from kernelkit.authoring.durable import DurableWait, runs_wait, waits_now
+from kernelkit.authoring.durable import DurableWait, runs_wait, waited, waited_sync
 from kernelkit.authoring.logs import RunLogs, logs_request
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
@@ -137,8 +137,7 @@ class RunHandle(display.Shown, Generic[T]):
     async def _wait(self) -> Result[T]:
         await self.stored()
         if self._run is None and self._caller_now().inside_run:
-            asked = runs_wait((self.id,), "task", self._name, shown=self.task_id)
-            self._run = (await waits_now(asked.told).wait(asked))[0]
+            self._run = (await waited(runs_wait((self.id,), "task", self._name, shown=self.task_id)))[0]
         if self._run is None:
             run = await asyncio.wrap_future(self._end())
             if _lacks_output(run):
@@ -153,7 +152,7 @@ class RunHandle(display.Shown, Generic[T]):
         """
         if self._run is None and self._caller_now().inside_run:
             asked = runs_wait((self.id,), "task", self._name, shown=self.task_id, timeout=timeout)
-            self._run = waits_now(asked.told).wait_sync(asked)[0]
+            self._run = waited_sync(asked)[0]
         if self._run is None:
             self._keep(_blocking(self._end(), timeout, f"Run {self.id} of {self.task_id}"))
         return self._result(self._final())
@@ -322,8 +321,7 @@ class BatchHandle(display.Shown, Generic[T]):
     async def _wait(self) -> list[Result[T]]:
         waiting = self._waiting()
         if waiting and self._caller_now().inside_run:
-            asked = self._durably(waiting)
-            _keep_ended(waiting, await waits_now(asked.told).wait(asked))
+            _keep_ended(waiting, await waited(self._durably(waiting)))
         elif waiting:
             _keep_all(waiting, await asyncio.wrap_future(self._ends(waiting)))
         return self._in_place([await run for run in self.runs])
@@ -335,8 +333,7 @@ class BatchHandle(display.Shown, Generic[T]):
         """
         waiting = self._waiting()
         if waiting and self._caller_now().inside_run:
-            asked = self._durably(waiting, timeout)
-            _keep_ended(waiting, waits_now(asked.told).wait_sync(asked))
+            _keep_ended(waiting, waited_sync(self._durably(waiting, timeout)))
         elif waiting:
             _keep_all(waiting, _blocking(self._ends(waiting), timeout, f"Batch {self.id}"))
         return self._in_place([run.result() for run in self.runs])

@@ -28,7 +28,7 @@ from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
 from kernelkit.clock import to_datetime
 from kernelkit.durations import Duration, to_seconds
-from kernelkit.errors import InvalidOptionError, KernelKitError, WaitTimeoutError
+from kernelkit.errors import InvalidOptionError, WaitTimeoutError
 from kernelkit.models.error import Error
 from kernelkit.models.run import Run
 from kernelkit.models.wait import Wait
@@ -92,15 +92,7 @@ class PendingInput(Pending[Received[T]]):
 
     def unwrap(self) -> Pending[T]:
         """The value instead of the result; it raises `WaitTimeoutError` when none came in time."""
-        if self._was_started:
-            raise KernelKitError(f"{self.told} was awaited before; call .unwrap() on its result.")
-        self._taken()
-        start, plain = self._start, self._start_plain
-
-        async def unwrapped() -> T:
-            return (await start()).unwrap()
-
-        return Pending(f"{self.told}.unwrap()", unwrapped, lambda timeout: plain(timeout).unwrap())
+        return self._unwrapping()
 
 
 class InputStream(Generic[T]):

@@ -61,6 +61,15 @@ class Pending(Generic[T]):
         if self._scope is not None:
             self._scope.expected(self)
 
+    def _unwrapping(self) -> Pending[Any]:
+        """A Pending of what this one's answer unwraps to, in its place."""
+        if self._was_started:
+            raise KernelKitError(f"{self.told} was awaited before; call .unwrap() on its result.")
+        self._taken()
+        start: Start[Any] = self._start
+        plain: StartPlain[Any] = self._start_plain
+        return Pending(f"{self.told}.unwrap()", lambda: _unwrapped(start()), lambda timeout: plain(timeout).unwrap())
+
     def never_awaited(self) -> NeverAwaitedError:
         """What is wrong with a task that ends without having awaited this."""
         where = "" if self._site is None else f" in {self._site[0]}, line {self._site[1]},"
@@ -80,15 +89,11 @@ class PendingResult(Pending[Result[T]]):
 
     def unwrap(self) -> Pending[T]:
         """The output instead of the `Result`: `out = await child.trigger_and_wait(x=1).unwrap()`."""
-        if self._was_started:
-            raise KernelKitError(f"{self.told} was awaited before; call .unwrap() on its Result.")
-        self._taken()
-        start, plain = self._start, self._start_plain
+        return self._unwrapping()
 
-        async def unwrapped() -> T:
-            return (await start()).unwrap()
 
-        return Pending(f"{self.told}.unwrap()", unwrapped, lambda timeout: plain(timeout).unwrap())
+async def _unwrapped(under_way: Awaitable[Any]) -> Any:
+    return (await under_way).unwrap()
 
 
 def refuse_timeout(timeout: Duration | None, told: str) -> None:

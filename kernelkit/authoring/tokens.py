@@ -23,7 +23,7 @@ from kernelkit.authoring.pending import Pending
 from kernelkit.authoring.tags import new_tags
 from kernelkit.clock import from_datetime, to_datetime
 from kernelkit.durations import Duration, to_seconds
-from kernelkit.errors import InvalidDurationError, InvalidOptionError, KernelKitError, WaitTimeoutError
+from kernelkit.errors import InvalidDurationError, InvalidOptionError, WaitTimeoutError
 from kernelkit.models import wait as models
 from kernelkit.models.error import Error
 from kernelkit.models.value import Value
@@ -85,15 +85,7 @@ class PendingToken(Pending[TokenResult]):
 
     def unwrap(self) -> Pending[Any]:
         """The output instead of the result; it raises `WaitTimeoutError` when nobody completed the token in time."""
-        if self._was_started:
-            raise KernelKitError(f"{self.told} was awaited before; call .unwrap() on its result.")
-        self._taken()
-        start, plain = self._start, self._start_plain
-
-        async def unwrapped() -> Any:
-            return (await start()).unwrap()
-
-        return Pending(f"{self.told}.unwrap()", unwrapped, lambda timeout: plain(timeout).unwrap())
+        return self._unwrapping()
 
 
 class Token(display.Shown):

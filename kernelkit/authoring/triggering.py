@@ -211,20 +211,12 @@ def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
 
 def triggered_and_awaited(told: str, send: Callable[[], RunHandle[T]]) -> PendingResult[T]:
     """Make a run and wait for its end, once that is awaited."""
-
-    async def start() -> Result[T]:
-        return await send()
-
-    return PendingResult(told, start, lambda timeout: send().result(timeout))
+    return PendingResult(told, send, lambda timeout: send().result(timeout))
 
 
 def batch_and_awaited(told: str, send: Callable[[], BatchHandle[T]]) -> Pending[list[Result[T]]]:
     """The same for a batch. An empty one has no results, and sends nothing."""
-
-    async def start() -> list[Result[T]]:
-        return await send()
-
-    return Pending(told, start, lambda timeout: send().result(timeout))
+    return Pending(told, send, lambda timeout: send().result(timeout))
 
 
 def _parts(sizes: list[int]) -> Iterator[tuple[int, int]]:
