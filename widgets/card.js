@@ -4,7 +4,9 @@
 import { AnswerForm } from './answer.js';
 import { Announcer } from './announcer.js';
 import { h, redraw } from './dom.js';
+import { Download } from './download.js';
 import { countdown, figure, ticking } from './format.js';
+import { JobPart } from './job.js';
 import { icon, mark } from './marks.js';
 import { Silence } from './silence.js';
 
@@ -31,12 +33,13 @@ class Card {
     this.silence = new Silence(model, () => this.tick(), 'the run itself goes on');
     this.asked = 0;
     this.askedAt = 0;
-    this.isCancel = false;
+    this.kind = ''; // of the last click
     this.announcer = new Announcer();
 
     this.mark = h('span', { class: 'slot' });
     this.name = h('span', { class: 'name cut' });
     this.status = h('span', { class: 'status' });
+    this.of = h('span', { class: 'of dim small cut' });
     this.clock = h('span', { class: 'gap clock', title: 'Duration since the first start' });
     this.label = h('span', { class: 't' }, 'Cancel');
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
@@ -47,14 +50,16 @@ class Card {
     this.pairs = h('dl', { class: 'kv', 'aria-label': 'Metadata' });
     this.form = new AnswerForm((data) => this.ask({ do: 'complete', id: this.model.get('view').asked?.id, data }));
     this.question = h('p', {});
+    this.file = new Download(model);
+    this.job = new JobPart((name) => this.fetch(name));
     this.streams = h('div', { class: 'streams' });
     this.output = h('div', { class: 'result' });
     this.failure = h('div', { class: 'failure' });
-    this.body = h('div', { class: 'body' }, this.question, this.form.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
+    this.body = h('div', { class: 'body' }, this.question, this.form.root, this.job.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
     this.foot = h('div', { class: 'foot' });
     this.root = h(
       'section', { class: 'kk', role: 'group' },
-      this.silence.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.clock, this.cancel),
+      this.silence.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.of, this.clock, this.cancel),
       this.why, this.body, this.foot, this.announcer.place,
     );
 
@@ -65,14 +70,21 @@ class Card {
 
   dispose() {
     this.silence.dispose();
+    this.file.dispose();
     for (const name of ['change:view', 'change:answer']) this.model.off(name, this.onView);
   }
 
-  /** @param {{ do: string, id?: string, data?: string }} content */
+  /** @param {string} name */
+  fetch(name) {
+    this.file.begin();
+    this.ask({ do: 'fetch', name });
+  }
+
+  /** @param {{ do: string, id?: string, data?: string, name?: string }} content */
   ask(content) {
     this.asked += 1;
     this.askedAt = Date.now();
-    this.isCancel = content.do === 'cancel';
+    this.kind = content.do;
     this.model.send({ ...content, n: this.asked });
     this.draw();
   }
@@ -88,6 +100,9 @@ class Card {
     redraw(this.name, view.task, () => [view.task]);
     this.name.title = view.task;
     this.status.dataset.s = view.status;
+    redraw(this.of, view.job?.file, () => [view.job?.file]);
+    this.of.title = view.job?.file ?? '';
+    this.job.draw(view);
     redraw(this.question, view.asked?.title, () => (view.asked ? [h('b', {}, view.asked.title)] : []));
     redraw(this.streams, view.streams, () => streams(view));
     for (const text of this.streams.querySelectorAll('pre')) text.scrollTop = text.scrollHeight;
@@ -96,7 +111,7 @@ class Card {
     redraw(this.pairs, [view.metadata, view.more_metadata], () => (view.is_final ? [] : pairs(view)));
     redraw(this.output, view.output, () => result(view));
     redraw(this.failure, view.error, () => failure(view));
-    redraw(this.foot, [view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => foot(view));
+    redraw(this.foot, [view.job?.kernel, view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => foot(view));
     this.tick();
   }
 
@@ -115,10 +130,11 @@ class Card {
     const waits = this.isAsking() && Date.now() - this.askedAt > ANSWER_MS;
     const answer = this.model.get('answer');
     const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? answer.text : '';
-    redraw(this.why, [view.reason, until, waits, refused, this.isCancel], () => why(view, until, waits, refused ?? '', this.isCancel));
+    redraw(this.why, [view.reason, until, waits, refused, this.kind], () => why(view, until, waits, refused ?? '', this.kind));
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
     if (place) redraw(place, queued, () => [queued]);
+    this.job.tick(view.job, now);
     this.drawCancel(view, quiet);
     this.form.draw(view.asked, quiet || this.isAsking());
     this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
@@ -130,7 +146,7 @@ class Card {
    * @param {boolean} isStale
    */
   drawCancel(view, isStale) {
-    const stopping = this.isCancel && (this.isAsking() || (this.asked > 0 && this.model.get('answer').ok === true));
+    const stopping = this.kind === 'cancel' && (this.isAsking() || (this.asked > 0 && this.model.get('answer').ok === true));
     this.cancel.hidden = !!view.is_final;
     this.cancel.disabled = isStale || stopping;
     const text = stopping ? 'Canceling…' : 'Cancel';
@@ -145,14 +161,14 @@ class Card {
  * @param {string[]} until
  * @param {boolean} waits
  * @param {string} refused
- * @param {boolean} isCancel
+ * @param {string} kind
  */
-function why(view, until, waits, refused, isCancel) {
-  if (waits && !isCancel) return [h('b', {}, 'Answered.'), ' The kernel is busy and passes it on when the running cell ends.'];
+function why(view, until, waits, refused, kind) {
+  if (waits && kind !== 'cancel') return [h('b', {}, kind === 'fetch' ? 'Asked for.' : 'Answered.'), ' The kernel is busy and passes it on when the running cell ends.'];
   if (waits) {
     return [h('b', {}, 'Cancel requested.'), ' The kernel is busy and passes it on when the running cell ends; ', h('code', {}, `kernelkit cancel ${view.run_id}`), ' works at once.'];
   }
-  if (refused) return [h('b', {}, isCancel ? 'Not canceled:' : 'Not taken:'), ` ${refused}`];
+  if (refused) return [h('b', {}, kind === 'cancel' ? 'Not canceled:' : kind === 'fetch' ? 'Not downloaded:' : 'Not taken:'), ` ${refused}`];
   return (view.reason ?? []).map((bit, index) => {
     if (bit.kind === 'strong') return h('b', {}, bit.text);
     if (bit.kind === 'mono') return h('span', { class: 'mono' }, bit.text);
@@ -246,6 +262,7 @@ function foot(view) {
     tries.length > 1 && h('span', { class: 'attempts', role: 'img', 'aria-label': `Attempts: ${tries.join(', ').toLowerCase()}` }, ...tries.map((status) => h('span', { 'data-s': status, title: status }, mark(status)))),
     view.queue && h('span', { class: 'cut', title: view.queue }, `queue ${view.queue}`),
     view.queued_since && h('span', { class: 'queued num' }),
+    view.job?.kernel && h('span', { class: 'cut' }, `kernel ${view.job.kernel}`),
     ...(view.facts ?? []).map((fact) => h('span', {}, fact)),
     ...(view.tags ?? []).map((tag) => h('span', { class: 'tag cut', title: tag }, tag)),
     view.more_tags && h('span', {}, `+${view.more_tags}`),

@@ -2,6 +2,7 @@
 // the engine. It follows the end of the log until the reader scrolls away from it.
 
 import { h, redraw } from './dom.js';
+import { Download } from './download.js';
 import { figure } from './format.js';
 import { SAVING } from './keep.js';
 import { mark } from './marks.js';
@@ -31,8 +32,7 @@ class Log extends Panel {
     this.source = model;
     this.root.classList.add('logs');
     this.name = /** @type {HTMLElement} */ (this.title.querySelector('.name'));
-    /** @type {BlobPart[]} */
-    this.pieces = [];
+    this.file = new Download(model);
     this.isMoving = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.typing = undefined;
@@ -62,11 +62,8 @@ class Log extends Panel {
     this.onSave = () => model.set('lines', this.kept);
     document.addEventListener(SAVING, this.onSave);
     this.onCame = () => this.take(model.get('came'));
-    /** @param {{ file?: string, is_last?: boolean }} told @param {DataView[]} [buffers] */
-    this.onPiece = (told, buffers) => this.piece(told, buffers ?? []);
     model.on('change:lines', this.onLines);
     model.on('change:came', this.onCame);
-    model.on('msg:custom', /** @type {() => void} */ (/** @type {unknown} */ (this.onPiece)));
     this.all();
     this.redraw();
   }
@@ -77,7 +74,7 @@ class Log extends Panel {
     document.removeEventListener(SAVING, this.onSave);
     this.source.off('change:lines', this.onLines);
     this.source.off('change:came', this.onCame);
-    this.source.off('msg:custom', /** @type {() => void} */ (/** @type {unknown} */ (this.onPiece)));
+    this.file.dispose();
   }
 
   /** @param {LogView} view */
@@ -146,19 +143,8 @@ class Log extends Panel {
 
   download() {
     if (this.isQuiet) return;
-    this.pieces = [];
+    this.file.begin();
     this.model.send({ do: 'download' });
-  }
-
-  /** @param {{ file?: string, is_last?: boolean }} told @param {DataView[]} buffers */
-  piece(told, buffers) {
-    if (!told.file) return;
-    this.pieces.push(...buffers.map((buffer) => /** @type {BlobPart} */ (buffer)));
-    if (!told.is_last) return;
-    const link = /** @type {HTMLAnchorElement} */ (h('a', { download: told.file, href: URL.createObjectURL(new Blob(this.pieces, { type: 'text/plain' })) }));
-    this.pieces = [];
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 }
 

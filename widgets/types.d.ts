@@ -17,9 +17,15 @@ export interface TokenView {
   answer?: Told;
 }
 
+/** What a notebook job's card says besides (`JobView` of kernelkit/ui/job.py). */
+export interface Job {
+  file: string; kernel: string; cells: number; done: number; cell?: number; at?: string; told?: string; source?: string; since?: string;
+  elapsed?: string; output?: string; parameters?: { name: string; value: string }[]; more_parameters?: number;
+}
 export interface View {
   run_id: string; task: string; status: string; word: string; title: string; is_final?: boolean;
   since?: string; clock?: string; reason?: Bit[]; bars?: Bar[]; logs?: LogRow[]; metadata?: Pair[]; more_metadata?: number;
+  job?: Job; files?: { name: string; size: string; path: string }[]; more_files?: number;
   output?: Output; error?: Failure; streams?: StreamEnd[]; asked?: Asked; attempt?: string; attempts?: string[]; queue?: string; facts?: string[];
   tags?: string[]; more_tags?: number; queued_since?: string; as_of: string; as_of_text?: string; zone?: string;
 }

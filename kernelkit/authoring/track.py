@@ -23,6 +23,7 @@ from kernelkit.authoring.metadata import state_of
 from kernelkit.errors import InvalidOptionError
 
 PROGRESS_KEY = "kk.progress"
+JOB_KEY = "kk.notebook"  # reserved as well: where a notebook job is (its shape: `execution/notebooks/progress.py`)
 SHOWN_EVERY_S = 0.1
 
 T = TypeVar("T")

@@ -144,6 +144,7 @@ def show_live(
         view,
         cancel=lambda number: cards.cancel(card, caller, number),
         complete=lambda number, token, text: cards.complete(card, caller, number, token, text),
+        fetch=lambda number, name: cards.fetch(card, caller, number, name),
     )
     card.widget = widget
     _publish(widget.bundle(), display_id, update=update)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kernelkit.ui import words
+from kernelkit.ui.job import JobView
 from kernelkit.ui.view import Bit, ErrorView, RunCard
 
 NBSP = "&nbsp;"
@@ -92,6 +93,8 @@ def _rows(card: RunCard) -> list[tuple[str, str]]:
     rows.append(("Payload", code(card.payload) if card.payload not in ("", "{}") else ""))
     if card.output is not None:
         rows.append(("Output", _output(card)))
+    if card.job is not None:
+        rows += _job_rows(card.job)
     rows.append(("Files", _files(card)))
     rows += [(f"Stream {esc(one.name)}, {one.count}", f"<pre>{esc(one.text)}</pre>") for one in card.streams]
     rows.append(("Progress", esc("; ".join(_bar(bar.label, bar.done, bar.total) for bar in card.bars))))
@@ -152,6 +155,20 @@ def _files(card: RunCard) -> str:
         for file in card.files
     ]
     return "<br>".join(lines) + (f"<br>and {words.number(card.more_files)} more" if card.more_files else "")
+
+
+def _job_rows(job: JobView) -> list[tuple[str, str]]:
+    """Where a notebook job is, or how far it came, and what it was given."""
+    told = f"{job.counted} ended" + (f", {job.told}" if job.told else "")
+    given = "<br>".join(f"{esc(each.name)} = {code(each.value)}" for each in job.parameters)
+    more = f"<br>and {words.number(job.more_parameters)} more" if job.more_parameters else ""
+    return [
+        ("Notebook", esc(", ".join(part for part in (job.file, f"kernel {job.kernel}" * bool(job.kernel)) if part))),
+        ("Cells", esc(told)),
+        (f"Cell {job.cell}", f"<pre>{esc(job.source)}</pre>" if job.source else ""),
+        ("Last shown", code(job.output) if job.output else ""),
+        ("Parameters", given + more),
+    ]
 
 
 def _bar(label: str, done: float, total: float | None) -> str:

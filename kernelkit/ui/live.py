@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from kernelkit.authoring.artifacts import artifacts_of
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.tokens import complete_with_text
+from kernelkit.authoring.track import JOB_KEY
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import LogLine, Run, RunStatus
 from kernelkit.models.stream import StreamTail
@@ -35,6 +36,7 @@ BEAT_EVERY_S = 1.0
 SILENT_AFTER_S = 3.0
 MAX_WIDGETS = 50
 FETCHED_BYTES = 1_000_000
+DOWNLOADED_BYTES = 100_000_000
 STREAM_BYTES = 2_000  # of JSON, at the end of each stream
 
 Bundle = dict[str, Any]
@@ -47,6 +49,7 @@ class Widget(Protocol):
     def paint(self, card: RunCard, asked: Asked | None = None) -> None: ...
     def heartbeat(self, *, silent_since: float | None) -> None: ...
     def answered(self, to: int, *, ok: bool, text: str) -> None: ...
+    def hand(self, name: str, data: bytes) -> None: ...
     def close(self) -> None: ...
 
 
@@ -112,8 +115,9 @@ class LiveCards:
         caller: Caller | None = None,
         streams: tuple[StreamTail, ...] = (),
     ) -> RunCard:
-        """What the card of `run` says now; with the caller it came by, of one that has ended also its files."""
-        files = artifacts_of(caller.home, run.id) if caller is not None and run.is_completed else ()
+        """What the card of `run` says now; with the caller it came by, also the files that it has left so far."""
+        has_files = run.is_completed or JOB_KEY in run.metadata_json  # a job's notebook is there while it runs
+        files = artifacts_of(caller.home, run.id) if caller is not None and has_files else ()
         return run_card(run, logs, files, streams=streams, now=self._now(), zone=self._zone())
 
     def add(self, card: LiveCard, caller: Caller) -> None:
@@ -151,6 +155,19 @@ class LiveCards:
             complete_with_text(caller, token, text)
 
         threading.Thread(target=_act, args=(card, number, complete), name="kernelkit-answer", daemon=True).start()
+
+    def fetch(self, card: LiveCard, caller: Caller, number: int, name: str) -> None:
+        """Hand the browser one of the run's files, as it is now."""
+
+        def fetch() -> None:
+            found = artifacts_of(caller.home, card.run.id)[name]
+            if found.size > DOWNLOADED_BYTES:
+                raise KernelKitError(f"{name} is large, {words.size(found.size)}. It lies at {found.path}.")
+            data = found.read_bytes()
+            if card.widget is not None:
+                card.widget.hand(name, data)
+
+        threading.Thread(target=_act, args=(card, number, fetch), name="kernelkit-file", daemon=True).start()
 
     @property
     def count(self) -> int:
@@ -267,14 +284,13 @@ class LiveCards:
                 card.is_due, card.painted, card.painted_at = False, run.status.value, now
         if is_new:
             asked = None if token is None or run.status is not RunStatus.WAITING else asked_of(token)
-            card.widget.paint(self.view(run, logs, streams=streams), asked)
+            card.widget.paint(self.view(run, logs, feed.caller, streams), asked)
         elif waited >= BEAT_EVERY_S:
             card.painted_at = now
             card.widget.heartbeat(silent_since=_silent_since(feed))
 
     def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
         """Put the static face where each card stood."""
-        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller))
         streams = self._last_streams(feed, run)
         bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller, streams))
         for card in cards:
@@ -308,7 +324,7 @@ class LiveCards:
         with self._wake:
             is_shown = card in feed.cards
         if is_shown:
-            card.publish(static_bundle(self.view(feed.run, feed.logs, streams=feed.streams)))
+            card.publish(static_bundle(self.view(feed.run, feed.logs, feed.caller, feed.streams)))
         widget.close()
 
 
@@ -356,7 +372,7 @@ def _act(card: LiveCard, number: int, does: Callable[[], object]) -> None:
     try:
         does()
         ok, told = True, ""
-    except KernelKitError as error:
+    except (KernelKitError, OSError) as error:
         ok, told = False, str(error)
     widget = card.widget
     if widget is not None:

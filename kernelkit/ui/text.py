@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kernelkit.ui import words
+from kernelkit.ui.job import JobView
 from kernelkit.ui.progress import Bar
 from kernelkit.ui.view import Bit, ErrorView, RunCard
 
@@ -52,6 +53,8 @@ def run_text(card: RunCard, *, width: int = WIDTH, ascii: bool = False) -> str:
     width = max(60, width)
     lines = [_head(card, width, ascii)]
     lines += _details(card, width)
+    if card.job is not None:
+        lines += _job_lines(card.job, width)
     lines += _files(card)
     for one in card.streams:
         lines += [f"  stream {one.name}, {one.count}", *(f"    {line}" for line in one.text.splitlines())]
@@ -117,6 +120,21 @@ def reason_text(bits: tuple[Bit, ...], card: RunCard) -> str:
         else:
             parts.append(bit.text)
     return "".join(parts).strip()
+
+
+def _job_lines(job: JobView, width: int) -> list[str]:
+    """Where a notebook job is: its cells, the current one, what that showed last, and the parameters."""
+    told = job.counted
+    if job.told:
+        told += f" · {job.told}" + (f" for {job.elapsed}" if job.elapsed else "")
+    share = job.done / job.cells if job.cells else 0.0
+    lines = [f"  {told}  {bar_cells(share, max(10, width - 4 - words.cells(told)))}"]
+    lines += [f"    {line}" for line in job.source.splitlines()]
+    lines += [f"  shown   {job.output}"] if job.output else []
+    if job.parameters:
+        more = f"  {words.number(job.more_parameters)} more" if job.more_parameters else ""
+        lines.append(f"  given   {'  '.join(f'{each.name}={each.value}' for each in job.parameters)}{more}")
+    return lines
 
 
 def _files(card: RunCard) -> list[str]:

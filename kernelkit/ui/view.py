@@ -23,6 +23,7 @@ from kernelkit.models.error import Error, Frame
 from kernelkit.models.run import Attempt, LogLine, Run, RunStatus
 from kernelkit.models.stream import StreamTail
 from kernelkit.ui import words
+from kernelkit.ui.job import TOLD, JobView, job_view
 from kernelkit.ui.progress import Bar, bars_of
 from kernelkit.ui.streams import StreamView, stream_views
 
@@ -105,6 +106,7 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     elapsed: str = words.NONE  # the clock at `as_of`; while queued, how long it has queued
     lasted: str = ""  # the same in words, of ended runs
     reason: tuple[Bit, ...] = ()
+    job: JobView | None = None  # of a notebook job; its cells are then in no bar, and what it says in no pair
     bars: tuple[Bar, ...] = ()
     logs: tuple[LogRow, ...] = ()
     metadata: tuple[Pair, ...] = ()
@@ -146,7 +148,9 @@ def run_card(
     lasted = run.duration
     queued_since = run.queued_at or run.created_at
     metadata = run.metadata
-    pairs = [(key, value) for key, value in metadata.items() if key != PROGRESS_KEY]
+    job = job_view(metadata, status, now=now)
+    told = {PROGRESS_KEY} if job is None else {PROGRESS_KEY, *TOLD}
+    pairs = [(key, value) for key, value in metadata.items() if key not in told]
     started_clock = words.moment(run.started_at, now, zone) if run.started_at else ""
     return RunCard(
         run_id=run.id,
@@ -160,7 +164,8 @@ def run_card(
         elapsed=_elapsed(run, status, queued_since, now),
         lasted=words.spelled(lasted) if lasted is not None else "",
         reason=_reason(run, status, now, zone),
-        bars=bars_of(metadata, now=now, is_final=is_final),
+        job=job,
+        bars=bars_of(metadata, now=now, is_final=is_final) if job is None else (),
         logs=tuple(_log_row(line, zone) for line in list(logs)[-LOG_LINES:]),
         metadata=tuple(
             Pair(_cut(words.clean(key), 60), _cut(words.short_value(value))) for key, value in pairs[:METADATA_PAIRS]

@@ -21,6 +21,7 @@ from kernelkit.ui.view_widget import MIME, ViewWidget
 
 __all__ = ["MIME", "RunWidget", "live_view"]
 MESSAGE_BYTES = 8000
+PIECE = 4_000_000  # bytes of a file in one message, well below what a Jupyter server lets through
 _HARDER = ((120, 500, 200, 1000, 2000), (60, 150, 60, 300, 0))  # bytes of name, line, value, message, traceback
 
 
@@ -38,7 +39,14 @@ def live_view(card: RunCard, asked: Asked | None = None) -> dict[str, Any]:
 
 def _cut_harder(card: RunCard, name: int, line: int, value: int, message: int, traceback: int) -> RunCard:
     replace = msgspec.structs.replace
-    output, error = card.output, card.error
+    output, error, job = card.output, card.error, card.job
+    if job is not None:
+        job = replace(
+            job,
+            source="\n".join(_cut(text, line) for text in job.source.split("\n")),
+            output=_cut(job.output, value),
+            parameters=tuple(replace(each, value=_cut(each.value, value)) for each in job.parameters),
+        )
     if output is not None:
         output = replace(output, flat="")
     if error is not None:
@@ -64,6 +72,8 @@ def _cut_harder(card: RunCard, name: int, line: int, value: int, message: int, t
         metadata=tuple(replace(pair, value=_cut(pair.value, value)) for pair in card.metadata),
         output=output,
         error=error,
+        job=job,
+        files=tuple(replace(file, path="") for file in card.files),
     )
 
 
@@ -78,12 +88,19 @@ class RunWidget(ViewWidget):
     answer = traitlets.Dict().tag(sync=True)  # what became of the last click
 
     def __init__(
-        self, card: RunCard, *, cancel: Callable[[int], None], complete: Callable[[int, str, str], None] | None = None
+        self,
+        card: RunCard,
+        *,
+        cancel: Callable[[int], None],
+        complete: Callable[[int, str, str], None] | None = None,
+        fetch: Callable[[int, str], None] | None = None,
     ) -> None:
-        """`complete` is given the number of a click, a token's id and the JSON to answer it with."""
+        """`complete` is given the number of a click, a token's id and the JSON to answer it with; `fetch` a number and
+        the name of a file."""
         self._card = card
         self._cancel = cancel
         self._complete = complete
+        self._fetch = fetch
         super().__init__("card.js", ("controls.css",), live_view(card), self._clicked, answer={})
 
     def _clicked(self, content: dict[str, Any]) -> None:
@@ -92,6 +109,8 @@ class RunWidget(ViewWidget):
                 self._cancel(number)
             case {"do": "complete", "n": int(number), "id": str(token), "data": str(text)} if self._complete:
                 self._complete(number, token, text)
+            case {"do": "fetch", "n": int(number), "name": str(name)} if self._fetch:
+                self._fetch(number, name)
 
     # ---- ui/live.py's Widget ---------------------------------------------------------------------------------------
 
@@ -101,6 +120,10 @@ class RunWidget(ViewWidget):
 
     def answered(self, to: int, *, ok: bool, text: str) -> None:
         self.answer = {"to": to, "ok": ok, "text": words.clean(text)[:500]}
+
+    def hand(self, name: str, data: bytes) -> None:
+        for start in range(0, max(1, len(data)), PIECE):
+            self.send({"file": name, "is_last": start + PIECE >= len(data)}, [data[start : start + PIECE]])
 
     def bundle(self) -> Bundle:
         """All three faces, for the first display."""

@@ -105,21 +105,30 @@ def test_a_notebook_runs_with_its_parameters_and_leaves_itself_and_a_page(folder
     assert run.metadata["parameters"] == {"region": "US", "days": 3, "other": [1]}
     assert run.metadata["kk.progress"][0]["done"] == 4
     assert run.metadata["cell"] == "4 of 4: from IPython.display import HTML"
+    shown = run.metadata["kk.notebook"]
+    assert (shown["file"], shown["kernel"], shown["cells"], shown["done"]) == ("daily.ipynb", "python3", 4, 4)
     assert [line.text for line in run.logs().lines] == [f"US 3 [1] 6 {folder}"]
     assert kk.runs.artifacts(run.id)[0].name == "daily.html"
     assert not kernels_of(run)
+
+
+CURRENT = "import pathlib, time\nprint('waiting')\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)"
 
 
 def test_its_cells_are_seen_while_it_runs(folder: Path) -> None:
     path = make_notebook(
         folder / "steps.ipynb",
         "first = 'done'\nprint(first)",
-        "import pathlib, time\nprint('waiting')\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)",
+        CURRENT,
     )
     run = kk.notebook(path, id="steps").trigger()
 
     until(lambda: run.metadata.get("output") == "waiting", "the last output")
     assert run.metadata["cell"] == "2 of 2: import pathlib, time"
+    job = run.metadata["kk.notebook"]
+    assert (job["cell"], job["done"], job["source"]) == (2, 1, CURRENT)
+    shown = run_handle_bundle(run)
+    assert "1 of 2 cells · executing cell 2 for" in shown["text/plain"] and "steps.ipynb" in shown["text/html"]
     assert text_of(cells_of(run.artifacts["steps.ipynb"])[0]) == "done\n", "it is written after every cell"
     (folder / "go").touch()
 
@@ -173,6 +182,7 @@ def test_hooks_batches_and_retries_are_those_of_any_task(folder: Path) -> None:
         first, second = run.refresh().attempts
         assert first.error is not None and "OSError: not yet" in first.error.message
         assert (second.status, run.metadata["told"]) == ("COMPLETED", 4)
+        assert (run.metadata["kk.notebook"]["done"], run.metadata["output"]) == (4, ""), "the first attempt's is gone"
 
 
 def test_what_a_notebook_triggers_is_a_child_of_its_run(folder: Path) -> None:

@@ -42,13 +42,10 @@ class FakeCaller:
         self.calls: list[RequestBody] = []
         self.refuse: KernelKitError | None = None
         self.is_connected = True
+        self.home = Home(Path("/nowhere/.kernelkit"))
         self.streams: tuple[StreamTail, ...] = ()
         self.most_watches = 0
         self._lock = threading.Lock()  # a card asks on a thread of its own
-
-    @property
-    def home(self) -> Home:
-        return Home(Path("/nowhere/.kernelkit"))
 
     @property
     def owner(self) -> Owner:
@@ -122,6 +119,7 @@ class FakeWidget:
         self.painted: list[tuple[float, RunCard]] = []
         self.beats: list[float | None] = []
         self.answers: list[tuple[int, bool, str]] = []
+        self.handed: list[tuple[str, bytes]] = []
         self.is_closed = False
         self.asked: Asked | None = None
 
@@ -134,6 +132,9 @@ class FakeWidget:
 
     def answered(self, to: int, *, ok: bool, text: str) -> None:
         self.answers.append((to, ok, text))
+
+    def hand(self, name: str, data: bytes) -> None:
+        self.handed.append((name, data))
 
     def close(self) -> None:
         self.is_closed = True

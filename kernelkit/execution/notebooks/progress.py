@@ -1,7 +1,13 @@
 """What a notebook job shows of itself while it runs: a bar of cells, the current one, its last output, its log.
 
 `cell`, `output` and `parameters` are metadata of the run, so the card, `run.metadata` and SQL know them. Without a run
-(the plain call of a job) nothing is shown.
+(the plain call of a job) nothing is shown. For the card alone there is one more, under the reserved key `kk.notebook`
+(`JOB_KEY`), set when the job and each cell begin, and when the last has ended:
+
+    {"file": "daily.ipynb", "kernel": "python3",
+     "cell": 10, "cells": 18, "done": 9,   # the current cell (0: none yet), how many there are, how many have ended
+     "source": "frame = load(region)",     # of the current cell, its first three lines
+     "since": 1790000000000000}            # when that began, UTC microseconds
 """
 
 from __future__ import annotations
@@ -15,20 +21,22 @@ import msgspec
 
 from kernelkit.authoring.context import Scope
 from kernelkit.authoring.metadata import state_of
-from kernelkit.authoring.track import track
+from kernelkit.authoring.track import JOB_KEY, track
 
 T = TypeVar("T")
 
 SHOWN_EVERY_S = 0.1
 LONGEST = 200
+SOURCE_LINES = 3
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Progress:
     """Of one attempt."""
 
-    def __init__(self, scope: Scope | None) -> None:
+    def __init__(self, scope: Scope | None, *, file: str, kernel: str) -> None:
         self._scope = scope
+        self._shown: dict[str, Any] = {"file": file, "kernel": kernel, "cell": 0, "cells": 0, "done": 0}
         self._next = 0.0
         self._output = ""
 
@@ -38,13 +46,24 @@ class Progress:
             shown: Any = msgspec.to_builtins(values, enc_hook=str)
             self._set("parameters", shown)
 
+    def starts(self, cells: int) -> None:
+        """An attempt begins; what an earlier one showed last is not of this one."""
+        if self._scope is not None and self._scope.start.attempt > 1:
+            self._set("output", "")
+        self._show(cells=cells)
+
     def over(self, cells: list[T]) -> Iterable[T]:
         """Go through the cells, counting."""
         return track(cells, description="Cells") if self._scope is not None else cells
 
-    def cell(self, number: int, total: int, line: str) -> None:
+    def cell(self, number: int, total: int, line: str, source: str) -> None:
         self._flush()
         self._set("cell", f"{number} of {total}: {line}")
+        self._show(cell=number, cells=total, done=number - 1, source=_first_lines(source))
+
+    def all_ended(self) -> None:
+        """Every cell has, and none failed."""
+        self._show(done=self._shown["cells"])
 
     def output(self, output: dict[str, Any]) -> None:
         """An output has come: its text goes to the run's log, and its end to the card."""
@@ -62,6 +81,11 @@ class Progress:
         if self._scope is not None:
             self._scope.emit("warn", text)
 
+    def _show(self, **changed: Any) -> None:
+        if self._scope is not None:
+            self._shown |= {**changed, "since": self._scope.now()}
+            self._set(JOB_KEY, dict(self._shown))
+
     def end(self) -> None:
         self._flush()
 
@@ -74,6 +98,12 @@ class Progress:
     def _set(self, key: str, value: Any) -> None:
         if self._scope is not None:
             state_of(self._scope).change("set", key, value)
+
+
+def _first_lines(source: str) -> str:
+    lines = source.strip("\n").splitlines()
+    more = " …" if len(lines) > SOURCE_LINES else ""
+    return "\n".join(_cut(line.rstrip()) for line in lines[:SOURCE_LINES]) + more
 
 
 def plain(text: str) -> str:

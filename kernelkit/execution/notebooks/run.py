@@ -48,7 +48,7 @@ class Execution:
         self._values = values
         self._signal = signal
         self._scope = scope
-        self._progress = Progress(scope)
+        self._progress = Progress(scope, file=job.name, kernel=job.kernel.name)
         self._sources: dict[int, str] = {}  # texts of the cells executed so far, by number
 
     async def run(self) -> dict[str, Any]:
@@ -61,6 +61,7 @@ class Execution:
         still_known(job, parameters, given)
         self._progress.given(self._values)
         raw = injected(raw, parameters, given)
+        self._progress.starts(sum(is_executed(cell) for cell in raw["cells"]))
         async with Kernel(job.kernel, folder=job.folder, variables=self._variables(), what=job.name) as kernel:
             await kernel.start()
             self._count_memory_of(kernel)
@@ -92,6 +93,7 @@ class Execution:
                 await self._keep_page(notebook, record.folder, loading)
             raise
         self._progress.end()
+        self._progress.all_ended()
         record.all_ended()
         made, _ = await asyncio.gather(self._keep_page(notebook, record.folder, loading), kernel.end(at_once=False))
         return {"notebook": str(record.path), "html": None if made is None else str(made), "cells": count}
@@ -102,7 +104,7 @@ class Execution:
         for index, cell in self._progress.over(chosen):
             number += 1
             self._sources[number] = cell["source"]
-            self._progress.cell(number, len(chosen), first_line(cell))
+            self._progress.cell(number, len(chosen), first_line(cell), cell["source"])
             try:
                 await self._one(kernel, cells, index, number)
             finally:
