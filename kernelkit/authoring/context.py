@@ -233,7 +233,6 @@ class Scope:
         "_context",
         "_counts",
         "_early",
-        "_lock",
         "_make_waits",
         "_open",
         "_settled",
@@ -299,12 +298,11 @@ class Scope:
         self._early: tuple[WaitResult, ...] = ()  # that came before the attempt began here
         self._context: Context | None = None
         self._signal: CancelSignal | None = None
-        self._counts: dict[str, int] | None = None
+        self._counts: dict[str, int] | None = None  # of each call, by the op key it had first
         self._open: dict[int, Site | Told | None] | None = None  # whence each open report came, or who is told of it
         self.matches: dict[str, Match] | None = None  # triggers that earlier runs answered, by their names
         self.carried: dict[str, int | None] | None = None  # triggers that may be so, and the report that carries each
         self._settled: list[tuple[int | None, CancelSignal]] | None = None
-        self._lock = threading.Lock()
 
     @property
     def context(self) -> Context:
@@ -315,7 +313,7 @@ class Scope:
     @property
     def signal(self) -> CancelSignal:
         if self._signal is None:
-            with self._lock:
+            with self.line.lock:
                 self._signal = self._signal or CancelSignal()
         return self._signal
 
@@ -331,12 +329,12 @@ class Scope:
         digest = hashlib.blake2b(args_text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         if inside := unrepeated.get():  # counted by itself: the body's own calls are, when it is called again
             name = f"{name}@{inside}"
-        call = f"{kind}:{name}:{digest}"
-        with self._lock:
+        first = f"{kind}:{name}:{digest}:1"
+        with self.line.lock:
             if self._counts is None:
                 self._counts = {}
-            count = self._counts[call] = self._counts.get(call, 0) + 1
-        return f"{call}:{count}"
+            count = self._counts[first] = self._counts.get(first, 0) + 1
+        return first if count == 1 else f"{first[:-1]}{count}"
 
     def now(self) -> int:
         """UTC microseconds."""
@@ -364,7 +362,7 @@ class Scope:
         Where the answer comes later, `told` is called with it, on any thread; a refusal is then raised by nobody else.
         Otherwise it is noted as that of the call at `site`.
         """
-        with self._lock:  # held over the report, so that `settle` cannot overtake the entry below
+        with self.line.lock:  # held over the report, so that `settle` cannot overtake the entry below
             number = self.line.report(self, body)
             if number is not None:
                 if self._open is None:
@@ -383,7 +381,7 @@ class Scope:
 
     def settle(self, number: int) -> None:
         """The report `number`, and all before it, are on disk."""
-        with self._lock:  # also to see that nothing is open: `post` may be about to enter this very number
+        with self.line.lock:  # also to see that nothing is open: `post` may be about to enter this very number
             if self._open is None:
                 return
             settled = [self._open.pop(each) for each in list(self._open) if each <= number]
@@ -393,7 +391,7 @@ class Scope:
 
     def refuse(self, number: int, error: KernelKitError) -> None:
         """The report `number` was refused; the first refusal is kept for the attempt's next call."""
-        with self._lock:
+        with self.line.lock:
             whence = None if self._open is None else self._open.pop(number, None)
             self._open = self._open or None
             if self.refusal is None and not callable(whence):
@@ -404,7 +402,7 @@ class Scope:
 
     def abandon(self) -> None:
         """Nobody will settle what is open: the engine has not been seen for long."""
-        with self._lock:
+        with self.line.lock:
             given_up, self._open = self._open or {}, None
         _tell_all(given_up.values())
         self._tell_if_settled()
@@ -418,7 +416,7 @@ class Scope:
         if waits is None:
             if self._make_waits is None:
                 raise NotInTaskError("Nothing can be waited for durably here: no engine runs this task.")
-            with self._lock:
+            with self.line.lock:
                 waits = self._waits = self._waits or self._make_waits(self)
                 early, self._early = self._early, ()
             if early:
@@ -432,7 +430,7 @@ class Scope:
 
     def tell(self, results: tuple[WaitResult, ...]) -> None:
         """The engine has spoken of open waits; on any thread."""
-        with self._lock:
+        with self.line.lock:
             if self._waits is None:
                 self._early += results
                 return
@@ -497,7 +495,7 @@ class Scope:
     def settled(self, number: int | None = None) -> CancelSignal:
         """A signal that is set once no report is open, or only later ones than `number`."""
         waiting = CancelSignal()
-        with self._lock:
+        with self.line.lock:
             self._settled = [*(self._settled or ()), (number, waiting)]
         self._tell_if_settled()
         return waiting
@@ -505,7 +503,7 @@ class Scope:
     def _tell_if_settled(self) -> None:
         if not self._settled:
             return
-        with self._lock:
+        with self.line.lock:
             waited_for = self._settled or ()
             first = min(self._open or (), default=None)
             over = [one for one in waited_for if first is None or (one[0] is not None and one[0] < first)]

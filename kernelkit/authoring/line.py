@@ -6,7 +6,9 @@ Nothing of one attempt is kept here; what is called for one is given its scope.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.clock import WallClock
@@ -44,3 +46,6 @@ class Line:
     """Told when the thread of an attempt stands still …"""
     woken: Callable[[], None] = _nothing
     """… and before it goes on."""
+    lock: AbstractContextManager[bool] = field(default_factory=RLock)
+    """Held while a scope changes what several threads look at; one for all, since 10,000 would hold a megabyte. Nothing
+    is called under it but `report`. It may be taken again, for the collector can end another body anywhere."""

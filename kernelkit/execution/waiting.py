@@ -47,9 +47,10 @@ LOOK_AT_MOST_S = 1.0
 _BLOCKING = "`.result()` would block this worker for good. In an async task write `await` instead."
 
 
-# Of all attempts that never go on elsewhere: empty ones do not change.
+# Of all attempts that have nothing yet: these do not change.
 _NO_CHECKPOINTS = Checkpoints()
 _NO_OPS: dict[str, str] = {}
+_NO_RESULTS: dict[str, WaitResult] = {}
 
 
 class AttemptWaits:
@@ -59,7 +60,7 @@ class AttemptWaits:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self._results: dict[str, WaitResult] = {}  # that nobody has asked for yet
+        self._results = _NO_RESULTS  # that nobody has asked for yet
         self._given: set[str] | None = None  # op keys whose results were handed out
         self._suspended_at = 0
         replay = scope.start.replay
@@ -68,7 +69,7 @@ class AttemptWaits:
         if replay is not None:
             self._ops = replay.ops
             self._points = Checkpoints((result.op for result in replay.results), replay.open)
-            self._results.update({result.op: result for result in replay.results})
+            self._results = {result.op: result for result in replay.results}
 
     @property
     def is_replaying(self) -> bool:
@@ -257,7 +258,7 @@ class LoopWaits(AttemptWaits):
     def _come(self, results: tuple[WaitResult, ...]) -> None:
         fresh = {result.op: result for result in results if not self._is_given(result.op)}
         if fresh:
-            self._results.update(fresh)
+            self._results = self._results | fresh
             self._goes_on()
             self._hand_out()
             self._look_soon()
@@ -459,7 +460,7 @@ class ThreadWaits(AttemptWaits):
                 self._note_given(result.op)
                 open_ = self._open
                 if open_ is None or open_[0] != result.op:
-                    self._results[result.op] = result
+                    self._results = self._results | {result.op: result}
                     continue
             self._goes_on()
             self._wake(open_[1], result)

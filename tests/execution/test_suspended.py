@@ -22,7 +22,7 @@ from kernelkit.wire import messages as m
 from tests.execution.attempts import loaded, start_of
 
 ATTEMPTS = 100
-BYTES_EACH = 5 * 1024  # on Python 3.11 it is 3.8 to 4.2 kB; a bare suspended coroutine in a task is 1.5
+BYTES_EACH = 5 * 1024  # on Python 3.11 it is 3.6 to 3.9 kB; a bare suspended coroutine in a task is 1.5
 
 
 class _Line:
