@@ -27,6 +27,7 @@ BENCHMARKS = (
     "children",
     "suspended",
     "cards",
+    "front_end",
     "tree",
     "table",
 )
