@@ -20,6 +20,7 @@ const FAILED = 'FXST';
 const WIDE = 692; // of the drawing; it is scaled to the output
 const GAP = 2;
 const TEN = 4;
+const PAGE = `kk-batch-${Math.random().toString(36).slice(2)}`; // a page may have several versions of this module
 let made = 0;
 
 /**
@@ -39,7 +40,7 @@ class Batch extends Panel {
     super(model, 'Batch', 'the runs themselves go on');
     this.root.classList.add('batch');
     this.source = model;
-    this.id = `kk-batch-${made += 1}`;
+    this.id = `${PAGE}-${made += 1}`;
     this.cells = [...(model.get('cells') ?? '')];
     this.at = -1;
     this.only = ''; // the codes of the count that filters

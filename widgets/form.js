@@ -10,7 +10,7 @@ import { first, read } from './values.js';
 /** @typedef {{ name: string, root: HTMLElement, read: () => Reading & { bad?: number }, find: (path: (string | number)[]) => Control | null, told: (text: string) => void }} Control */
 
 const SEGMENTS = 5; // more choices are a list that opens
-const PAGE = `kk-${Math.random().toString(36).slice(2)}`; // each widget has this module for itself
+const PAGE = `kk-${Math.random().toString(36).slice(2)}`; // a page may have several versions of this module
 let counted = 0;
 
 /** The fields of one object. */

@@ -31,7 +31,7 @@ class Timeline {
   /** @param {Model} model */
   constructor(model) {
     this.model = model;
-    this.id = `kk-${Math.random().toString(36).slice(2)}`; // each widget has this module anew, and ids are the page's
+    this.id = `kk-${Math.random().toString(36).slice(2)}`; // ids are the page's, which may have several versions of this module
     this.selected = '';
     this.quiet = false;
     this.second = -1;

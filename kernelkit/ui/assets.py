@@ -28,7 +28,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", r
 _DEFAULT = re.compile(r"^export default ([^;]+);$", re.MULTILINE)
 _ROOT = re.compile(r"\.kk(?![\w-])")
 _STYLES = ("tokens.css", "card.css")
-_COMMENT = re.compile(r"^\s*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//[^\n]*\n|/\*\*(?:[^*]|\*(?!/))*\*/\s?", re.MULTILINE)
 _REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
 _INDENT = re.compile(r"^ +", re.MULTILINE)
 
