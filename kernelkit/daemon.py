@@ -27,6 +27,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 
+from kernelkit import memory
 from kernelkit.clock import WallClock
 from kernelkit.config import EngineSettings, Home
 from kernelkit.engine import artifacts, leftovers, schedules
@@ -394,6 +395,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0  # whoever started us meets the engine that was quicker
     try:
         gc.set_threshold(*GC_THRESHOLDS)  # before the log is folded
+        memory.use_one_heap()  # before there are threads
         _log_to(home)
         settings = (
             msgspec.json.decode(options.settings, type=EngineSettings)

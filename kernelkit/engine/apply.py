@@ -7,6 +7,7 @@ status may become is checked here all the same, as a bug in `decide` must not re
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from kernelkit.clock import MICROS
 from kernelkit.engine import apply_tokens
 from kernelkit.engine.sameness import clear_key, free_key, hold_key, remember, take_no_pushes, take_pushes
-from kernelkit.engine.state import LiveRun, PastAttempt, State, Worker
+from kernelkit.engine.state import EMPTY, LiveRun, PastAttempt, State, Worker
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import AttemptStatus, RunStatus
@@ -158,28 +159,31 @@ def _slots_reopened(state: State, event: ev.SlotsReopened) -> None:
     state.set_slot(schedule)
 
 
+_NO_METADATA = "{}"
+
+
 def _run_triggered(state: State, event: ev.RunTriggered) -> LiveRun:
     run = LiveRun(
         id=event.run_id,
-        task_id=event.task_id,
-        queue=event.queue,
+        task_id=intern(event.task_id),
+        queue=intern(event.queue),
         isolation=event.isolation,
         created_at=event.at,
         queued_at=event.at,
         order=(0, 0),
         status=RunStatus.DELAYED if event.delay_until else _first_status(event.awaited),
         payload=event.payload,
-        bundle=event.bundle,
-        env_id=event.env_id,
+        bundle=intern(event.bundle),
+        env_id=intern(event.env_id),
         tags=event.tags,
-        metadata=event.metadata,
+        metadata=_NO_METADATA if event.metadata == _NO_METADATA else event.metadata,
         max_attempts=event.max_attempts,
         parent_id=event.parent_id,
         root_id=event.root_id,
         depth=event.depth,
         batch_id=event.batch_id,
         concurrency_key=event.concurrency_key,
-        priority=event.priority,
+        priority=event.priority or 0.0,
         delay_until=event.delay_until,
         ttl=event.ttl,
         max_duration=event.max_duration,
@@ -319,7 +323,7 @@ def _bulk_ended(state: State, event: ev.BulkEnded) -> None:
 def _enter_queue(state: State, run: LiveRun, at: int) -> None:
     """The run stands in its queue for the first time: its place and its time to live count from here."""
     run.queued_at = at
-    run.order = (state.clock - round(run.priority * MICROS), state.seq)
+    run.order = (state.clock - round(run.priority * MICROS) if run.priority else state.clock, state.seq)
     if run.ttl:
         run.expires_at = at + round(run.ttl * MICROS)
     state.line_up(run)
@@ -345,6 +349,7 @@ def _delay_over(state: State, event: ev.DelayOver) -> LiveRun:
 
 def _op_done(state: State, event: ev.OpDone) -> LiveRun:
     run = state.runs[event.run_id]
+    run.ops = run.ops or {}
     run.ops[event.op] = event.result
     if len(run.ops) > _KEPT_OPS:
         # An hour of progress is tens of thousands of these, and only those without an answer may come again.
@@ -416,7 +421,7 @@ def _go_on(run: LiveRun, at: int) -> None:
     """The suspended attempt holds a slot again."""
     run.paused += max(0, at - run.suspended_at)
     run.suspended_at = run.held_until = 0
-    run.fresh = []
+    run.fresh = ()
 
 
 def _dispatch_undone(state: State, event: ev.DispatchUndone) -> LiveRun:
@@ -444,7 +449,8 @@ def _attempt_started(state: State, event: ev.AttemptStarted) -> LiveRun:
         _move(run, RunStatus.EXECUTING)
     run.start_failures = 0
     run.attempt_started_at = run.attempt_started_at or event.started_at  # a resumed attempt began long before
-    state.set_timer(run)
+    if run.max_duration:
+        state.set_timer(run)
     return run
 
 
@@ -533,8 +539,10 @@ def _attempt_stopped(state: State, event: ev.AttemptStopped) -> LiveRun:
 
 def _wait_opened(state: State, event: ev.WaitOpened) -> LiveRun:
     run = state.runs[event.run_id]
-    run.waits[event.op] = event.wait
-    state.waiting.opened((run.id, event.op), event.wait, state)
+    op = intern(event.op)  # equal in all runs of a task that wait alike
+    run.waits = run.waits or {}
+    run.waits[op] = event.wait
+    state.waiting.opened((run.id, op), event.wait, state)
     if event.wait.until:
         state.set_timer(run)
     return run
@@ -543,9 +551,10 @@ def _wait_opened(state: State, event: ev.WaitOpened) -> LiveRun:
 def _wait_over(state: State, event: ev.WaitOver) -> LiveRun:
     run = state.runs[event.run_id]
     wait = _close_wait(state, run, event.op)
+    run.done = run.done or {}
     run.done[event.op] = Done(wait, event.value, event.timed_out)
     if run.suspended_at:
-        run.fresh.append(event.op)
+        run.fresh = (*run.fresh, event.op)
         if run.status is RunStatus.WAITING:
             _move(run, RunStatus.QUEUED)
             state.line_up(run)
@@ -562,6 +571,7 @@ def _wait_dropped(state: State, event: ev.WaitDropped) -> LiveRun:
 
 def _close_wait(state: State, run: LiveRun, op: str) -> Wait:
     wait = run.waits.pop(op)
+    run.waits = run.waits or EMPTY
     state.waiting.closed((run.id, op), wait)
     return wait
 
@@ -574,7 +584,8 @@ def _run_suspended(state: State, event: ev.RunSuspended) -> LiveRun:
     state.give_slot_back(run)
     if run.held_until:
         state.held[run.id] = None
-    state.set_timer(run)
+    if run.held_until or run.max_duration:  # else its timer is that of its waits, set when they were opened
+        state.set_timer(run)
     return run
 
 
@@ -601,19 +612,23 @@ def _attempt_parked(state: State, event: ev.AttemptParked) -> LiveRun:
 
 def _step_kept(state: State, event: ev.StepKept) -> LiveRun:
     run = state.runs[event.run_id]
+    run.steps = run.steps or {}
     run.steps[event.op] = event.value
     return run
 
 
 def _stream_appended(state: State, event: ev.StreamAppended) -> LiveRun:
     run = state.runs[event.run_id]
+    run.streams = run.streams or {}
     length = run.streams.setdefault(event.stream, StreamLength())
     length.count += event.count
     length.size += event.size
     if event.asked:
         remember(state, event.asked, Answer(""))
     if event.writer:
-        state.runs[event.writer].sent[event.op] = event.upto
+        writer = state.runs[event.writer]
+        writer.sent = writer.sent or {}
+        writer.sent[event.op] = event.upto
     if event.count:
         state.waiting.appended(run.id, event.stream, state)
     return run
@@ -652,9 +667,9 @@ def _end_attempt(
     used = compute or run.computed
     run.past = (*earlier, PastAttempt(run.attempt, status, began, at, run.worker_id, error, peak_memory, used))
     run.fence = ""
-    run.ops, run.sent = {}, {}
+    run.ops = run.sent = EMPTY
     if run.done or run.suspended_at or run.paused:
-        run.done, run.fresh, run.resumes = {}, [], False
+        run.done, run.fresh, run.resumes = EMPTY, (), False
         run.suspended_at = run.paused = run.computed = run.calls = run.held_until = 0
 
 

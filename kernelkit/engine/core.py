@@ -23,7 +23,7 @@ from kernelkit.engine.ledger import Ledger, history_row, stopped_error
 from kernelkit.engine.placement import locked_version
 from kernelkit.engine.pulse import Pulse
 from kernelkit.engine.results import gather, replay_of
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import LiveRun, State, share
 from kernelkit.engine.streams import part_row
 from kernelkit.engine.values import RecentValues, values_of
 from kernelkit.engine.views import run_view
@@ -309,6 +309,7 @@ class Core:
                 self.ledger.add(ended)
             if isinstance(event, ev.RunDebounced) and event.replaced_ref:
                 self._unwanted.append(event.replaced_ref)
+        share(self.state.runs.values())
 
     def _follow(self, change: Change) -> None:
         """Note what must leave the engine after the commit of `change`."""
@@ -321,7 +322,7 @@ class Core:
             elif isinstance(event, ev.BatchMade):
                 self._batch.batches.append(batch_row(event.batch, change.seq))
             return
-        ended = history_row(change, self.state, self.capacity)
+        ended = None if run.id in self.state.runs else history_row(change, self.state, self.capacity)
         if ended is not None:
             self.ledger.add(ended)
             self.pulse.ended(self.clock.now())

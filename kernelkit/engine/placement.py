@@ -47,7 +47,7 @@ def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Seq
 def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Roll) -> Sequence[ev.AnyEvent]:
     """The events that give `run` to a worker, planning one where none is free."""
     if run.suspended_at and run.fence:  # its worker has it still
-        return (ev.RunResumed(now, run.id, run.fence, tuple(run.fresh)),)
+        return (ev.RunResumed(now, run.id, run.fence, run.fresh),)
     locked = bool(run.version)
     version = locked_version(state, run)
     spec = version.spec

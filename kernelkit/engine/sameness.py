@@ -167,6 +167,7 @@ def hold_key(state: State, run: LiveRun, key: KeyUse) -> None:
     """The run holds the key from now on; now and then those whose time is over are dropped."""
     digest = digest_of(run.task_id, key.hash)
     state.keys[digest] = HeldKey(run.id, state.clock + round(key.ttl_s * MICROS))
+    run.keys = run.keys or []
     run.keys.append(digest)
     if len(state.keys) >= state.sweep_keys_at:
         state.keys = {digest: held for digest, held in state.keys.items() if held.until > state.clock}

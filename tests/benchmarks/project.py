@@ -96,8 +96,17 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 def proportional_bytes(pid: int) -> int:
     """PSS: what is the process's own, and its share of what it has in common with others."""
+    return _pss(pid, "Pss:")
+
+
+def data_bytes(pid: int) -> int:
+    """The same without files: of the pages of a library it depends on who else on the machine has loaded that."""
+    return _pss(pid, "Pss_Anon:")
+
+
+def _pss(pid: int, kind: str) -> int:
     for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if row.startswith("Pss:"):
+        if row.startswith(kind):
             return int(row.split()[1]) * 1024
     raise RuntimeError(f"the kernel does not tell the PSS of {pid}")
 

@@ -1,6 +1,7 @@
 """What 10,000 suspended runs cost while nothing happens, and how soon they stand again after `kill -9` of everything.
 
-Memory is what engine and workers have more of than before (PSS); the engine's CPU is read from the scheduler.
+Memory is what engine and workers have more of than before (PSS, without pages of libraries); the engine's CPU is read
+from the scheduler.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import kernelkit as kk
 from tests.benchmarks import figures
 from tests.benchmarks.idle import _cpu
-from tests.benchmarks.project import Project, project, proportional_bytes
+from tests.benchmarks.project import Project, data_bytes, project
 from tests.benchmarks.waiting_bodies import lasting, sleeper
 
 NAME = "suspended"
@@ -65,10 +66,7 @@ def measure(runs: int = 10_000, seconds: int = 20, settle: int = 8) -> dict[str,
 
 def _memory(ours: Project) -> dict[str, int]:
     modules = {"engine": "kernelkit.daemon", "workers": "kernelkit.execution.worker"}
-    return {
-        who: sum(proportional_bytes(process.pid) for process in ours.processes(module))
-        for who, module in modules.items()
-    }
+    return {who: sum(data_bytes(process.pid) for process in ours.processes(module)) for who, module in modules.items()}
 
 
 def _all_wait(runs: int) -> None:

@@ -58,7 +58,7 @@ def test_another_attempt_begins_its_count_anew_and_goes_on_behind() -> None:
 def test_a_stream_and_a_run_have_limits() -> None:
     engine = running()
     run = engine.run("run_1")
-    run.streams[OUT] = StreamLength(1, MAX_STREAM_BYTES - 2)
+    run.streams = {OUT: StreamLength(1, MAX_STREAM_BYTES - 2)}
 
     engine.report("run_1", append("12"))
     with pytest.raises(StreamFullError, match="a stream holds 314,572,800"):

@@ -81,7 +81,7 @@ def key_by_the_machines_clock(patch: Patch) -> None:
     def hold_key(state: State, run: LiveRun, key: KeyUse) -> None:
         digest = dedupe.digest_of(run.task_id, key.hash)
         state.keys[digest] = HeldKey(run.id, run.created_at + round(key.ttl_s * 1_000_000))
-        run.keys.append(digest)
+        run.keys = [*(run.keys or ()), digest]
 
     patch.setattr(applying, "hold_key", hold_key)
 

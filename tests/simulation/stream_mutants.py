@@ -21,7 +21,7 @@ def appended_again(patch: Patch) -> None:
     before = streams.appended_by_attempt
 
     def append(state: State, writer: LiveRun, body: m.AppendStream, now: int) -> Sequence[ev.AnyEvent]:
-        writer.sent.pop(body.op, None)
+        writer.sent = {op: upto for op, upto in writer.sent.items() if op != body.op}
         return before(state, writer, body, now)
 
     patch.setattr(attempts, "appended_by_attempt", append)

@@ -56,7 +56,7 @@ def told_and_not_queued(patch: Patch) -> None:
     def over(state: State, event: ev.WaitOver) -> LiveRun:
         run = state.runs[event.run_id]
         wait = applying._close_wait(state, run, event.op)
-        run.done[event.op] = Done(wait, event.value, event.timed_out)
+        run.done = {**run.done, event.op: Done(wait, event.value, event.timed_out)}
         state.set_timer(run)
         return run
 
