@@ -33,6 +33,7 @@ class Card {
     this.silence = new Silence(model, () => this.tick(), 'the run itself goes on');
     this.asked = 0;
     this.askedAt = 0;
+    this.told = 0; // the answer whose errors stand at their fields
     this.kind = ''; // of the last click
     this.announcer = new Announcer();
 
@@ -129,7 +130,7 @@ class Card {
     const until = (view.reason ?? []).map((bit) => (bit.at ? countdown((Date.parse(bit.at) - now) / 1000) : ''));
     const waits = this.isAsking() && Date.now() - this.askedAt > ANSWER_MS;
     const answer = this.model.get('answer');
-    const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? answer.text : '';
+    const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? this.refusalOf(answer) : '';
     redraw(this.why, [view.reason, until, waits, refused, this.kind], () => why(view, until, waits, refused ?? '', this.kind));
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
@@ -139,6 +140,13 @@ class Card {
     this.form.draw(view.asked, quiet || this.isAsking());
     this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
     this.announcer.say(`${view.task}: ${word}`);
+  }
+
+  /** @param {import('./types').Answer} answer */
+  refusalOf({ to = 0, text = '', errors }) {
+    const isNew = to !== this.told;
+    this.told = to;
+    return this.form.refused({ to, ok: false, text, errors }, isNew);
   }
 
   /**

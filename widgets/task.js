@@ -4,7 +4,7 @@ import { h, keyed, redraw } from './dom.js';
 import { Fields, toFirstFault } from './form.js';
 import { icon, mark } from './marks.js';
 import { button, Panel } from './panel.js';
-import { call } from './values.js';
+import { call } from './python.js';
 
 const MORE = ['versions', 'source', 'schema'];
 

@@ -30,6 +30,7 @@ class TokenCard extends Panel {
     this.title.replaceChildren(this.mark, this.name, this.status, this.clock);
     this.title.className = 'head';
     this.why = h('p', { class: 'why' });
+    this.told = 0; // the answer whose errors stand at their fields
     this.form = new AnswerForm((data) => this.act({ do: 'complete', data }));
     this.output = h('div', {});
     this.foot = h('div', { class: 'foot' });
@@ -50,6 +51,13 @@ class TokenCard extends Panel {
     redraw(this.foot, [asked.id, view.created, view.tags], () => [
       h('span', { class: 'mono' }, asked.id), h('span', {}, view.created), ...(view.tags ?? []).map((tag) => h('span', { class: 'tag cut', title: tag }, tag)),
     ]);
+  }
+
+  /** @param {import('./types').Told} answer */
+  refusalOf(answer) {
+    const isNew = answer.to !== this.told;
+    this.told = answer.to;
+    return this.form.refused(answer, isNew);
   }
 
   tick() {

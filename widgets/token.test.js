@@ -77,3 +77,51 @@ test('without a kernel nothing is sent', () => {
   assert.deepEqual(model.sent.filter((one) => one.do === 'complete'), []);
   assert.match(one('.status').textContent, /last known/);
 });
+
+const FORM = { fields: [
+  { name: 'amount', kind: 'number', required: true, low: 0, high: 20_000, hint: '0 – 20,000' },
+  { name: 'note', kind: 'text', has_default: true, initial: '' },
+] };
+const asking = (more) => shown({ asked: { ...ASKED, form: FORM, verdict: true, ...more } });
+const fill = (at, text) => {
+  const input = place.querySelectorAll('.ask .f input')[at];
+  input.value = text;
+  input.dispatchEvent(new Event('input'));
+};
+
+test('what is asked for is a form; Approve and Reject are one of its fields', () => {
+  const model = asking();
+  assert.equal(one('textarea'), null);
+  button('approve').click();
+  assert.deepEqual(model.sent, []);
+  assert.match(one('.ask [role="alert"]').textContent, /Required/);
+  fill(0, '17.5');
+  button('approve').click();
+  assert.deepEqual(model.sent, [{ do: 'complete', data: '{"approved":true,"amount":17.5}', n: 1 }]);
+  model.say('view', view({ asked: { ...ASKED, form: FORM, verdict: true }, answer: { to: 1, ok: true, text: '' } }));
+  fill(1, 'no');
+  button('reject').click();
+  assert.equal(model.sent[1].data, '{"approved":false,"amount":17.5,"note":"no"}');
+});
+
+test('what the engine refuses stands at its field, and what was filled in stays', () => {
+  const model = asking();
+  fill(0, '12');
+  button('approve').click();
+  const refusal = { to: 1, ok: false, text: 'The answer does not fit', errors: [{ path: ['amount'], text: 'Input should be less' }] };
+  model.say('view', view({ asked: { ...ASKED, form: FORM, verdict: true }, answer: refusal }));
+  assert.match(one('.ask .f [role="alert"]').textContent, /Input should be less/);
+  assert.equal(one('p[role="alert"]').hidden, true, 'it is said once');
+  assert.equal(one('.ask .f input').value, '12');
+  model.say('view', view({ asked: { ...ASKED, form: FORM, verdict: true }, answer: { ...refusal, errors: [{ path: ['approved'], text: 'x' }] } }));
+  assert.match(one('p[role="alert"]').textContent, /does not fit/);
+});
+
+test('an answer that is no yes or no has one button', () => {
+  const model = asking({ verdict: false, form: { whole: true, fields: [{ name: 'payload', label: 'answer', kind: 'choice', required: true, choices: [{ label: 'red', value: 'red' }, { label: 'green', value: 'green' }] }] } });
+  assert.equal(button('approve').textContent, 'Send answer');
+  assert.equal(button('reject').hidden, true);
+  place.querySelectorAll('.seg input')[1].checked = true;
+  button('approve').click();
+  assert.equal(model.sent[0].data, '"green"');
+});

@@ -10,7 +10,7 @@ export interface Output { kind: string; size: string; text: string; flat: string
 
 export interface StreamEnd { name: string; count: string; text: string; is_cut?: boolean }
 /** What a person is to answer (`Asked` of kernelkit/ui/token_card.py). */
-export interface Asked { id: string; title: string; context?: Pair[]; more?: number; answer?: string; until?: string }
+export interface Asked { id: string; title: string; context?: Pair[]; more?: number; answer?: string; form?: { fields: FormField[]; whole?: boolean }; verdict?: boolean; until?: string }
 export interface TokenView {
   asked: Asked; status: string; word: string; until_text?: string; waiting?: string[]; more_waiting?: number; output?: string;
   why?: string; after?: string; created: string; tags?: string[]; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
@@ -31,7 +31,7 @@ export interface View {
 }
 /** How the kernel stands to the engine: `silent` since a moment (ms), or live. */
 export interface Link { state?: 'live' | 'silent'; since?: number; known?: string }
-export interface Answer { to?: number; ok?: boolean; text?: string }
+export interface Answer { to?: number; ok?: boolean; text?: string; errors?: Told['errors'] }
 
 /** One row of a run tree (`TreeRow` of kernelkit/ui/tree.py). */
 export interface TreeRow {

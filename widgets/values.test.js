@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fault } from './fault.js';
-import { call, first, literal, read } from './values.js';
+import { call, literal } from './python.js';
+import { first, read } from './values.js';
 
 const field = (kind, more = {}) => ({ name: 'x', kind, ...more });
 

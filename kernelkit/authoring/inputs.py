@@ -26,10 +26,10 @@ from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
 from kernelkit.authoring.outbox import outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
+from kernelkit.authoring.waited import PendingWaited, Waited
 from kernelkit.clock import to_datetime
 from kernelkit.durations import Duration, to_seconds
-from kernelkit.errors import InvalidOptionError, WaitTimeoutError
-from kernelkit.models.error import Error
+from kernelkit.errors import InvalidOptionError
 from kernelkit.models.run import Run
 from kernelkit.models.wait import Wait
 from kernelkit.rules.streams import check_chunk, input_key
@@ -46,53 +46,30 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[T], Awaitable[object] | object]
 
 
-class Received(Generic[T]):
+class Received(Waited[T]):
     """What came of a wait for an input: `.ok`, `.output`, `.error`; `.unwrap()` is the value, or raises
     `WaitTimeoutError`."""
 
-    __slots__ = ("_output", "name", "timed_out")
+    __slots__ = ("name",)
 
     def __init__(self, name: str, output: T | None, *, timed_out: bool) -> None:
+        super().__init__(output, timed_out=timed_out)
         self.name = name
-        self._output = output
-        self.timed_out = timed_out
-
-    @property
-    def ok(self) -> bool:
-        """True when a value came in time."""
-        return not self.timed_out
-
-    @property
-    def output(self) -> T | None:
-        return self._output
-
-    @property
-    def error(self) -> Error | None:
-        if self.ok:
-            return None
-        return Error(name=WaitTimeoutError.__name__, message=self._told(), code=WaitTimeoutError.code)
-
-    def unwrap(self) -> T:
-        """The value; raises `WaitTimeoutError` when none came in time."""
-        if self.timed_out:
-            raise WaitTimeoutError(self._told(), stream=self.name)
-        return self._output  # type: ignore[return-value]  # None is a value like any other
 
     def _told(self) -> str:
         return f"Nothing was sent to the input stream {self.name!r} in time."
 
+    def _facts(self) -> dict[str, Any]:
+        return {"stream": self.name}
+
     def __repr__(self) -> str:
-        return f"<Received of {self.name!r}: {f'output={self._output!r}' if self.ok else 'timed out'}>"
+        return f"<Received of {self.name!r}: {f'output={self.output!r}' if self.ok else 'timed out'}>"
 
 
-class PendingInput(Pending[Received[T]]):
+class PendingInput(PendingWaited[Received[T], T]):
     """A `Pending` of a `Received`; `.unwrap()` is a Pending of the value itself."""
 
     __slots__ = ()
-
-    def unwrap(self) -> Pending[T]:
-        """The value instead of the result; it raises `WaitTimeoutError` when none came in time."""
-        return self._unwrapping()
 
 
 class InputStream(Generic[T]):

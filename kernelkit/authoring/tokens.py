@@ -7,20 +7,22 @@ that name is first waited for or completed.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Generic, cast, overload
 
 import msgspec
+from typing_extensions import TypeVar
 
 from kernelkit import ids, jsonvalues
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.idempotency import IdempotencyKey
-from kernelkit.authoring.pending import Pending
 from kernelkit.authoring.tags import new_tags
+from kernelkit.authoring.waited import PendingWaited, Waited
 from kernelkit.clock import from_datetime, to_datetime
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError, WaitTimeoutError
@@ -31,76 +33,68 @@ from kernelkit.models.wait import TokenStatus
 from kernelkit.rules.limits import check_question
 from kernelkit.wire.messages import CompleteToken, ListTokens, MakeToken, RetrieveToken, TokenPage, TokenReply
 
+if TYPE_CHECKING:
+    from kernelkit.authoring.answer import Answer
+
+T = TypeVar("T", default=Any)
+
 MAX_KEY = 2_048
 PAGE = 100
 _STATUSES: tuple[TokenStatus, ...] = ("WAITING", "COMPLETED", "TIMED_OUT")
 
 
-class TokenResult:
+class TokenResult(Waited[T]):
     """What came of a token: `.ok`, `.output`, `.error`; `.unwrap()` is the output, or raises `WaitTimeoutError`.
 
     approval = await kk.wait.for_token(token)
     if approval.ok and approval.output["approved"]: ...
     """
 
-    __slots__ = ("id", "name", "output", "timed_out")
+    __slots__ = ("id", "name")
 
-    def __init__(self, token_id: str, name: str, output: Any, *, timed_out: bool) -> None:
+    def __init__(self, token_id: str, name: str, output: T | None, *, timed_out: bool) -> None:
+        super().__init__(output, timed_out=timed_out)
         self.id = token_id
         self.name = name
-        self.output = output
-        """What it was completed with, any JSON value."""
-        self.timed_out = timed_out
-
-    @property
-    def ok(self) -> bool:
-        """True when it was completed in time."""
-        return not self.timed_out
-
-    @property
-    def error(self) -> Error | None:
-        if self.ok:
-            return None
-        return Error(name=WaitTimeoutError.__name__, message=self._told(), code=WaitTimeoutError.code)
-
-    def unwrap(self) -> Any:
-        """The output; raises `WaitTimeoutError` when nobody completed it in time."""
-        if self.timed_out:
-            raise WaitTimeoutError(self._told(), token=self.id)
-        return self.output
 
     def _told(self) -> str:
         named = self.name if self.name == self.id else f"{self.name!r} ({self.id})"
         return f"Nobody completed the token {named} in time."
+
+    def _facts(self) -> dict[str, Any]:
+        return {"token": self.id}
 
     def __repr__(self) -> str:
         shown = f"output={self.output!r}" if self.ok else "timed out"
         return f"<TokenResult of {self.id}: {shown}>"
 
 
-class PendingToken(Pending[TokenResult]):
+class PendingToken(PendingWaited[TokenResult[T], T]):
     """A `Pending` of a `TokenResult`; `.unwrap()` is a Pending of what the token was completed with."""
 
     __slots__ = ()
 
-    def unwrap(self) -> Pending[Any]:
-        """The output instead of the result; it raises `WaitTimeoutError` when nobody completed the token in time."""
-        return self._unwrapping()
 
-
-class Token(display.Shown):
+class Token(display.Shown, Generic[T]):
     """A token: `.id`, `.status`, `.tags`, `.output`; `.complete(data)` completes it.
 
     token = kk.tokens.create(timeout="1h", tags=["invoice"])
     token.complete({"approved": True})
     """
 
-    __slots__ = ("_caller", "_seen", "id", "is_cached")
+    __slots__ = ("_caller", "_kind", "_seen", "id", "is_cached")
 
     def __init__(
-        self, token_id: str, *, caller: Caller | None = None, seen: models.Token | None = None, is_cached: bool = False
+        self,
+        token_id: str,
+        kind: Any = Any,
+        *,
+        caller: Caller | None = None,
+        seen: models.Token | None = None,
+        is_cached: bool = False,
     ) -> None:
         self.id = token_id
+        self._kind = kind  # of the answer
         self.is_cached = is_cached
         """Whether it had been made before, under the same idempotency key. Inside a run that is not known: False."""
         self._caller = caller
@@ -111,16 +105,19 @@ class Token(display.Shown):
         """Where a POST with JSON completes it, once the HTTP gateway is on; until then empty."""
         return ""
 
-    def refresh(self) -> Token:
+    def refresh(self) -> Token[T]:
         """Ask the engine how it is now; returns the token itself."""
         reply = self._caller_now().call(RetrieveToken(self.id))
         assert isinstance(reply, TokenReply)
         self._seen = reply.token
         return self
 
-    def complete(self, data: Any = None) -> Token:
-        """Complete it with a JSON value. The first completion counts; a later one changes nothing, without an error."""
-        return _complete(self._caller_now(), self.id, data)
+    def complete(self, data: Any = None) -> Token[T]:
+        """Complete it with a JSON value. The first completion counts; a later one changes nothing, without an error.
+
+        Raises `PayloadValidationError` for one that does not fit the token's schema; the token stays open.
+        """
+        return _complete(self._caller_now(), self, data)
 
     def _now(self) -> models.Token:
         if self._seen is None or self._seen.is_open:
@@ -163,6 +160,12 @@ class Token(display.Shown):
         return context
 
     @property
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the answer has to fit, or None where any JSON will do."""
+        schema: dict[str, Any] | None = jsonvalues.decode(self._now().schema or "null")
+        return schema
+
+    @property
     def completed_by(self) -> str | None:
         """The id of the run that completed it, or the notebook, module or kernel that did."""
         return self._now().completed_by or None
@@ -182,10 +185,14 @@ class Token(display.Shown):
         return _moment(self._now().completed_at)
 
     @property
-    def output(self) -> Any:
-        """What it was completed with, or None."""
+    def output(self) -> T:
+        """What it was completed with, of the type that was asked for; None until then."""
         value = self._now().value
-        return None if value is None or value.text is None else jsonvalues.decode(value.text)
+        return cast(T, None if value is None or value.text is None else self._revived(value.text))
+
+    def _revived(self, text: str) -> T:
+        """An answer as the type that was asked for; raises `PayloadValidationError` for one that is none."""
+        return cast(T, jsonvalues.decode(text) if self._kind is Any else answer_of(self._kind, self.id).revive(text))
 
     @property
     def error(self) -> Error | None:
@@ -208,14 +215,14 @@ class Token(display.Shown):
         return hash(self.id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Token, (self.id,))
+        return (Token, (self.id, self._kind))
 
     def __repr__(self) -> str:
         known = "" if self._seen is None else f": {self._seen.status}"
         return f"<Token {self.id}{known}>"
 
 
-class TokenList(display.Shown, Sequence[Token]):
+class TokenList(display.Shown, Sequence[Token[Any]]):
     """Some tokens, newest first, without large outputs; `.next()` is the page after."""
 
     __slots__ = ("_asked", "_caller", "has_more", "tokens", "total")
@@ -237,10 +244,10 @@ class TokenList(display.Shown, Sequence[Token]):
         return TokenList(self._caller, msgspec.structs.replace(self._asked, after=self.tokens[-1].id))
 
     @overload
-    def __getitem__(self, index: int) -> Token: ...
+    def __getitem__(self, index: int) -> Token[Any]: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Token, ...]: ...
-    def __getitem__(self, index: int | slice) -> Token | tuple[Token, ...]:
+    def __getitem__(self, index: slice) -> tuple[Token[Any], ...]: ...
+    def __getitem__(self, index: int | slice) -> Token[Any] | tuple[Token[Any], ...]:
         return self.tokens[index]
 
     def __len__(self) -> int:
@@ -264,20 +271,49 @@ class Tokens:
     def _current(self) -> Caller:
         return self._caller or callers.current()
 
+    @overload
     def create(
         self,
         *,
+        schema: type[T],
         timeout: Duration | datetime | None = None,
         tags: str | Iterable[str] = (),
         question: str = "",
         context: Mapping[str, Any] | None = None,
         idempotency_key: Any = None,
         idempotency_key_ttl: Duration | None = None,
-    ) -> Token:
+    ) -> Token[T]: ...
+    @overload
+    def create(
+        self,
+        *,
+        schema: Any = None,
+        timeout: Duration | datetime | None = None,
+        tags: str | Iterable[str] = (),
+        question: str = "",
+        context: Mapping[str, Any] | None = None,
+        idempotency_key: Any = None,
+        idempotency_key_ttl: Duration | None = None,
+    ) -> Token[Any]: ...
+    def create(
+        self,
+        *,
+        schema: Any = None,
+        timeout: Duration | datetime | None = None,
+        tags: str | Iterable[str] = (),
+        question: str = "",
+        context: Mapping[str, Any] | None = None,
+        idempotency_key: Any = None,
+        idempotency_key_ttl: Duration | None = None,
+    ) -> Token[Any]:
         """Make a token, inside a run or outside. Without `timeout` (a duration, or an aware moment) it waits for ever.
 
         A notebook shows it with Approve and Reject, under its `question` and the fields of its `context` (4 kB of
         JSON at most).
+
+        `schema` is what the answer has to be: a pydantic model, a dataclass or any other type, or a JSON Schema as a
+        dict. A notebook asks for it with a form, what does not fit is refused wherever it comes from while the token
+        stays open, and whoever waits with this token gets the answer as that type. Without it any JSON value goes.
 
         With an `idempotency_key` that has a token already, and whose `idempotency_key_ttl` is not over, that token is
         given. Raises `InvalidOptionError`.
@@ -287,8 +323,9 @@ class Tokens:
         told = _context(context)
         check_question(question, told)
         timeout_s, timeout_at = _timeout(timeout)
+        token_id = ids.make_id("waitpoint")
         body = MakeToken(
-            ids.make_id("waitpoint"),
+            token_id,
             tags=new_tags(tags),
             timeout_s=timeout_s,
             timeout_at=timeout_at,
@@ -296,28 +333,33 @@ class Tokens:
             key_ttl=0.0 if idempotency_key_ttl is None else to_seconds(idempotency_key_ttl, field="key_ttl"),
             question=question,
             context=told,
+            schema="" if schema is None else answer_of(schema, token_id).schema_text(),
         )
         caller = self._current()
         reply = caller.call(body)
         assert isinstance(reply, TokenReply)
         seen = None if caller.inside_run else reply.token
-        return Token(reply.token.id, caller=caller, seen=seen, is_cached=reply.is_cached)
+        kind = Any if schema is None or isinstance(schema, Mapping) else schema
+        return Token(reply.token.id, kind, caller=caller, seen=seen, is_cached=reply.is_cached)
 
-    def complete(self, token: Token | str, data: Any = None) -> Token:
+    def complete(self, token: Token[Any] | str, data: Any = None) -> Token[Any]:
         """Complete a token, by object, id or name, with a JSON value; whoever waits for it goes on.
 
-        The first completion counts; a later one changes nothing, without an error. Raises `UnknownTokenError`.
+        The first completion counts; a later one changes nothing, without an error. Raises `UnknownTokenError`, and
+        `PayloadValidationError` for an answer that does not fit the token's schema; the token stays open then. Inside a
+        run such a refusal comes at its next call.
 
             kk.tokens.complete("invoice-17", {"approved": True})
         """
-        return _complete(self._current(), name_of(token), data)
+        return _complete(self._current(), token if isinstance(token, Token) else name_of(token), data)
 
-    def retrieve(self, token: Token | str) -> Token:
+    def retrieve(self, token: Token[Any] | str) -> Token[Any]:
         """The token of that id or name as it is now; raises `UnknownTokenError`."""
         caller = self._current()
         reply = caller.call(RetrieveToken(name_of(token)))
         assert isinstance(reply, TokenReply)
-        return Token(reply.token.id, caller=caller, seen=reply.token)
+        kind = token._kind if isinstance(token, Token) else Any
+        return Token(reply.token.id, kind, caller=caller, seen=reply.token)
 
     def list(
         self,
@@ -326,7 +368,7 @@ class Tokens:
         tag: str | Iterable[str] = (),
         idempotency_key: Any = None,
         limit: int = 25,
-        after: Token | str = "",
+        after: Token[Any] | str = "",
     ) -> TokenList:
         """Tokens that match all filters, newest first. Those that have ended are kept up to 10,000."""
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE:
@@ -344,7 +386,7 @@ class Tokens:
         return "<kk.tokens: create(timeout=…), complete(token, data), retrieve(token), list()>"
 
 
-def token_lines(tokens: Iterable[Token]) -> Iterable[str]:
+def token_lines(tokens: Iterable[Token[Any]]) -> Iterable[str]:
     """One line of text for each token, as it was seen last."""
     for token in tokens:
         seen = token.seen
@@ -357,7 +399,7 @@ def token_lines(tokens: Iterable[Token]) -> Iterable[str]:
         yield "  ".join(part for part in parts if part)
 
 
-def name_of(token: Token | str) -> str:
+def name_of(token: Token[Any] | str) -> str:
     """Id or name of a token; raises `InvalidOptionError`."""
     name = token.id if isinstance(token, Token) else token
     if not isinstance(name, str) or not 0 < len(name) <= MAX_KEY:
@@ -382,7 +424,7 @@ def key_text(key: Any) -> str:
     return text
 
 
-def complete_with_text(caller: Caller, token: str, text: str) -> Token:
+def complete_with_text(caller: Caller, token: str, text: str) -> Token[Any]:
     """Complete a token with JSON that a person wrote; raises `InvalidOptionError` for what is none."""
     try:
         data = json.loads(text)
@@ -391,13 +433,20 @@ def complete_with_text(caller: Caller, token: str, text: str) -> Token:
     return _complete(caller, token, data)
 
 
-def _complete(caller: Caller, token: str, data: Any) -> Token:
-    text = jsonvalues.encode(data, what="the data of the token")
+def _complete(caller: Caller, token: Token[T] | str, data: Any) -> Token[T]:
+    name, kind = (token.id, token._kind) if isinstance(token, Token) else (token, Any)
+    text = jsonvalues.encode(data, what="the data of the token") if kind is Any else answer_of(kind, name).encode(data)
     value = Value(text=text, size=len(text.encode()))
     by = "" if caller.inside_run else str(caller.owner)
-    reply = caller.call(CompleteToken(token, value, new_id=ids.make_id("waitpoint"), by=by))
+    reply = caller.call(CompleteToken(name, value, new_id=ids.make_id("waitpoint"), by=by))
     assert isinstance(reply, TokenReply)
-    return Token(reply.token.id, caller=caller, seen=None if caller.inside_run else reply.token)
+    return Token(reply.token.id, kind, caller=caller, seen=None if caller.inside_run else reply.token)
+
+
+def answer_of(kind: Any, token: str) -> Answer[Any]:
+    """What checks the answer to a token; its room needs pydantic, which nobody shall wait for who asks without it."""
+    made: Answer[Any] = importlib.import_module("kernelkit.authoring.answer").Answer(kind, token)
+    return made
 
 
 def _context(given: Mapping[str, Any] | None) -> str:

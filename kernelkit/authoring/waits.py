@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, overload
 
-from kernelkit import ids, jsonvalues
+from kernelkit import ids
 from kernelkit.authoring.context import Scope, current_scope
 from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
 from kernelkit.authoring.pending import Pending, refuse_timeout
@@ -22,6 +22,8 @@ from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
 from kernelkit.models.wait import Wait
 from kernelkit.wire.messages import WaitResult
+
+T = TypeVar("T")
 
 _UNITS = {"seconds": 1.0, "minutes": 60.0, "hours": 3_600.0, "days": 86_400.0, "weeks": 604_800.0}
 _CALENDAR = ("months", "years")
@@ -99,12 +101,19 @@ class WaitHelpers:
             raise InvalidOptionError(f"{told}: that moment is over.", field="moment")
         return _timed(scope, told, told, left, idempotency_key, idempotency_key_ttl, until=from_datetime(moment))
 
-    def for_token(self, token: Token | str, *, timeout: Duration | datetime | None = None) -> PendingToken:
+    @overload
+    def for_token(self, token: Token[T], *, timeout: Duration | datetime | None = None) -> PendingToken[T]: ...
+    @overload
+    def for_token(self, token: str, *, timeout: Duration | datetime | None = None) -> PendingToken[Any]: ...
+    def for_token(self, token: Token[Any] | str, *, timeout: Duration | datetime | None = None) -> PendingToken[Any]:
         """Wait until somebody completes a token; the answer is a `Result` with what it was completed with.
 
         `token` is one that `kk.tokens.create` made, its id, or any other text, which names a token that is made at its
         first use. `timeout` is this wait's own, besides the token's: afterwards `.ok` is False, and `.unwrap()` raises
         `WaitTimeoutError`. Raises `UnknownTokenError` for an id that is not kept.
+
+        Of a token object that was made with a `schema` the answer is of that type; one that the type's own validators
+        refuse raises `PayloadValidationError` here.
 
             approval = await kk.wait.for_token("invoice-17", timeout="2h")
         """
@@ -113,16 +122,16 @@ class WaitHelpers:
         told = f"kk.wait.for_token({name!r})"
         until = _timeout_moment(scope, timeout)
 
-        def asked() -> DurableWait[TokenResult]:
+        def asked() -> DurableWait[TokenResult[Any]]:
             info = WaitInfo("token", token=name, date=to_datetime(until) if until else None)
             wait = Wait("token", until, token=name)
-            answer = partial(_token_result, name)
+            answer = partial(_token_result, token)
             return DurableWait(told, "token", name, info, wait, answer, new_id=ids.make_id("waitpoint"))
 
-        def start() -> Awaitable[TokenResult]:
+        def start() -> Awaitable[TokenResult[Any]]:
             return scope.waits.wait(asked())
 
-        def plain(given: Duration | None) -> TokenResult:
+        def plain(given: Duration | None) -> TokenResult[Any]:
             refuse_timeout(given, told)
             return scope.waits.wait_sync(asked())
 
@@ -207,9 +216,10 @@ def _nothing(result: WaitResult) -> None:
     """The answer to a wait for time."""
 
 
-def _token_result(name: str, result: WaitResult) -> TokenResult:
-    value = None if result.value is None else jsonvalues.decode(result.value.text or "null")
-    return TokenResult(result.token, name, value, timed_out=result.timed_out)
+def _token_result(token: Token[Any] | str, result: WaitResult) -> TokenResult[Any]:
+    known = token if isinstance(token, Token) else Token(token)
+    value = None if result.value is None else known._revived(result.value.text or "null")
+    return TokenResult(result.token, known.id, value, timed_out=result.timed_out)
 
 
 wait = WaitHelpers()

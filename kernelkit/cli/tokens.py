@@ -83,7 +83,8 @@ def complete(home: Home, token: str, data: tuple[str, ...], as_json: bool) -> No
     """Complete a token by its id or name: kernelkit tokens complete deploy approved=true
 
     What follows is JSON, or the fields of an object; - reads JSON from standard input; nothing is null. The first
-    completion counts: of a token that has ended the command shows what it ended with, and changes nothing.
+    completion counts: of a token that has ended the command shows what it ended with, and changes nothing. What does
+    not fit a token's schema is refused, and the token stays open; kernelkit tokens show tells the fields.
     """
     text = read_payload(data)
     value = Value(text=text, size=len(text.encode()))
@@ -113,6 +114,10 @@ def token_json(token: Token) -> dict[str, Any]:  # any JSON object
         "created_at": _moment(token.created_at),
         "timeout_at": _moment(token.timeout_at),
         "completed_at": _moment(token.completed_at),
+        "question": token.question or None,
+        "context": jsonvalues.decode(token.context or "null"),
+        "schema": jsonvalues.decode(token.schema or "null"),
+        "completed_by": token.completed_by or None,
         "output": None if text is None else jsonvalues.decode(text),
     }
 

@@ -76,7 +76,7 @@ class RecentValues:
                 return c.TakeReport(command.run_id, command.fence, replace(body, value=value)), values
             case c.TakeReport(body=m.CompleteToken() as body) | c.ChangeToken(body=m.CompleteToken() as body):
                 value, values = self._aside(body.value, make_id("value"))
-                kept = replace(body, value=value)
+                kept = replace(body, value=replace(value, text=body.value.text))  # it may have to fit a schema
                 if isinstance(command, c.ChangeToken):
                     return c.ChangeToken(kept), values
                 return c.TakeReport(command.run_id, command.fence, kept), values

@@ -7,8 +7,10 @@ wish to be suspended may come when one of the waits is over already; then its re
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -133,6 +135,8 @@ def make_token(state: State, body: m.MakeToken, now: int) -> Iterator[ev.AnyEven
         return
     check_tags(body.tags)
     check_question(body.question, body.context)
+    if body.schema:
+        _answers().check_schema(body.schema)
     if len(body.key) > MAX_KEY:
         raise InvalidOptionError(f"idempotency_key is over {MAX_KEY:,} characters.", field="idempotency_key")
     known = _by_key(state, "token", body.key, now) if body.key else None
@@ -151,6 +155,7 @@ def make_token(state: State, body: m.MakeToken, now: int) -> Iterator[ev.AnyEven
             key_expires_at=_expiry(body.key_ttl, now),
             question=body.question,
             context=body.context,
+            schema=body.schema,
         ),
     )
 
@@ -167,7 +172,14 @@ def complete_token(state: State, body: m.CompleteToken, now: int, by: str = "") 
         token = _named(body.token, body.new_id, now)
         yield ev.TokenMade(now, token)
     if token.is_open:
-        yield ev.TokenCompleted(now, token.id, body.value, by or body.by)
+        if token.schema:
+            _answers().check_answer(token.schema, body.value.text or "null", token.id)
+        value = replace(body.value, text=None) if body.value.ref else body.value
+        yield ev.TokenCompleted(now, token.id, value, by or body.by)
+
+
+def _answers() -> Any:  # the module; it needs pydantic, which an engine whose tokens ask for nothing does without
+    return importlib.import_module("kernelkit.rules.answers")
 
 
 def unknown_token(token: str) -> UnknownTokenError:

@@ -59,6 +59,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     value: Value | None = None
     question: str = ""  # what a person is asked
     context: str = ""  # what they need to know to answer, a JSON object
+    schema: str = ""  # JSON Schema of the answer; "": any JSON value
     completed_by: str = ""  # a run, or who calls from outside
 
     @property

@@ -341,7 +341,7 @@ def show_task(task: Task[..., Any]) -> None:
     caller = callers.current()
     source = TaskSource(task, caller, CardOpener(caller, hosts.shell()))
     source.open_table = partial(contextvars.copy_context().run, _show_runs_of, task, caller)
-    show_panel(task, lambda: source, "task.js", TASK_EVERY_S, "panel.css", "task.css")
+    show_panel(task, lambda: source, "task.js", TASK_EVERY_S, "panel.css", "form.css", "task.css")
 
 
 def _show_runs_of(task: Task[..., Any], caller: Caller) -> None:
@@ -498,7 +498,7 @@ def show_token(token: Token) -> None:
     if seen is not None and not seen.is_open:
         raise NotImplementedError  # it has its static face
     caller = token._caller or callers.current()
-    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S, ends=True)
+    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S, "form.css", ends=True)
 
 
 def token_bundle(token: Token) -> Bundle:

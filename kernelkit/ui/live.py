@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -27,6 +27,7 @@ from kernelkit.models.run import LogLine, Run, RunStatus
 from kernelkit.models.stream import StreamTail
 from kernelkit.models.wait import Token
 from kernelkit.ui import html, text, words
+from kernelkit.ui.refusals import FieldError, field_errors
 from kernelkit.ui.token_card import Asked, asked_of
 from kernelkit.ui.view import RunCard, run_card
 from kernelkit.wire.messages import Cancel, GetLogs, ListStreams, LogsReply, Retrieve, RunChanged, RunReply, StreamList
@@ -48,7 +49,7 @@ class Widget(Protocol):
 
     def paint(self, card: RunCard, asked: Asked | None = None) -> None: ...
     def heartbeat(self, *, silent_since: float | None) -> None: ...
-    def answered(self, to: int, *, ok: bool, text: str) -> None: ...
+    def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None: ...
     def hand(self, name: str, data: bytes) -> None: ...
     def close(self) -> None: ...
 
@@ -371,9 +372,9 @@ def _cancel(card: LiveCard, caller: Caller, number: int) -> None:
 def _act(card: LiveCard, number: int, does: Callable[[], object]) -> None:
     try:
         does()
-        ok, told = True, ""
+        ok, told, errors = True, "", list[FieldError]()
     except (KernelKitError, OSError) as error:
-        ok, told = False, str(error)
+        ok, told, errors = False, str(error), field_errors(error)
     widget = card.widget
     if widget is not None:
-        widget.answered(number, ok=ok, text=told)
+        widget.answered(number, ok=ok, text=told, errors=errors)

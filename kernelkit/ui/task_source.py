@@ -17,18 +17,18 @@ from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import own_source
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.task import Task
-from kernelkit.errors import InvalidOptionError, KernelKitError, PayloadValidationError
+from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.ui import words
 from kernelkit.ui.form import form_of
 from kernelkit.ui.live import Bundle
 from kernelkit.ui.polled import Polled, named
+from kernelkit.ui.refusals import field_errors
 from kernelkit.ui.task_card import RECENT, More, more, run_options_form, task_card, versions_text
 from kernelkit.ui.task_line import task_html, task_text, task_view
 from kernelkit.wire.messages import ListRuns, ListTasks, RunPage, RunSummary, SummarizeRuns, TaskList
 
 EVERY_S = 1.0
-_SAID = {"missing": "Required", "missing_argument": "Required", "extra_forbidden": "There is no such field"}
 
 
 class TaskSource(Polled):
@@ -121,17 +121,9 @@ class TaskSource(Polled):
 
     def problem(self, problem: KernelKitError) -> dict[str, Any]:
         """The refusal at the fields that it is about: a path of names, those of options behind `@`."""
-        if isinstance(problem, PayloadValidationError):
-            found = [
-                {"path": [part for part in one["loc"] if isinstance(part, str | int)], "text": _said(one)}
-                for one in problem.facts.get("errors", [])[:50]
-            ]
+        if found := field_errors(problem):
             return {"errors": found}
         field = problem.facts.get("field")
         if isinstance(problem, InvalidOptionError) and field:
             return {"errors": [{"path": ["@", field], "text": words.clean(str(problem))[:300]}]}
         return {}
-
-
-def _said(one: dict[str, Any]) -> str:
-    return words.cut(words.clean(_SAID.get(one["type"]) or str(one["msg"])), 300)

@@ -10,15 +10,18 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from kernelkit import jsonvalues
 from kernelkit.clock import to_datetime
 from kernelkit.models.run import RunRef
 from kernelkit.models.wait import Token
 from kernelkit.ui import words
+from kernelkit.ui.form import Form, form_of
 from kernelkit.ui.view import Pair
 
 FIELDS = 6
+VERDICT = "approved"
 ANSWER = '{"approved": true, "note": ""}'
 
 
@@ -30,6 +33,8 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     context: tuple[Pair, ...] = ()
     more: int = 0
     answer: str = ANSWER
+    form: Form | None = None  # of the answer, where it has a schema; without its verdict
+    verdict: bool = False  # the answer says whether it is approved, which is what the two buttons are for
     until: datetime | None = None
 
 
@@ -56,13 +61,26 @@ class TokenCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 def asked_of(token: Token) -> Asked:
     """The question of a token, its fields, and the end of its time."""
     pairs = _fields(token.context)
+    form, verdict = _form(token.schema)
     return Asked(
         id=token.id,
         title=title_of(token),
         context=tuple([Pair(words.cut(words.clean(key), 60), _short(value)) for key, value in pairs[:FIELDS]]),
         more=max(0, len(pairs) - FIELDS),
+        form=form,
+        verdict=verdict,
         until=to_datetime(token.timeout_at) if token.timeout_at else None,
     )
+
+
+def _form(schema: str) -> tuple[Form | None, bool]:
+    if not schema:
+        return None, False
+    form = form_of(schema)
+    if form.whole:
+        return Form(fields=(replace(form.fields[0], label="answer", required=True),), whole=True), False
+    verdict = any(field.name == VERDICT and field.kind == "check" for field in form.fields)
+    return (Form(fields=tuple([field for field in form.fields if field.name != VERDICT])) if verdict else form), verdict
 
 
 def _fields(context: str) -> list[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
 from kernelkit.ui.live import Bundle
 from kernelkit.ui.polled import Polled, named
+from kernelkit.ui.refusals import field_errors
 from kernelkit.ui.token_card import token_card
 from kernelkit.ui.tokens import token_html, token_row, token_text
 from kernelkit.wire.messages import ReplyBody, RetrieveToken, TokenReply
@@ -62,6 +63,9 @@ class TokenSource(Polled):
             raise KernelKitError(f"The token card knows no {content.get('do')!r}.")
         complete_with_text(self._caller, self._id, named(content, "data"))
         return ""
+
+    def problem(self, problem: KernelKitError) -> dict[str, Any]:
+        return {"errors": field_errors(problem)}
 
     def close(self) -> None:
         if self._news is not None:

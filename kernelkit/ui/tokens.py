@@ -11,6 +11,7 @@ from kernelkit.clock import to_datetime
 from kernelkit.models.wait import Token
 from kernelkit.ui import html, words
 from kernelkit.ui.columns import aligned
+from kernelkit.ui.form import form_of, told
 from kernelkit.ui.text import WIDTH, to_ascii
 from kernelkit.ui.token_card import asked_of, output_of
 
@@ -35,6 +36,7 @@ class TokenRow(msgspec.Struct, frozen=True):
     question: str = ""
     context: tuple[tuple[str, str], ...] = ()
     by: str = ""
+    asks: tuple[str, ...] = ()  # the fields of the answer
 
 
 class TokensTable(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ def token_row(token: Token, *, now: datetime, zone: tzinfo) -> TokenRow:
         output=output_of(token),
         question=words.cut(words.clean(token.question), 300),
         context=tuple([(pair.key, pair.value) for pair in asked_of(token).context]),
+        asks=_asks(token.schema) if token.is_open else (),
         by=words.cut(words.clean(token.completed_by), 200),
     )
 
@@ -130,6 +133,7 @@ def _facts(row: TokenRow) -> list[tuple[str, str]]:
     facts = [
         ("question", row.question),
         *row.context,
+        ("answer", "; ".join(row.asks)),
         ("name", row.name),
         ("tags", ", ".join(row.tags)),
         ("created", row.created_full),
@@ -137,6 +141,14 @@ def _facts(row: TokenRow) -> list[tuple[str, str]]:
         ("by", row.by),
     ]
     return [(label, value) for label, value in facts if value and value != words.NONE]
+
+
+def _asks(schema: str) -> tuple[str, ...]:
+    if not schema:
+        return ()
+    form = form_of(schema)
+    lines = [told(field) if form.whole else f"{words.clean(field.name)}: {told(field)}" for field in form.fields]
+    return tuple([words.cut(line, 200) for line in lines])
 
 
 def _how(row: TokenRow) -> str:

@@ -7,7 +7,7 @@ widgets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import traitlets
 
 from kernelkit.ui import words
 from kernelkit.ui.live import Bundle, static_bundle
+from kernelkit.ui.refusals import FieldError
 from kernelkit.ui.token_card import Asked
 from kernelkit.ui.view import RunCard
 from kernelkit.ui.view_widget import MIME, ViewWidget
@@ -101,7 +102,7 @@ class RunWidget(ViewWidget):
         self._cancel = cancel
         self._complete = complete
         self._fetch = fetch
-        super().__init__("card.js", ("controls.css",), live_view(card), self._clicked, answer={})
+        super().__init__("card.js", ("controls.css", "form.css"), live_view(card), self._clicked, answer={})
 
     def _clicked(self, content: dict[str, Any]) -> None:
         match content:
@@ -118,8 +119,8 @@ class RunWidget(ViewWidget):
         self._card = card
         super().paint(live_view(card, asked))
 
-    def answered(self, to: int, *, ok: bool, text: str) -> None:
-        self.answer = {"to": to, "ok": ok, "text": words.clean(text)[:500]}
+    def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None:
+        self.answer = {"to": to, "ok": ok, "text": words.clean(text)[:500], "errors": list(errors)}
 
     def hand(self, name: str, data: bytes) -> None:
         for start in range(0, max(1, len(data)), PIECE):

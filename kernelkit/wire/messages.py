@@ -556,6 +556,7 @@ class MakeToken(Message, frozen=True):
     key_ttl: float = 0.0  # 0 = for ever
     question: str = ""
     context: str = ""  # JSON object
+    schema: str = ""  # JSON Schema of the answer
 
 
 class CompleteToken(Message, frozen=True):

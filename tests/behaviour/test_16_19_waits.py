@@ -602,7 +602,7 @@ def test_waits_refuse_what_they_cannot_read() -> None:
                 case "both":
                     kk.wait.for_("5m", minutes=1)
                 case "token":
-                    kk.wait.for_token(17)  # type: ignore[arg-type]  # the mistake
+                    kk.wait.for_token(17)  # type: ignore[call-overload]  # the mistake
                 case "timeout":
                     kk.tokens.create(timeout=timedelta(0))
         except kk.KernelKitError as error:

@@ -632,4 +632,4 @@ def test_18_a_question_has_limits(stage: Stage) -> None:
     with pytest.raises(kk.InvalidOptionError, match="at most 4,096 are kept"):
         kk.tokens.create(context={"x": "y" * 5_000})
     with pytest.raises(kk.InvalidOptionError, match="no named fields"):
-        kk.tokens.create(context=[1])  # type: ignore[arg-type]  # what people type
+        kk.tokens.create(context=[1])  # type: ignore[call-overload]  # what people type

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
+from kernelkit.client.client import Client
 from kernelkit.config import Home
 from tests.cli.conftest import KernelKit
+
+ROW = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
 def test_tokens_are_completed_shown_and_listed(kernelkit: KernelKit, home: Home) -> None:
@@ -26,6 +30,20 @@ def test_tokens_are_completed_shown_and_listed(kernelkit: KernelKit, home: Home)
     listed = kernelkit("tokens", "list", "--status", "completed", "--limit", "2")
     assert "the newest 2 of 3 tokens" in listed
     assert json.loads(kernelkit("tokens", "list", "--tag", "none", "--json")) == []
+
+
+def test_an_answer_has_to_fit_what_is_asked_for(kernelkit: KernelKit, home: Home) -> None:
+    kernelkit("up")
+    with contextlib.closing(Client(home.path, start=False)) as client:
+        token = client.tokens.create(schema=ROW, question="How many?").id
+
+    refused = kernelkit("tokens", "complete", token, "n=many", wanted=1)
+    open_ = json.loads(kernelkit("tokens", "show", token, "--json"))
+    done = json.loads(kernelkit("tokens", "complete", token, "n=3", "--json"))
+
+    assert "n: Input should be a valid integer" in refused
+    assert (open_["status"], open_["schema"], open_["question"]) == ("WAITING", ROW, "How many?")
+    assert (done["status"], done["output"]) == ("COMPLETED", {"n": 3})
 
 
 def test_what_cannot_be_is_said(kernelkit: KernelKit, home: Home) -> None:

@@ -18,6 +18,7 @@ from kernelkit.models.bulk import Bulk
 from kernelkit.models.machine import PRESETS, Machine
 from kernelkit.models.queue import PERIODS, RateLimit
 from kernelkit.models.run import FINAL, RunStatus
+from kernelkit.models.value import Value
 from kernelkit.models.wait import Wait
 from tests.simulation.samebook import SameBook
 from tests.simulation.schedules import ScheduleBook
@@ -147,7 +148,8 @@ class WorkerEntry:
 class TokenEntry:
     timeout_at: int
     ended: bool = False
-    value: object = None  # what it was completed with first
+    value: Value | None = None  # what it was completed with first
+    schema: str = ""
 
 
 @dataclass(slots=True)
@@ -343,7 +345,7 @@ class Book:
             case ev.WorkerGone():
                 del self.workers[event.worker_id]
             case ev.TokenMade():
-                self.tokens[event.token.id] = TokenEntry(event.token.timeout_at)
+                self.tokens[event.token.id] = TokenEntry(event.token.timeout_at, schema=event.token.schema)
             case ev.TokenCompleted():
                 self.tokens[event.token_id].ended, self.tokens[event.token_id].value = True, event.value
             case ev.TokenTimedOut():

@@ -23,6 +23,7 @@ REPORTS = [f"TakeReport {body.__name__}" for body in typing.get_args(m.ReportBod
 TROUBLE = [
     "a later one went first",
     "another machine",
+    "answer that does not fit",
     "batch",
     "cancel of a parent",
     "trigger by a process of an attempt",

@@ -109,6 +109,12 @@ def first_completion_wins(world: World, event: ev.TokenCompleted | ev.TokenTimed
         broken(first_completion_wins, event)
 
 
+def answers_fit_what_is_asked_for(world: World, event: ev.TokenCompleted) -> None:
+    """A token that asks for a text is completed with one."""
+    if world.book.tokens[event.token_id].schema and not (event.value.text or "").startswith('"'):
+        broken(answers_fit_what_is_asked_for, event)
+
+
 def tokens_time_out_at_their_moment(world: World, event: ev.TokenTimedOut) -> None:
     """No token times out before its time."""
     if not 0 < world.book.tokens[event.token_id].timeout_at <= event.at:
@@ -148,6 +154,6 @@ WAIT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
     ev.AttemptFailed: (whoever_waits_survives_its_worker,),
     ev.StepKept: (terminal_is_final, steps_are_kept_once),
     ev.TokenMade: (tokens_are_made_once,),
-    ev.TokenCompleted: (first_completion_wins,),
+    ev.TokenCompleted: (first_completion_wins, answers_fit_what_is_asked_for),
     ev.TokenTimedOut: (first_completion_wins, tokens_time_out_at_their_moment),
 }

@@ -45,6 +45,21 @@ def last_completion_wins(patch: Patch) -> None:
     patch.setattr(attempts, "complete_token", complete)
 
 
+def any_answer_will_do(patch: Patch) -> None:
+    """What a token asks for is kept, and no answer is held against it."""
+
+    def complete(state: State, body: m.CompleteToken, now: int, by: str = "") -> Iterator[ev.AnyEvent]:
+        token = state.token(body.token)
+        if token is None or not token.schema:
+            yield from before(state, body, now, by)
+        elif token.is_open:
+            yield ev.TokenCompleted(now, token.id, body.value, by)
+
+    before = waits.complete_token
+    patch.setattr(decide, "complete_token", complete)
+    patch.setattr(attempts, "complete_token", complete)
+
+
 def nobody_is_told(patch: Patch) -> None:
     """What a run waits for comes, and it is not told."""
     patch.setattr(decide, "waits_over", lambda state, now: ())
@@ -131,7 +146,8 @@ def woken_too_early(patch: Patch) -> None:
 
 WAIT_MUTANTS = (
     Mutant(slot_kept_while_waiting, {"slots_are_held_by_who_holds_them"}),
-    Mutant(last_completion_wins, {"first_completion_wins"}),
+    Mutant(last_completion_wins, {"first_completion_wins", "answers_fit_what_is_asked_for"}),
+    Mutant(any_answer_will_do, {"answers_fit_what_is_asked_for"}),
     Mutant(nobody_is_told, {"what_has_come_is_told"}),
     Mutant(
         told_and_not_queued,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = ("invoice", "deploy")
 KEYS = ("", "", "once")
+SCHEMA = '{"type":"string"}'
 
 
 def body_acts(world: World, worker: SimWorker, body: Body) -> None:
@@ -92,7 +93,9 @@ def any_token(world: World) -> str:
 
 def random_token(world: World, op: str) -> m.MakeToken:
     timeout = world.random.choice((0.0, 0.0, 2.0, 60.0))
-    return m.MakeToken(world.new_id("token"), op, timeout_s=timeout, key=world.random.choice(KEYS), key_ttl=20.0)
+    token_id = world.new_id("token")
+    asked = SCHEMA if token_id[-1] in "369" else ""
+    return m.MakeToken(token_id, op, timeout_s=timeout, key=world.random.choice(KEYS), key_ttl=20.0, schema=asked)
 
 
 def random_completion(world: World, op: str) -> m.CompleteToken:
@@ -100,7 +103,12 @@ def random_completion(world: World, op: str) -> m.CompleteToken:
     known = world.host.state.token(token)
     if known is not None and not known.is_open:
         world.facts.note("token completed twice")
-    return m.CompleteToken(token, value_of(world), world.new_id("token"), op)
+    value = value_of(world)
+    new_id = world.new_id("token")
+    if known is not None and known.is_open and known.schema and new_id[-1] in "02468":
+        world.facts.note("answer that does not fit")
+        value = Value(text="17", size=2)
+    return m.CompleteToken(token, value, new_id, op)
 
 
 def value_of(world: World) -> Value:

@@ -16,6 +16,7 @@ from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.stream import StreamTail
 from kernelkit.models.task import Owner
 from kernelkit.models.wait import Token
+from kernelkit.ui.refusals import FieldError
 from kernelkit.ui.token_card import Asked
 from kernelkit.ui.view import RunCard
 from kernelkit.wire.messages import (
@@ -130,7 +131,7 @@ class FakeWidget:
     def heartbeat(self, *, silent_since: float | None) -> None:
         self.beats.append(silent_since)
 
-    def answered(self, to: int, *, ok: bool, text: str) -> None:
+    def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None:
         self.answers.append((to, ok, text))
 
     def hand(self, name: str, data: bytes) -> None:

@@ -10,7 +10,7 @@ from kernelkit.models.stream import StreamTail
 from kernelkit.models.value import Value
 from kernelkit.models.wait import Token
 from kernelkit.ui.streams import SHOWN_BYTES, stream_views
-from kernelkit.ui.token_card import token_card
+from kernelkit.ui.token_card import asked_of, token_card
 from kernelkit.ui.tokens import token_html, token_row, token_text
 from tests.ui import samples
 from tests.ui.samples import BERLIN
@@ -65,6 +65,28 @@ def test_the_static_faces_hold_the_question_and_who_answered() -> None:
         assert "Approve invoice INV-2291?" in face
         assert "notebook invoices.ipynb" in face
     assert "Nordlicht &lt;GmbH&gt;" in token_html(row)
+
+
+def test_what_a_token_asks_for_is_a_form_without_the_verdict_that_the_buttons_give() -> None:
+    schema = (
+        '{"type": "object", "required": ["approved"], "properties": {"approved": {"type": "boolean"}, '
+        '"amount": {"type": "number", "minimum": 0, "maximum": 20000}, "note": {"type": "string", "default": ""}}}'
+    )
+    asked = asked_of(replace(OPEN, schema=schema))
+    row = token_row(replace(OPEN, schema=schema), now=NOW, zone=BERLIN)
+
+    assert asked.form is not None and asked.verdict
+    assert [field.name for field in asked.form.fields] == ["amount", "note"]
+    for face in (token_html(row), token_text(row, width=200)):
+        assert "approved: yes or no, required; amount: number, 0 – 20,000" in face
+
+
+def test_an_answer_of_one_value_is_one_field() -> None:
+    asked = asked_of(replace(OPEN, schema='{"type": "array", "items": {"type": "integer"}}'))
+
+    assert asked.form is not None and asked.form.whole and not asked.verdict
+    (field,) = asked.form.fields
+    assert (field.kind, field.label, field.required) == ("list", "answer", True)
 
 
 def test_a_stream_of_texts_reads_as_one_and_other_values_one_a_line() -> None:

@@ -101,6 +101,59 @@ def test_a_token_of_nobody_is_answered_from_its_own_card_with_the_keyboard(tmp_p
         assert notebook.problems == []
 
 
+ASK = """\
+from pydantic import BaseModel, Field
+class Payment(BaseModel):
+    approved: bool
+    amount: float = Field(ge=0, le=20_000, description="in EUR")
+    account: str = Field(pattern="^DE")
+    note: str = ""
+
+@kk.task
+async def pay(number: str) -> str:
+    token = kk.tokens.create(question=f"Pay invoice {number}?", context={"supplier": "Nordlicht GmbH"}, schema=Payment)
+    answer = await kk.wait.for_token(token).unwrap()
+    return f"{type(answer).__name__}: {answer.amount:.2f} EUR, {answer.note or 'no note'}"
+
+run = pay.trigger(number="INV-2291")
+run"""
+STRICT = """\
+from typing import Annotated
+import pydantic
+kk.tokens.create(question="Which one?", schema=Annotated[int, pydantic.Field(multiple_of=3)])"""
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_a_person_fills_in_what_a_token_asks_for(theme: str, tmp_path: Path, chromium: str) -> None:
+    with (
+        running_lab(tmp_path, theme=theme) as lab,
+        open_notebook(lab, chromium, [LOAD, ASK, STRICT], width=700) as notebook,
+    ):
+        notebook.run_all()
+        card = notebook.output(1).locator(".kk")
+        expect(card).to_contain_text("Pay invoice INV-2291?", timeout=SOON)
+        card.get_by_label("amount").fill("25000")
+        card.get_by_label("note").focus()
+        expect(card.get_by_role("alert").filter(has_text="Must be at most 20,000")).to_be_visible()
+        picture(notebook, f"token-form-{theme}")
+        card.get_by_label("amount").fill("184")
+        card.get_by_role("button", name="Approve", exact=True).click()
+        expect(card.get_by_label("account")).to_be_focused()
+        card.get_by_label("account").fill("DE89")
+        card.get_by_label("account").press("Control+Enter")
+        expect(notebook.output(1).locator("table")).to_contain_text("Payment: 184.00 EUR, no note", timeout=SOON)
+
+        panel = notebook.output(2).locator(".kk")
+        expect(panel.get_by_role("button", name="Reject")).to_be_hidden()
+        panel.get_by_label("answer").fill("4")
+        panel.get_by_role("button", name="Send answer").click()
+        expect(panel.get_by_role("alert").filter(has_text="multiple of 3")).to_be_visible(timeout=SOON)
+        panel.get_by_label("answer").fill("6")
+        panel.get_by_role("button", name="Send answer").click()
+        expect(notebook.output(2).locator("table")).to_contain_text("completed", timeout=SOON)
+        assert notebook.problems == []
+
+
 @pytest.mark.timeout(300)
 def test_a_person_goes_through_the_tutorial_on_approvals(tmp_path: Path, chromium: str) -> None:
     tutorial = nbformat.read(NOTEBOOKS / "waits_and_approvals.ipynb", as_version=4)  # type: ignore[no-untyped-call]
