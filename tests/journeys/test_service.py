@@ -145,6 +145,9 @@ def test_a_service_fires_without_a_kernel_and_after_crash_and_reboot(
     def pid() -> int:
         return int(asked("show", name, "--property=MainPID", "--value"))
 
+    def engine() -> int:
+        return int(json.loads(kernelkit("service", "status", "--json"))["engine"] or 0)
+
     def fired() -> set[str]:
         runs = json.loads(kernelkit("runs", "--task", "tick", "--status", "completed", "--json"))["runs"]
         return {run["id"] for run in runs}
@@ -171,9 +174,12 @@ def test_a_service_fires_without_a_kernel_and_after_crash_and_reboot(
 
     # it lets others have the engine, and takes it from them
     kernelkit("restart")
-    _until(lambda: "It stands by: the engine with pid" in kernelkit("service", "status"))
-    os.kill(int(json.loads(kernelkit("service", "status", "--json"))["engine"]), signal.SIGKILL)
+    _until(lambda: "ActiveState=active" in asked("show", name) and pid() not in (0, engine()))
+    standing_by = pid()
+    assert "It stands by: the engine with pid" in kernelkit("service", "status")
+    os.kill(engine(), signal.SIGKILL)
     _until(lambda: "It runs the engine, with pid" in kernelkit("service", "status"))
+    assert pid() == standing_by, "it waited, and was not started anew"
     kernelkit("down", "--now")
     _until(lambda: "It stands by: `kernelkit down`" in kernelkit("service", "status"))
     kernelkit("up")
