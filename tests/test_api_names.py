@@ -82,7 +82,7 @@ STATUSES = (
 MAGICS = {"line": "runs run_tree timeline schedules queues engine", "cell": "task kksql"}
 PROGRAM = (
     "up down restart status doctor logs tasks runs trigger cancel replay schedules queues tokens serve notebook sql "
-    "export config quickstart service"
+    "streams export config quickstart service"
 ).split()
 TASK_OPTIONS = (
     "id description queue concurrency_limit retry retries machine max_duration ttl tags cron timezone isolation replace"

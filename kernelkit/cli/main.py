@@ -22,6 +22,7 @@ COMMANDS = {
     "config": ("config", "Show or change the engine's settings of this project."),
     "doctor": ("doctor", "Check home, lock, socket, engine, disk, versions and keepers."),
     "logs": ("logs", "The engine's log, or what a run wrote."),
+    "streams": ("streams", "The streams of a run, or the values of one."),
     "tasks": ("tasks", "List the tasks of this project and their versions."),
     "runs": ("runs", "List runs, newest first, or show one."),
     "sql": ("sql", "Ask the project's history one SELECT."),
