@@ -53,7 +53,7 @@ from kernelkit.ui import (
 from kernelkit.ui.batch_source import BatchSource
 from kernelkit.ui.engine_source import EVERY_S as ENGINE_EVERY_S
 from kernelkit.ui.engine_source import EngineSource
-from kernelkit.ui.live import Bundle, LiveCard, LiveCards, static_bundle
+from kernelkit.ui.live import Bundle, LiveCard, LiveCards, last_streams, static_bundle
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.logs_source import PACE_S as LOGS_PACE_S
 from kernelkit.ui.logs_source import LogsSource
@@ -134,10 +134,14 @@ def show_live(
     With `update` it takes the place of what has that `display_id`.
     """
     display_id = display_id or uuid.uuid4().hex
-    view = cards.view(run, caller=caller)
     if run.is_completed:
-        _publish(static_bundle(view), display_id, update=update)
+        _publish(
+            static_bundle(cards.view(run, caller=caller, streams=last_streams(caller, run.id))),
+            display_id,
+            update=update,
+        )
         return None
+    view = cards.view(run, caller=caller)
     cell, execution = hosts.executing_cell(shell)
     card = LiveCard(run, partial(_publish, display_id=display_id, update=True), cell, execution)
     widget = _widget_class()(
@@ -234,9 +238,11 @@ def _terminal() -> dict[str, Any]:
 
 def run_handle_bundle(handle: RunHandle[Any]) -> Bundle:
     try:
-        return run_bundle(handle._now())
+        caller, run = handle._caller_now(), handle._now()
     except KernelKitError as error:
         return _unreadable(handle, error)
+    streams = last_streams(caller, run.id) if run.is_completed else ()
+    return static_bundle(cards.view(run, caller=caller, streams=streams), **_terminal())
 
 
 def _unreadable(shown: object, error: KernelKitError) -> Bundle:

@@ -91,6 +91,15 @@ class _Feed:
         return not (self.is_open or self.is_opening) and time.monotonic() >= self.retry_at
 
 
+def last_streams(caller: Caller, run_id: str, known: tuple[StreamTail, ...] = ()) -> tuple[StreamTail, ...]:
+    """The very ends of a run's streams, for what came last may not have been pushed; `known` without an engine."""
+    try:
+        reply = caller.call(ListStreams(run_id, tail=STREAM_BYTES))
+    except KernelKitError:
+        return known
+    return reply.streams if isinstance(reply, StreamList) else known
+
+
 def static_bundle(card: RunCard, *, width: int = text.WIDTH, ascii: bool = False) -> Bundle:
     """The two faces that need no widget."""
     return {"text/plain": text.run_text(card, width=width, ascii=ascii), "text/html": html.run_html(card)}
@@ -292,7 +301,7 @@ class LiveCards:
 
     def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
         """Put the static face where each card stood."""
-        streams = self._last_streams(feed, run)
+        streams = last_streams(feed.caller, run.id, feed.streams)
         bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller, streams))
         for card in cards:
             card.publish(bundle)
@@ -308,14 +317,6 @@ class LiveCards:
         except KernelKitError:
             return feed.logs
         return reply.logs.lines if isinstance(reply, LogsReply) else feed.logs
-
-    def _last_streams(self, feed: _Feed, run: Run) -> tuple[StreamTail, ...]:
-        """Their very ends: what came last may not have been pushed."""
-        try:
-            reply = feed.caller.call(ListStreams(run.id, tail=STREAM_BYTES))
-        except KernelKitError:
-            return feed.streams
-        return reply.streams if isinstance(reply, StreamList) else feed.streams
 
     def _quieten(self, feed: _Feed, card: LiveCard) -> None:
         """Close a card's widget. If the card is still shown it says how the run stood, and at the end how it ended."""

@@ -10,6 +10,7 @@ import pytest
 from comm.base_comm import BaseComm
 
 from kernelkit.models.run import RunStatus
+from kernelkit.models.stream import StreamTail
 from kernelkit.ui import display, hosts, parts
 from kernelkit.ui.view_widget import ViewWidget
 from kernelkit.ui.widget import MIME, RunWidget
@@ -138,8 +139,11 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
 def test_a_run_that_has_ended_is_shown_without_a_widget(sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     published: list[dict[str, Any]] = []
     monkeypatch.setattr(display, "_publish", lambda bundle, display_id, update: published.append(bundle))
-    display.show_live(samples.completed(), FakeCaller(), FakeShell())
+    caller = FakeCaller()
+    caller.streams = (StreamTail("out/words", 2, 12, ('"To be "', '"or not"')),)
+    display.show_live(samples.completed(), caller, FakeShell())
     assert len(published) == 1
+    assert "To be or not" in published[0]["text/html"] and "To be or not" in published[0]["text/plain"]
     assert MIME not in published[0]
     assert sent == []
     assert samples.completed().status is RunStatus.COMPLETED
