@@ -1,7 +1,7 @@
 """Lists of runs, newest first, over the live ones and history alike.
 
 What is live is matched here and now; what is in history is read later, on another thread. A run that ends in between
-is in neither or in both: those seen here are excluded from what is read.
+would be in neither or in both: those seen here are left out of what is read, whatever became of them since.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kernelkit.engine.state import LiveRun
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.rules.matching import matches
+from kernelkit.store.rows import Seen
 from kernelkit.wire.messages import ListRuns, RunPage, RunSummary
 
 COUNTED_TO = 100_000
@@ -32,15 +33,16 @@ def list_runs(core: Core, given: ListRuns) -> Callable[[], RunPage]:
     ended = {row.run.id: row.run for row in core.ledger.rows()}  # history may not have these yet
     ids = sorted(matching_here(core, asked), reverse=not asked.before)
     beyond = [run_id for run_id in ids if _is_beyond(run_id, asked)]
+    seen = Seen(ended.keys(), ids, core.state.seq)
     views = [view for run_id in beyond[: limit + 1] if (view := core.view(run_id, count_ahead=False)) is not None]
     behind_here = len(beyond) < len(ids)
 
     def page() -> RunPage:
-        kept, total = core.store.runs(replace(asked, limit=limit + 1), exclude=ended.keys())
+        kept, total = core.store.runs(replace(asked, limit=limit + 1), seen)
         merged = sorted([*views, *kept], key=_id, reverse=not asked.before)
         more, merged = len(merged) > limit, merged[:limit]
         behind = bool(asked.after or asked.before) and (
-            behind_here or (total > len(kept) and core.store.has_runs_behind(asked, exclude=ended.keys()))
+            behind_here or (total > len(kept) and core.store.has_runs_behind(asked, seen))
         )
         if asked.before:
             merged.reverse()
@@ -58,13 +60,14 @@ def summarize_runs(core: Core, given: RunFilter) -> Callable[[], RunSummary]:
     ended = {row.run.id: row.run for row in core.ledger.rows()}
     live = core.state.runs
     here = matching_here(core, asked)
+    seen = Seen(ended.keys(), here, core.state.seq)
     counts = Counter(str(live[run_id].status if run_id in live else ended[run_id].status) for run_id in here)
     newest = sorted((ended[run_id] for run_id in here if run_id in ended), key=_finished, reverse=True)
     last = [(str(run.status), run.duration.total_seconds() if run.duration else None) for run in newest[:LAST]]
 
     def summary() -> RunSummary:
-        kept = Counter(core.store.counts_of(asked, exclude=ended.keys()))
-        older = core.store.last_ended(asked, LAST, exclude=ended.keys()) if len(last) < LAST else []
+        kept = Counter(core.store.counts_of(asked, seen))
+        older = core.store.last_ended(asked, LAST, seen) if len(last) < LAST else []
         return RunSummary(dict(kept + counts), tuple([*last, *older][:LAST]))
 
     return summary

@@ -5,6 +5,7 @@ The order of their fields is the order of the columns in `sql/migrations/`, sinc
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -108,3 +109,14 @@ class Batch:
         self.batches += other.batches
         self.parts += other.parts
         self.unwanted += other.unwanted
+
+
+class Seen(NamedTuple):
+    """Runs that a reader of history has in a fresher form: of the moment at which `seq` was the last event."""
+
+    ended: Collection[str] = ()  # not in history yet, as far as was known
+    live: Collection[str] = ()
+    seq: int = 0
+
+
+NOTHING_SEEN = Seen()

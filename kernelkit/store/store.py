@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import duckdb
 import msgspec
@@ -31,7 +32,7 @@ from kernelkit.store import opening, quarantine, query, retention
 from kernelkit.store.archive import Archive, Format
 from kernelkit.store.batches import batch_key, to_batch
 from kernelkit.store.history import Columns, filters, line_filters, sort_key, to_row, to_run
-from kernelkit.store.rows import Batch, LogRow
+from kernelkit.store.rows import NOTHING_SEEN, Batch, LogRow, Seen
 from kernelkit.store.statements import statements
 from kernelkit.wire.messages import GetLogs, ListRuns, LogsReply
 
@@ -45,6 +46,21 @@ _LOOK_EVERY = 64  # transactions; a look at the log's size costs a few microseco
 
 
 _decode_chunks = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _of_one_moment(
+    method: Callable[Concatenate[Store, P], T],
+) -> Callable[Concatenate[Store, P], T]:
+    """What `method` reads is of one moment: a commit between two statements would be in one and not in the other."""
+
+    @wraps(method)
+    def whole(self: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._reopening(lambda: self._at_one_moment(lambda: method(self, *args, **kwargs)))
+
+    return whole
 
 
 @dataclass
@@ -290,36 +306,40 @@ class Store:
         found = self._rows("batch", id=batch_id, sort_key=batch_key(batch_id))
         return to_batch(found[0]) if found else None
 
-    def runs(self, asked: ListRuns, exclude: Collection[str] = ()) -> tuple[list[Run], int]:
+    @_of_one_moment
+    def runs(self, asked: ListRuns, seen: Seen = NOTHING_SEEN) -> tuple[list[Run], int]:
         """A page of finished runs and how many match in all (counted up to 100,000); the filter is frozen.
 
-        Newest first, but oldest first where the page is one `before` a run. Large values are left out. `exclude` names
-        runs that the caller has in a fresher form.
+        Newest first, but oldest first where the page is one `before` a run. Large values are left out, and so are the
+        runs that the caller has `seen`.
         """
-        where, parameters = filters(asked, self._those_in_history(exclude))
-        total = int(self._rows("page_total", where, **parameters)[0][0])
+        where, parameters = filters(asked, self._seen_in_history(seen))
+        total = int(self._read("page_total", where, **parameters)[0][0])
         edge, name = (asked.before, "newer") if asked.before else (asked.after, "older")
         if edge:
             where, parameters = self._beyond(where, parameters, name, edge)
-        found = self._rows("page_upward" if asked.before else "page", where, limit=asked.limit, **parameters)
+        found = self._read("page_upward" if asked.before else "page", where, limit=asked.limit, **parameters)
         return [to_run(Columns._make(row)) for row in found], total
 
-    def has_runs_behind(self, asked: ListRuns, exclude: Collection[str] = ()) -> bool:
+    @_of_one_moment
+    def has_runs_behind(self, asked: ListRuns, seen: Seen = NOTHING_SEEN) -> bool:
         """Whether any finished run matches on the other side of the page's `after` or `before`, itself included."""
-        where, parameters = filters(asked, self._those_in_history(exclude))
+        where, parameters = filters(asked, self._seen_in_history(seen))
         edge, name = (asked.before, "older_or_same") if asked.before else (asked.after, "newer_or_same")
         where, parameters = self._beyond(where, parameters, name, edge)
-        return bool(self._rows("has_any", where, **parameters)[0][0])
+        return bool(self._read("has_any", where, **parameters)[0][0])
 
-    def counts_of(self, asked: RunFilter, exclude: Collection[str] = ()) -> dict[str, int]:
+    @_of_one_moment
+    def counts_of(self, asked: RunFilter, seen: Seen = NOTHING_SEEN) -> dict[str, int]:
         """How many finished runs that match the frozen filter have which status."""
-        where, parameters = filters(asked, self._those_in_history(exclude))
-        return dict(self._rows("counts_of", where, **parameters))
+        where, parameters = filters(asked, self._seen_in_history(seen))
+        return dict(self._read("counts_of", where, **parameters))
 
-    def last_ended(self, asked: RunFilter, limit: int, exclude: Collection[str] = ()) -> list[tuple[str, float | None]]:
+    @_of_one_moment
+    def last_ended(self, asked: RunFilter, limit: int, seen: Seen = NOTHING_SEEN) -> list[tuple[str, float | None]]:
         """Status and seconds of the runs that match and ended last, the newest first; None for one that never began."""
-        where, parameters = filters(asked, self._those_in_history(exclude))
-        found = self._rows("last_ended", where, limit=limit, **parameters)
+        where, parameters = filters(asked, self._seen_in_history(seen))
+        found = self._read("last_ended", where, limit=limit, **parameters)
         return [(status, None if micros is None else micros / 1e6) for status, micros in found]
 
     def run_ids(self, asked: RunFilter, *, limit: int, after: str = "") -> list[str]:
@@ -401,7 +421,7 @@ class Store:
 
     def kept(self, run_ids: Collection[str]) -> list[str]:
         """Which of these runs are in history."""
-        return self._those_in_history(run_ids)
+        return self._reopening(lambda: self._those_in_history(run_ids))
 
     def line_counts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """The highest line number of each run that has lines; a new engine counts on from there."""
@@ -521,10 +541,14 @@ class Store:
         return wal.stat().st_size if wal.exists() else 0
 
     def _rows(self, name: str, filters: str = "", **parameters: Any) -> list[tuple[Any, ...]]:  # any SQL value
-        """All rows of a named statement, from whichever thread; a database found invalid is reopened once."""
+        """All rows of a named statement, from whichever thread."""
+        return self._reopening(lambda: self._read(name, filters, **parameters))
+
+    def _reopening(self, read: Callable[[], T]) -> T:
+        """What `read` gives; a database that it finds invalid is reopened once."""
         generation = self._generation
         try:
-            return self._read(name, filters, parameters)
+            return read()
         except StoreError:
             if not self._invalid:
                 raise
@@ -532,19 +556,39 @@ class Store:
         with self._writing, self._tending, self._reading, self._asking:
             if generation == self._generation:
                 self.reopen()
-        return self._read(name, filters, parameters)
+        return read()
+
+    def _at_one_moment(self, read: Callable[[], T]) -> T:
+        with self._reading:
+            self._run_on_reader("BEGIN")
+            try:
+                return read()
+            finally:
+                with suppress(StoreError):  # an invalid database has no transaction any more
+                    self._run_on_reader("COMMIT")
+
+    def _seen_in_history(self, seen: Seen) -> list[str]:
+        """The runs to leave out: those that had ended, and whichever of the live ones have ended since."""
+        found = self._those_in_history(seen.ended)
+        if seen.live:
+            live = frozenset(seen.live)
+            found += [run_id for (run_id,) in self._read("those_ended_since", seq=seen.seq) if run_id in live]
+        return found
 
     def _those_in_history(self, run_ids: Collection[str]) -> list[str]:
         """Which of these are there: mostly none, and a filter by none of them costs nothing."""
         if not run_ids:
             return []
         lowest = min(map(sort_key, run_ids))
-        return [row[0] for row in self._rows("those_in_history", ids=list(run_ids), lowest=lowest)]
+        return [row[0] for row in self._read("those_in_history", ids=list(run_ids), lowest=lowest)]
 
-    def _read(self, name: str, filters: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def _read(self, name: str, filters: str = "", **parameters: Any) -> list[tuple[Any, ...]]:  # any SQL value
         statement = self._sql[name]
         if filters:
             statement = statement.replace("{filters}", filters)
+        return self._run_on_reader(statement, parameters)
+
+    def _run_on_reader(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self._reading:
             if self._reader is None:
                 raise self._closed_error()

@@ -304,6 +304,23 @@ def test_filters_hold_wherever_a_run_is(bench: Bench, asked: m.ListRuns, expecte
         bench.settle()
 
 
+def test_a_run_that_ends_while_a_list_is_read_is_in_it_once(bench: Bench) -> None:
+    # It was shown twice: as it had been, and as history had it by the time that was read.
+    for number in range(3):
+        bench.trigger(f"run_{number}")
+    bench.report("run_0", succeeded())
+
+    page = list_runs(bench.core, m.ListRuns())
+    summary = summarize_runs(bench.core, m.SummarizeRuns())
+    bench.report("run_1", succeeded())
+    bench.core.flush_history()
+    bench.settle()
+
+    shown = page()
+    assert ([run.id for run in shown.runs], shown.total) == (["run_2", "run_1", "run_0"], 3)
+    assert summary().counts == {"COMPLETED": 1, "DEQUEUED": 2}
+
+
 def test_a_summary_counts_runs_wherever_they_are_and_names_those_that_ended_last(bench: Bench) -> None:
     for number in range(5):
         bench.trigger(f"run_{number}", tags=("red",) if number % 2 else ())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import RunStatus
 from kernelkit.rules.matching import matches
 from kernelkit.store.opening import RESTING_BYTES
-from kernelkit.store.rows import Batch, HistoryRow, LineRow, LogRow, ValueRow
+from kernelkit.store.rows import Batch, HistoryRow, LineRow, LogRow, Seen, ValueRow
 from kernelkit.store.store import Store
 from kernelkit.wire.messages import GetLogs, ListRuns
 from tests.store.samples import (
@@ -179,8 +179,8 @@ def test_filters_of_a_list_hold_together(store: Store) -> None:
         )
     )
 
-    def found(asked: ListRuns, exclude: set[str] | None = None) -> list[int]:
-        runs, total = store.runs(asked, exclude or set())
+    def found(asked: ListRuns, seen: set[str] | None = None) -> list[int]:
+        runs, total = store.runs(asked, Seen(ended=seen or ()))
         assert total == len(runs)
         return [int(run.id.removeprefix("run_")) for run in runs]
 
@@ -193,6 +193,23 @@ def test_filters_of_a_list_hold_together(store: Store) -> None:
     assert found(ListRuns(root=(run_id(1), run_id(3)))) == [4, 3, 1]
     assert found(ListRuns(), {run_id(4), run_id(1)}) == [3, 2]
     assert found(ListRuns(tag=("nobody's",))) == []
+
+
+def test_what_is_committed_while_a_list_is_read_is_not_in_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.append(history(1))
+    look = store._those_in_history
+
+    def look_and_commit(run_ids: Collection[str]) -> list[str]:
+        found = look(run_ids)
+        store.append(history(2))
+        return found
+
+    monkeypatch.setattr(store, "_those_in_history", look_and_commit)
+    runs, total = store.runs(ListRuns(), Seen(ended=[run_id(2)]))
+
+    assert ([run.id for run in runs], total) == ([run_id(1)], 1)
+    monkeypatch.undo()
+    assert store.runs(ListRuns())[1] == 2
 
 
 def test_history_is_counted_by_status(store: Store) -> None:
@@ -240,7 +257,7 @@ def test_runs_are_counted_by_status_and_those_that_ended_last_are_named_with_the
     store.append(Batch(history=[ended(finished(5, status=RunStatus.CRASHED), seq=50), ended(never, seq=51)]))
 
     assert store.counts_of(RunFilter()) == {"COMPLETED": 3, "CRASHED": 1, "EXPIRED": 1}
-    assert store.counts_of(RunFilter(task=("resize",)), exclude=[run_id(2)]) == {"COMPLETED": 2, "CRASHED": 1}
+    assert store.counts_of(RunFilter(task=("resize",)), Seen(ended=[run_id(2)])) == {"COMPLETED": 2, "CRASHED": 1}
     assert store.last_ended(RunFilter(), 3) == [("EXPIRED", None), ("CRASHED", 1.0), ("COMPLETED", 1.0)]
 
 

@@ -177,6 +177,9 @@ id NOT IN (SELECT unnest($exclude::VARCHAR[]))
 -- name: those_in_history
 SELECT id FROM history WHERE sort_key >= $lowest AND id IN (SELECT unnest($ids::VARCHAR[]));
 
+-- name: those_ended_since
+SELECT id FROM history WHERE seq > $seq;
+
 -- name: counts
 SELECT status, count(*) FROM history GROUP BY status;
 
