@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
-import importlib
 import inspect
 import logging
 import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import Scope, current_scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
+from kernelkit.authoring.named import NamedStream
 from kernelkit.authoring.outbox import outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
@@ -37,7 +36,6 @@ from kernelkit.wire.messages import AppendStream, WaitResult
 
 if TYPE_CHECKING:
     from kernelkit.authoring.handle import RunHandle
-    from kernelkit.authoring.typed import Typed
 
 T = TypeVar("T")
 
@@ -72,7 +70,7 @@ class PendingInput(PendingWaited[Received[T], T]):
     __slots__ = ()
 
 
-class InputStream(Generic[T]):
+class InputStream(NamedStream[T]):
     """An input stream of that name, of any run.
 
     orders = kk.streams.input("orders", Order)
@@ -81,11 +79,7 @@ class InputStream(Generic[T]):
     """
 
     def __init__(self, name: str, kind: Any = Any, *, caller: Caller | None = None) -> None:
-        self.name = name
-        self._key = input_key(name)
-        self._kind = kind
-        self._type: Typed[T] | None = None if kind is Any else open_typed(kind, name)
-        self._caller = caller
+        super().__init__(name, input_key(name), kind, caller)
 
     def send(self, run: RunHandle[Any] | Run | str, value: T) -> None:
         """Send a value to a run, at most 1 MB of JSON; outside a run it returns once that is on disk.
@@ -106,7 +100,7 @@ class InputStream(Generic[T]):
             outbox.append(self._key, text, run_id, "self")
             outbox.flush()
             return
-        (self._caller or callers.current()).call(AppendStream(self._key, (text,), run_id, asked=uuid.uuid4().hex))
+        self._current().call(AppendStream(self._key, (text,), run_id, asked=uuid.uuid4().hex))
 
     def wait(self, timeout: Duration | None = None) -> PendingInput[T]:
         """Wait for the next value; the run is suspended meanwhile. The answer is a `Received`.
@@ -199,7 +193,7 @@ class InputStream(Generic[T]):
         return Listening(self.name, handler, self._from(scope, 0, None))
 
     def _from(self, scope: Scope, index: int, timeout: float | None, *, follow: bool = True) -> Reading[T]:
-        caller = self._caller or callers.current()
+        caller = self._current()
         run_id = scope.start.run_id
         return Reading(caller, run_id, self._key, self._typed.decode, start=index, timeout=timeout, follow=follow)
 
@@ -209,15 +203,6 @@ class InputStream(Generic[T]):
         taking.keep()
         text = "null" if result.value is None else result.value.text or "null"
         return Received(self.name, self._typed.decode(text), timed_out=False)
-
-    @property
-    def _typed(self) -> Typed[T]:
-        if self._type is None:
-            self._type = open_typed(self._kind, self.name)
-        return self._type
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (InputStream, (self.name, self._kind))
 
     def __repr__(self) -> str:
         return f"<InputStream {self.name!r}: send(run, value), wait(), once(), on(handler), peek()>"
@@ -316,12 +301,6 @@ class _Taking:
     def __exit__(self, *_: object) -> None:
         if not self._kept:
             self._place.give_back(self.index)
-
-
-def open_typed(kind: Any, name: str) -> Typed[Any]:
-    """What checks a stream's values; its room needs pydantic, which nobody shall wait for who uses no stream."""
-    made: Typed[Any] = importlib.import_module("kernelkit.authoring.typed").Typed(kind, name)
-    return made
 
 
 def _place_of(scope: Scope, key: str) -> Place:

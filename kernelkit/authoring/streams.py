@@ -11,14 +11,15 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.context import current_scope
 from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.handle import RunHandle
-from kernelkit.authoring.inputs import InputStream, open_typed
+from kernelkit.authoring.inputs import InputStream
+from kernelkit.authoring.named import NamedStream
 from kernelkit.authoring.outbox import Appended, Target, outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
@@ -29,9 +30,6 @@ from kernelkit.models.stream import StreamTail
 from kernelkit.rules.streams import check_chunk, output_key
 from kernelkit.wire.messages import AppendStream, ListStreams, ReplyBody, StreamList
 
-if TYPE_CHECKING:
-    from kernelkit.authoring.typed import Typed
-
 T = TypeVar("T")
 
 IN_FLIGHT = 64
@@ -41,7 +39,7 @@ AnyRun = RunHandle[Any] | Run | str
 _RELATIVES: tuple[Target, ...] = ("self", "parent", "root")
 
 
-class Stream(Generic[T]):
+class Stream(NamedStream[T]):
     """An output stream of that name, of any run.
 
     tokens = kk.streams.define("tokens", str)
@@ -50,11 +48,7 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, name: str, kind: Any = Any, *, caller: Caller | None = None) -> None:
-        self.name = name
-        self._key = output_key(name)
-        self._kind = kind
-        self._type: Typed[T] | None = None if kind is Any else open_typed(kind, name)
-        self._caller = caller
+        super().__init__(name, output_key(name), kind, caller)
 
     def append(self, value: T, *, target: AnyRun = "self") -> Appended:
         """Add a value, in a task at once and without waiting; `await` it where values come fast.
@@ -123,18 +117,6 @@ class Stream(Generic[T]):
                 f"Name one: .append(value, target=run)."
             )
         return AppendStream(self._key, (text,), run_id, asked=uuid.uuid4().hex)
-
-    def _current(self) -> Caller:
-        return self._caller or callers.current()
-
-    @property
-    def _typed(self) -> Typed[T]:
-        if self._type is None:
-            self._type = open_typed(self._kind, self.name)
-        return self._type
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Stream, (self.name, self._kind))
 
     def __repr__(self) -> str:
         return f"<Stream {self.name!r}: append(value), pipe(source), read(run)>"
