@@ -14,8 +14,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 demo: $(READY)  ## run the quickstart notebook against a real engine, without a browser
 	$(BIN)/python notebooks/run_demo.py
 
-# Most tests wait for processes rather than compute, so two files at a time take little more than half the time.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Most tests wait for processes and browsers rather than compute: three files at a time keep two cores busy.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 test: $(READY) system check  ## what CI runs
 	$(PYTEST) -m "not slow"

@@ -13,8 +13,8 @@ from tests.simulation.facts import Density
 from tests.simulation.histories import run_history, seed_of_shell
 from tests.simulation.world import World
 
-CHUNKS = 8
-HISTORIES_EACH = 250
+CHUNKS = 16
+HISTORIES_EACH = 125
 SHARE = 0.05
 
 COMMANDS = [command.__name__ for command in typing.get_args(c.Command)]
