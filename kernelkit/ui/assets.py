@@ -5,8 +5,8 @@ module and those it imports become one text by wrapping each in a function of it
 module imports only `import { names } from './file.js';` on one line, and exports functions and constants where they
 are declared.
 
-What a page needs is cut into parts, of which each is sent once: one with all that several views share, and one for each
-kind of view. A view's own text only says which part draws it (`widgets/drawn.js`).
+What a page needs is cut into parts, of which each is sent once: one with what views share, one with the forms that some
+of them have, and one for each kind of view. A view's own text only says which part draws it (`widgets/drawn.js`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,8 @@ class Part:
     key: str
     script: str
     style: str
+    modules: tuple[str, ...]
+    needs: tuple[Part, ...] = ()  # the parts that have to be there as well
 
     @property
     def esm(self) -> str:
@@ -71,35 +74,36 @@ def shared() -> Part:
     """What more than one view needs, and what the page needs once."""
     users = Counter(name for view in views() for name in _closure(view))
     names = [name for name in dict.fromkeys(n for v in views() for n in _closure(v)) if users[name] > 1]
+    names = [name for name in names if name not in _of_forms()]
     names += [name for name in _closure("keep.js") if name not in names]
-    made = ", ".join(map(_variable, names))
-    script = f"export default async () => {{\n{_wrapped(names)}\nreturn {{ {made}, start: kk_keep.start }};\n}};\n"
+    script = _script(names, (), f"{{ {_variables(names)}, start: kk_keep.start }}")
     style = _styles(_STYLES)
     key = _key(script, style)
-    return Part(key, script, _ROOT.sub(f".{key} .kk", style))
+    return Part(key, script, _ROOT.sub(f".{key} .kk", style), tuple(names))
+
+
+@cache
+def forms() -> Part:
+    """What views with a form share; a notebook without one is spared a third of what it would keep."""
+    names = _of_forms()
+    script = _script(names, (shared(),), f"{{ {_variables(names)} }}")
+    return Part(_key(script), script, "", names)
 
 
 @cache
 def part(view: str, *styles: str) -> Part:
     """What draws the views of module `view`, without what is shared; `styles` names its sheets."""
     base = shared()
-    names = [name for name in _closure(view) if f"const {_variable(name)} =" not in base.script]
-    taken = ", ".join(_variable(name) for name in _closure(view) if name not in names)
+    needs = (base, forms()) if set(_closure(view)) & set(_of_forms()) else (base,)
+    names = [name for name in _closure(view) if not any(name in need.modules for need in needs)]
     render = (
         f"(host) => {{ host.el.classList.add({json.dumps(base.key)}, key); return {_variable(view)}.render(host); }}"
     )
-    script = "\n".join(
-        [
-            "export default async (needs, key) => {",
-            f"const {{ {taken} }} = await needs({json.dumps(base.key)});",
-            _wrapped(names),
-            f"return {{ render: {render} }};\n}};\n",
-        ]
-    )
+    script = _script(names, needs, f"{{ render: {render} }}")
     style = _styles(styles)
     key = _key(script, style)
     # Its rules hold inside such views alone, and win over the shared ones.
-    return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style))
+    return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style), tuple(names), needs)
 
 
 def view(made: Part) -> str:
@@ -116,7 +120,23 @@ def _closure(name: str) -> tuple[str, ...]:
     return (*found, name)
 
 
-def _wrapped(names: list[str]) -> str:
+def _of_forms() -> tuple[str, ...]:
+    """The modules of a form that only views with one need."""
+    users = Counter(name for view in views() for name in _closure(view))
+    return tuple(name for name in _closure("answer.js") if users[name] * 2 < len(views()))
+
+
+def _script(names: Sequence[str], needs: tuple[Part, ...], made: str) -> str:
+    """The module of a part: it takes what it `needs` from other parts, and gives what it has `made`."""
+    wanted = {module for name in names for module in _closure(name)}
+    taken = [
+        f"const {{ {_variables(sorted(wanted.intersection(need.modules)))} }} = await needs({json.dumps(need.key)});\n"
+        for need in needs
+    ]
+    return f"export default async (needs, key) => {{\n{''.join(taken)}{_wrapped(names)}\nreturn {made};\n}};\n"
+
+
+def _wrapped(names: Sequence[str]) -> str:
     """Each module in a function of its own, in this order."""
     return "\n".join(f"const {_variable(name)} = (() => {{\n{_body(name)}\n}})();" for name in names)
 
@@ -145,6 +165,10 @@ def _styles(names: tuple[str, ...]) -> str:
 def _bare(text: str) -> str:
     """Without comments and indents."""
     return _INDENT.sub("", _COMMENT.sub("", text))
+
+
+def _variables(names: Sequence[str]) -> str:
+    return ", ".join(map(_variable, names))
 
 
 def _variable(name: str) -> str:

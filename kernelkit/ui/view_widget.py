@@ -38,7 +38,7 @@ class ViewWidget(anywidget.AnyWidget):
         part = assets.part(module, *styles)
         super().__init__(
             _esm=assets.view(part),
-            parts=models((assets.shared(), part)),
+            parts=models((*part.needs, part)),
             view=view,
             link={"state": "live"},
             **more,
