@@ -1,7 +1,6 @@
 // The live run card. It draws what kernelkit/ui/view.py says and adds only what must move by itself: the clock, countdowns,
 // and how long nobody has said anything. Nothing is parsed as HTML (dom.js).
 
-import { AnswerForm } from './answer.js';
 import { Announcer } from './announcer.js';
 import { h, redraw } from './dom.js';
 import { Download } from './download.js';
@@ -12,24 +11,29 @@ import { Silence } from './silence.js';
 
 /** @typedef {import('./types').View} View */
 /** @typedef {import('./types').Model} Model */
+/** @typedef {() => Promise<typeof import('./answer.js')>} Bring the form of an answer, which few cards need */
 
 const ANSWER_MS = 1000; // then a click is said to wait
 const LOG_ROWS = 4;
 
 /**
- * @param {{ model: Model, el: HTMLElement }} host
+ * @param {{ model: Model, el: HTMLElement, bring: Bring }} host
  * @returns {() => void}
  */
-export function render({ model, el }) {
-  const card = new Card(model);
+export function render({ model, el, bring }) {
+  const card = new Card(model, bring);
   el.append(card.root);
   return () => card.dispose();
 }
 
 class Card {
-  /** @param {Model} model */
-  constructor(model) {
+  /**
+   * @param {Model} model
+   * @param {Bring} bring
+   */
+  constructor(model, bring) {
     this.model = model;
+    this.bring = bring;
     this.silence = new Silence(model, () => this.tick(), 'the run itself goes on');
     this.asked = 0;
     this.askedAt = 0;
@@ -49,14 +53,16 @@ class Card {
     this.bars = h('div', { class: 'bars' });
     this.log = h('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Last log lines' });
     this.pairs = h('dl', { class: 'kv', 'aria-label': 'Metadata' });
-    this.form = new AnswerForm((data) => this.ask({ do: 'complete', id: this.model.get('view').asked?.id, data }));
+    this.form = /** @type {import('./answer.js').AnswerForm | null} */ (null);
+    this.isBringing = false;
+    this.answerPlace = h('div', { hidden: true });
     this.question = h('p', {});
     this.file = new Download(model);
     this.job = new JobPart((name) => this.fetch(name));
     this.streams = h('div', { class: 'streams' });
     this.output = h('div', { class: 'result' });
     this.failure = h('div', { class: 'failure' });
-    this.body = h('div', { class: 'body' }, this.question, this.form.root, this.job.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
+    this.body = h('div', { class: 'body' }, this.question, this.answerPlace, this.job.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
     this.foot = h('div', { class: 'foot' });
     this.root = h(
       'section', { class: 'kk', role: 'group' },
@@ -105,6 +111,7 @@ class Card {
     this.of.title = view.job?.file ?? '';
     this.job.draw(view);
     redraw(this.question, view.asked?.title, () => (view.asked ? [h('b', {}, view.asked.title)] : []));
+    if (view.asked) this.bringForm();
     redraw(this.streams, view.streams, () => streams(view));
     for (const text of this.streams.querySelectorAll('pre')) text.scrollTop = text.scrollHeight;
     redraw(this.bars, [view.bars, view.status], () => (view.is_final ? [] : (view.bars ?? []).map((bar) => progress(bar, view.status))));
@@ -114,6 +121,16 @@ class Card {
     redraw(this.failure, view.error, () => failure(view));
     redraw(this.foot, [view.job?.kernel, view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => foot(view));
     this.tick();
+  }
+
+  bringForm() {
+    if (this.isBringing) return;
+    this.isBringing = true;
+    void this.bring().then(({ AnswerForm }) => {
+      this.form = new AnswerForm((data) => this.ask({ do: 'complete', id: this.model.get('view').asked?.id, data }));
+      this.answerPlace.replaceWith(this.form.root);
+      this.tick();
+    });
   }
 
   /** What moves by itself. */
@@ -137,7 +154,7 @@ class Card {
     if (place) redraw(place, queued, () => [queued]);
     this.job.tick(view.job, now);
     this.drawCancel(view, quiet);
-    this.form.draw(view.asked, quiet || this.isAsking());
+    this.form?.draw(view.asked, quiet || this.isAsking());
     this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
     this.announcer.say(`${view.task}: ${word}`);
   }
@@ -146,7 +163,7 @@ class Card {
   refusalOf({ to = 0, text = '', errors }) {
     const isNew = to !== this.told;
     this.told = to;
-    return this.form.refused({ to, ok: false, text, errors }, isNew);
+    return this.form ? this.form.refused({ to, ok: false, text, errors }, isNew) : text;
   }
 
   /**

@@ -29,6 +29,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", r
 _DEFAULT = re.compile(r"^export default ([^;]+);$", re.MULTILINE)
 _ROOT = re.compile(r"\.kk(?![\w-])")
 _STYLES = ("tokens.css", "card.css")
+_FORM = "answer.js"
 _COMMENT = re.compile(r"^\s*//[^\n]*\n|/\*\*(?:[^*]|\*(?!/))*\*/\s?", re.MULTILINE)
 _REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
 _INDENT = re.compile(r"^ +", re.MULTILINE)
@@ -96,8 +97,10 @@ def part(view: str, *styles: str) -> Part:
     base = shared()
     needs = (base, forms()) if set(_closure(view)) & set(_of_forms()) else (base,)
     names = [name for name in _closure(view) if not any(name in need.modules for need in needs)]
+    bring = f"async () => (await needs({json.dumps(forms().key)})).{_variable(_FORM)}"  # for a view that may need it
     render = (
-        f"(host) => {{ host.el.classList.add({json.dumps(base.key)}, key); return {_variable(view)}.render(host); }}"
+        f"(host) => {{ host.el.classList.add({json.dumps(base.key)}, key); "
+        f"return {_variable(view)}.render({{ ...host, bring: {bring} }}); }}"
     )
     script = _script(names, needs, f"{{ render: {render} }}")
     style = _styles(styles)
@@ -123,7 +126,7 @@ def _closure(name: str) -> tuple[str, ...]:
 def _of_forms() -> tuple[str, ...]:
     """The modules of a form that only views with one need."""
     users = Counter(name for view in views() for name in _closure(view))
-    return tuple(name for name in _closure("answer.js") if users[name] * 2 < len(views()))
+    return tuple(name for name in _closure(_FORM) if users[name] * 2 < len(views()))
 
 
 def _script(names: Sequence[str], needs: tuple[Part, ...], made: str) -> str:

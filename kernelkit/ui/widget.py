@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import traitlets
 
-from kernelkit.ui import words
+from kernelkit.ui import assets, words
 from kernelkit.ui.live import Bundle, static_bundle
+from kernelkit.ui.parts import models
 from kernelkit.ui.refusals import FieldError
 from kernelkit.ui.token_card import Asked
 from kernelkit.ui.view import RunCard
@@ -103,6 +104,7 @@ class RunWidget(ViewWidget):
         self._complete = complete
         self._fetch = fetch
         super().__init__("card.js", ("controls.css", "form.css"), live_view(card), self._clicked, answer={})
+        self._form = models((assets.forms(),))
 
     def _clicked(self, content: dict[str, Any]) -> None:
         match content:
@@ -117,6 +119,9 @@ class RunWidget(ViewWidget):
 
     def paint(self, card: RunCard, asked: Asked | None = None) -> None:
         self._card = card
+        if asked is not None and self._form:  # from now on it is kept with the card in a saved notebook
+            self.parts = [*self.parts, *self._form]
+            self._form = []
         super().paint(live_view(card, asked))
 
     def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None:

@@ -114,8 +114,8 @@ def test_8_2_a_resumed_run_goes_before_newer_ones() -> None:
     with engine() as eng:
         runs = {"waiting": works.trigger(waits=True)}
         eng.advance(seconds=1)
-        for name in ("first", "second", "third"):
-            runs[name] = works.options(delay=594).trigger()
+        for later, name in enumerate(("first", "second", "third")):
+            runs[name] = works.options(delay=594 + later / 10).trigger()
         runs["urgent"] = works.options(delay=599, priority=1_000).trigger()
         eng.advance(hours=1)
         ended = {name: run.refresh().finished_at for name, run in runs.items()}

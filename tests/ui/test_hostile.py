@@ -52,6 +52,10 @@ def spoiled(value: S, evil: str, /, **more: Any) -> S:
             continue
         if field.type in (str, str | None):
             changes[field.name] = as_json(evil) if field.name.endswith("_json") else evil
+            if field.name == "schema":  # which is JSON Schema wherever it comes from
+                changes[field.name] = as_json(
+                    {"title": evil, "properties": {evil: {"type": "string", "description": evil}}}
+                )
         elif field.type == tuple[str, ...]:
             changes[field.name] = (evil[:128],) * 3  # tags: longer ones are refused
     return msgspec.structs.replace(value, **{**changes, **more})
