@@ -60,10 +60,10 @@ def check_schema(schema: str) -> None:
     """Raise `InvalidOptionError` for what is no JSON Schema, or one that answers cannot be checked by.
 
     >>> check_schema('{"type": "object", "properties": {"amount": {"type": "integer"}}}')
-    >>> check_schema('{"type": "object", "if": {}}')
+    >>> check_schema('{"type": "object", "if": {}}')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    kernelkit.errors.InvalidOptionError: Answers cannot be checked by this JSON Schema: it says 'if'. Leave that out …
+    kernelkit.errors.InvalidOptionError: Answers cannot be checked by this JSON Schema: it says 'if' beside 'type'. ...
     """
     size = len(schema.encode())
     if size > MAX_SCHEMA_BYTES:
