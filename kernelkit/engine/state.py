@@ -153,7 +153,7 @@ class LiveRun(msgspec.Struct, omit_defaults=True, gc=False):
             return self._own_timer
         own, first = self._own_timer, min([wait.until or _NEVER for wait in self.waits.values()])
         if not own or first < own:
-            return 0 if first is _NEVER else first
+            return 0 if first == _NEVER else first
         return own
 
     @property
