@@ -100,8 +100,9 @@ def _line(text: object, limit: int) -> str:
 
 
 def _count(number: object) -> int | None:
-    is_one = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MOST_CELLS
-    return number if is_one else None  # type: ignore[return-value]  # an int by now
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MOST_CELLS:
+        return None
+    return number
 
 
 def _moment(micros: object) -> datetime | None:
