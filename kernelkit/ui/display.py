@@ -60,6 +60,7 @@ from kernelkit.ui.logs_source import LogsSource
 from kernelkit.ui.polled import Polled
 from kernelkit.ui.queues_source import EVERY_S as QUEUES_EVERY_S
 from kernelkit.ui.queues_source import QueuesSource
+from kernelkit.ui.replacements import Replacements, publish
 from kernelkit.ui.runs_source import RunsSource
 from kernelkit.ui.schedules_source import EVERY_S as SCHEDULES_EVERY_S
 from kernelkit.ui.schedules_source import SchedulesSource
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
 
 cards = LiveCards()
 """The live cards of this process. They hang on the process and not on a cell or a shell, because their thread does."""
+
+_replacements = Replacements((cards.settle, views().settle))
 
 
 def install(shell: hosts.Shell | None = None) -> None:
@@ -121,7 +124,7 @@ def show_run(handle: RunHandle[Any]) -> None:
         caller = handle._caller_now()
         run = handle._now()
     except KernelKitError as error:
-        _publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
+        publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
         return
     show_live(run, caller, shell)
 
@@ -135,7 +138,7 @@ def show_live(
     """
     display_id = display_id or uuid.uuid4().hex
     if run.is_completed:
-        _publish(
+        publish(
             static_bundle(cards.view(run, caller=caller, streams=last_streams(caller, run.id))),
             display_id,
             update=update,
@@ -143,7 +146,7 @@ def show_live(
         return None
     view = cards.view(run, caller=caller)
     cell, execution = hosts.executing_cell(shell)
-    card = LiveCard(run, partial(_publish, display_id=display_id, update=True), cell, execution)
+    card = LiveCard(run, _replacements.of(display_id, shell), cell, execution)
     widget = _widget_class()(
         view,
         cancel=lambda number: cards.cancel(card, caller, number),
@@ -151,7 +154,7 @@ def show_live(
         fetch=lambda number, name: cards.fetch(card, caller, number, name),
     )
     card.widget = widget
-    _publish(widget.bundle(), display_id, update=update)
+    publish(widget.bundle(), display_id, update=update)
     cards.add(card, caller)
     return card
 
@@ -203,12 +206,6 @@ def _widget_class() -> type[RunWidget]:
     from kernelkit.ui.widget import RunWidget
 
     return RunWidget
-
-
-def _publish(bundle: Bundle, display_id: str, *, update: bool) -> None:
-    from IPython.display import display as publish  # optional package: only kernels publish
-
-    publish(bundle, raw=True, display_id=display_id, update=update)  # type: ignore[no-untyped-call]  # IPython has none
 
 
 def run_bundle(run: Run, **_: Any) -> Bundle:
@@ -268,7 +265,7 @@ def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str
     try:
         source.open()
     except KernelKitError as error:
-        _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
+        publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
     show_source(source, module, styles, shell)
 
@@ -287,13 +284,13 @@ def show_source(
     display_id = uuid.uuid4().hex
     if source.is_over:
         source.close()
-        _publish(source.bundle(), display_id, update=False)
+        publish(source.bundle(), display_id, update=False)
         return None
     widget = kind()(module, styles, source.view(), source.asked)
-    _publish(widget.with_faces(source.bundle()), display_id, update=False)
+    publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
-    publish = partial(_publish, display_id=display_id, update=True)
-    views().add(LiveView(source, widget, publish, every_s=every_s, pace_s=pace_s), cell, execution)
+    replace = _replacements.of(display_id, shell)
+    views().add(LiveView(source, widget, replace, every_s=every_s, pace_s=pace_s), cell, execution)
     return widget
 
 
@@ -365,7 +362,7 @@ def show_panel(
         source = made()
         source.open()
     except KernelKitError as error:
-        _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
+        publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
     show_source(source, module, ("controls.css", *(styles or ("panel.css",))), shell, every_s=every_s)
 
@@ -382,7 +379,7 @@ def show_page(page: Page) -> None:
     try:
         source.open()
     except KernelKitError as error:
-        _publish(_unreadable(page, error), uuid.uuid4().hex, update=False)
+        publish(_unreadable(page, error), uuid.uuid4().hex, update=False)
         return
     show_source(source, "table.js", ("controls.css", "table.css"), shell, pace_s=TABLE_PACE_S)
 
@@ -396,7 +393,7 @@ def show_logs(shown: RunLogs) -> None:
     try:
         source.open()
     except KernelKitError as error:
-        _publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
+        publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
     styles = ("controls.css", "logs.css")
     widget = show_source(source, "logs.js", styles, shell, pace_s=LOGS_PACE_S, kind=_log_widget_class)
@@ -426,7 +423,7 @@ def show_batch(handle: BatchHandle[Any]) -> None:
         source = BatchSource(handle, CardOpener(handle._caller_now(), shell))
         source.open()
     except KernelKitError as error:
-        _publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
+        publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
         return
     show_source(source, "batch.js", ("controls.css", "batch.css"), shell, kind=_batch_widget_class)
 

@@ -29,6 +29,10 @@ class Heard:
         self.wake.set()
 
     def reconnected(self) -> None:
+        self.reread()
+
+    def reread(self) -> None:
+        """What was told may not be all: read everything in the next round."""
         self._must_read = True
         self.wake.set()
 

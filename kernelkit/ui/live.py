@@ -116,6 +116,7 @@ class LiveCards:
         self._wake = threading.Condition()
         self._feeds: dict[tuple[int, str], _Feed] = {}
         self._dropped: list[tuple[_Feed, LiveCard]] = []
+        self._finishing = 0  # feeds that are no longer among them, but whose cards have not all been replaced
         self._thread: threading.Thread | None = None
 
     def view(
@@ -143,7 +144,7 @@ class LiveCards:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="kernelkit-cards", daemon=True)
                 self._thread.start()
-            self._wake.notify()
+            self._wake.notify_all()
 
     def cancel(self, card: LiveCard, caller: Caller, number: int) -> None:
         """Ask for the run's cancel on a thread of its own, and tell the card what became of it."""
@@ -156,7 +157,7 @@ class LiveCards:
                 if card in feed.cards:
                     feed.cards.remove(card)
                     self._dropped.append((feed, card))
-            self._wake.notify()
+            self._wake.notify_all()
 
     def complete(self, card: LiveCard, caller: Caller, number: int, token: str, text: str) -> None:
         """Answer the token that the run waits for, in the same way."""
@@ -178,6 +179,21 @@ class LiveCards:
                 card.widget.hand(name, data)
 
         threading.Thread(target=_act, args=(card, number, fetch), name="kernelkit-file", daemon=True).start()
+
+    def settle(self, patience_s: float) -> None:
+        """Ask how the shown runs stand, and wait until those that have ended have their static face."""
+        with self._wake:
+            feeds = list(self._feeds.values())
+        for feed in feeds:
+            if _is_connected(feed.caller):
+                run = _asked(feed)
+                with self._wake:
+                    feed.ended = feed.ended or (run if run.is_completed else None)
+                    self._wake.notify_all()
+        with self._wake:
+            self._wake.wait_for(
+                lambda: not self._finishing and not any(feed.ended for feed in self._feeds.values()), patience_s
+            )
 
     @property
     def count(self) -> int:
@@ -230,10 +246,14 @@ class LiveCards:
             if ended is not None or not cards:
                 feed.is_over = True
                 self._feeds.pop(key, None)
+                self._finishing += 1
         if feed.is_over:
             _stop_watching(feed)
             if ended is not None:
                 self._finish(feed, ended, cards)
+            with self._wake:
+                self._finishing -= 1
+                self._wake.notify_all()
             return
         if feed.should_open():
             feed.is_opening = True
@@ -269,7 +289,7 @@ class LiveCards:
                 feed.ended = change.run
             for card in feed.cards:
                 card.is_due = True
-            self._wake.notify()
+            self._wake.notify_all()
 
     def _ended(self, feed: _Feed, end: Future[Run]) -> None:
         if end.cancelled():
@@ -279,7 +299,7 @@ class LiveCards:
                 feed.ended = end.result()
             else:  # no engine for so long that the client gave up: ask again in a while
                 feed.is_open, feed.retry_at = False, time.monotonic() + SILENT_AFTER_S
-            self._wake.notify()
+            self._wake.notify_all()
 
     def _paint(self, feed: _Feed, card: LiveCard) -> None:
         now = time.monotonic()
@@ -335,11 +355,16 @@ def _whole(feed: _Feed, run: Run) -> Run:
     lacks = (run.output_json is None and run.output_size > 0) or run.payload_json is None
     if not lacks or run.output_size + run.payload_size > FETCHED_BYTES:
         return run
+    return _asked(feed)
+
+
+def _asked(feed: _Feed) -> Run:
+    """The run as the engine has it; as it was told last where there is no answer."""
     try:
-        reply = feed.caller.call(Retrieve(run.id))
+        reply = feed.caller.call(Retrieve(feed.run.id))
     except KernelKitError:
-        return run
-    return reply.run if isinstance(reply, RunReply) else run
+        return feed.run
+    return reply.run if isinstance(reply, RunReply) else feed.run
 
 
 def _stop_watching(feed: _Feed) -> None:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """What a live picture is made from. Called on the picture's thread only, but for `asked` and `close`."""
+    """What a live picture is made from. Called on the picture's thread only, but for `reread`, `asked` and `close`."""
 
     @property
     def wake(self) -> threading.Event:
@@ -55,6 +55,10 @@ class Source(Protocol):
 
     def bundle(self) -> Bundle:
         """The static faces as of now."""
+        ...
+
+    def reread(self) -> None:
+        """Have the next `read` ask the engine for everything; on any thread."""
         ...
 
     def asked(self, content: dict[str, Any]) -> None:
@@ -95,6 +99,8 @@ class LiveView:
         self._publish = publish
         self._stopped = False
         self._lost_at: float | None = None
+        self._round = threading.Condition()
+        self._begun = self._done = 0  # rounds
         self.cell = self.execution = ""
 
     def begin(self) -> None:
@@ -106,6 +112,14 @@ class LiveView:
         self._source.wake.set()
         self._source.urgent.set()
 
+    def catch_up(self, patience_s: float) -> None:
+        """Wait until the picture is of a moment after this one, or its static face stands in its place."""
+        with self._round:
+            last = self._begun
+            self._source.reread()
+            self._source.urgent.set()
+            self._round.wait_for(lambda: self._done > last, patience_s)
+
     def _follow(self) -> None:
         try:
             self._paint_until_over()
@@ -116,12 +130,17 @@ class LiveView:
             self._publish(self._source.bundle())
             self._widget.close()
             _views.forget(self)
+            with self._round:
+                self._done = self._begun + 1
+                self._round.notify_all()
 
     def _paint_until_over(self) -> None:
         source = self._source
         while not self._stopped:
             source.wake.clear()
             source.urgent.clear()
+            with self._round:
+                self._begun += 1
             begun = time.thread_time()
             source.read()
             if source.is_connected:
@@ -130,6 +149,9 @@ class LiveView:
                 self._widget.heartbeat(silent_since=self._silent_since())
             if source.is_over:
                 return
+            with self._round:
+                self._done = self._begun
+                self._round.notify_all()
             # A picture of ten thousand runs takes a fifth of a second to make: it is made less often then.
             pace_s = max(self._pace_s or PAINT_EVERY_S, 4 * (time.thread_time() - begun))
             source.urgent.wait(pace_s)
@@ -139,6 +161,10 @@ class LiveView:
                 left_s -= BEAT_EVERY_S
                 if not source.is_connected:  # a source that does not end with its engine looks for it when it is read
                     break
+
+    @property
+    def is_connected(self) -> bool:
+        return self._source.is_connected
 
     def _silent_since(self) -> float | None:
         """Since when there is no engine, once that is too long; None while all is well."""
@@ -164,6 +190,15 @@ class LiveViews:
         for one in old:
             one.stop()
         view.begin()
+
+    def settle(self, patience_s: float) -> None:
+        """Wait until every picture whose engine is there has caught up, all together at most so long."""
+        by = time.monotonic() + patience_s
+        with self._lock:
+            views = list(self._views)
+        for view in views:
+            if view.is_connected:
+                view.catch_up(max(0.0, by - time.monotonic()))
 
     def forget(self, view: LiveView) -> None:
         with self._lock:

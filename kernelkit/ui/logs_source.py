@@ -129,6 +129,10 @@ class LogsSource:
         view, lines = self.log(), self.lines
         return {"text/plain": logs_text(view, lines, **face), "text/html": logs_html(view, lines)}
 
+    def reread(self) -> None:
+        self._may_have_more = True
+        self.wake.set()
+
     def asked(self, content: dict[str, Any]) -> None:
         if content.get("do") == "download":
             threading.Thread(target=self._download, name="kernelkit-download", daemon=True).start()

@@ -34,6 +34,7 @@ class Polled:
         self.wake = threading.Event()
         self.urgent = threading.Event()
         self._seen_at = time.monotonic()
+        self._must_read = False
         self._answer = _DONE
         self._is_away = False
         self._lasting: dict[str, Any] = {}
@@ -69,8 +70,9 @@ class Polled:
 
     def read(self) -> None:
         """Ask, if anybody looks."""
-        if time.monotonic() - self._seen_at > UNSEEN_AFTER_S:
+        if not self._must_read and time.monotonic() - self._seen_at > UNSEEN_AFTER_S:
             return
+        self._must_read = False
         try:
             if self._reached is not None:
                 reach(self._reached)
@@ -86,6 +88,10 @@ class Polled:
         if lasting != self._lasting or time.monotonic() - self._sent_at > SAME_FOR_S:
             self._lasting, self._sent, self._sent_at = lasting, shown, time.monotonic()
         return self._sent
+
+    def reread(self) -> None:
+        self._must_read = True
+        self.wake.set()
 
     def asked(self, content: dict[str, Any]) -> None:
         was_unseen = time.monotonic() - self._seen_at > UNSEEN_AFTER_S

@@ -71,7 +71,7 @@ def test_a_notebook_run_by_a_program_keeps_readable_cards(project: Path) -> None
         FAIL,
         "first = double.trigger(n=21)\nfirst",
         "second = fail.trigger()\nsecond",
-        "import time\nfirst.result(); second.result()\ntime.sleep(0.5)",
+        "first.result(); second.result()",
         "kk.runs.list()",
         "double",
         "first",
@@ -93,6 +93,22 @@ def test_a_notebook_run_by_a_program_keeps_readable_cards(project: Path) -> None
     assert "ValueError: no rows" in outputs[10][0]["data"]["text/plain"]
     assert "Timeline of double" in outputs[11][0]["data"]["text/html"]
     assert not any(output["output_type"] in ("stream", "error") for cell in outputs for output in cell)
+
+
+def test_what_has_ended_when_the_last_cell_ends_is_not_left_live(project: Path) -> None:
+    outputs = executed(
+        project,
+        "%load_ext kernelkit",
+        "@kk.task\nasync def nap(n: int):\n    import asyncio\n    await asyncio.sleep(1.5)",
+        "run = nap.trigger(n=1)\nrun",
+        "batch = nap.batch_trigger([{'n': 2}, {'n': 3}])\nbatch",
+        "%run_tree run",
+        "%timeline run",
+        "run.result(); batch.result(); None",
+    )
+    for (shown,) in outputs[2:6]:
+        assert "application/vnd.jupyter.widget-view+json" not in shown["data"]
+        assert "Completed" in shown["data"]["text/html"] or "completed" in shown["data"]["text/html"]
 
 
 def test_a_card_that_is_live_when_the_notebook_ends_has_its_static_face_beside_it(project: Path) -> None:

@@ -209,3 +209,15 @@ def test_an_engine_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) 
     assert len(tries) == 2
     caller.end(samples.completed())
     until(lambda: is_idle(cards))
+
+
+def test_cards_can_be_waited_for_and_those_whose_runs_have_ended_are_static_then() -> None:
+    cards, caller = cards_at_noon(), FakeCaller()
+    _, over, replaced = shown(cards, caller, samples.executing())
+    _, on, kept = shown(cards, caller, msgspec.structs.replace(samples.executing(), id="run_that_goes_on"))
+    until(lambda: caller.watched == 2)
+
+    caller.runs[samples.executing().id] = samples.completed()  # the engine has not come to telling it yet
+    cards.settle(30.0)
+    assert over.is_closed and "Completed in" in replaced[0]["text/html"]
+    assert not on.is_closed and kept == []

@@ -124,3 +124,16 @@ def test_only_so_many_pictures_stay_live() -> None:
         kept.add(one, "", "")  # type: ignore[arg-type]  # all that is asked of a view
     assert sum(one.stopped.is_set() for one in many) >= 10
     assert not many[-1].stopped.is_set()
+
+
+def test_a_picture_can_be_waited_for_and_is_then_of_now(kk_engine: VirtualEngine) -> None:
+    handle = family()
+    kk_engine.drain()
+    source, widget, published = followed(handle)
+    until(lambda: bool(widget.painted))
+    source.changed = lambda run: None  # type: ignore[method-assign]  # what the engine tells by itself comes late
+
+    kk_engine.advance(hours=2)
+    assert not published
+    views().settle(30.0)
+    assert len(published) == 1 and widget.is_closed

@@ -11,7 +11,7 @@ from comm.base_comm import BaseComm
 
 from kernelkit.models.run import RunStatus
 from kernelkit.models.stream import StreamTail
-from kernelkit.ui import display, hosts, parts
+from kernelkit.ui import display, hosts, parts, replacements
 from kernelkit.ui.view_widget import ViewWidget
 from kernelkit.ui.widget import MIME, RunWidget
 from tests.ui import samples
@@ -118,7 +118,8 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
     def publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
         published.setdefault(display_id, []).append(bundle)
 
-    monkeypatch.setattr(display, "_publish", publish)
+    monkeypatch.setattr(display, "publish", publish)
+    monkeypatch.setattr(replacements, "publish", publish)
     caller, shell = FakeCaller(), FakeShell()
     before = len(ipywidgets.widgets.widget._instances)
     for again in range(200):
@@ -138,7 +139,7 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
 
 def test_a_run_that_has_ended_is_shown_without_a_widget(sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     published: list[dict[str, Any]] = []
-    monkeypatch.setattr(display, "_publish", lambda bundle, display_id, update: published.append(bundle))
+    monkeypatch.setattr(display, "publish", lambda bundle, display_id, update: published.append(bundle))
     caller = FakeCaller()
     caller.streams = (StreamTail("out/words", 2, 12, ('"To be "', '"or not"')),)
     display.show_live(samples.completed(), caller, FakeShell())
