@@ -423,7 +423,8 @@ class DescriptorCapture:
     """
 
     def __init__(self) -> None:
-        self._mark = secrets.token_bytes(24)
+        # No text has the first byte: what ends like the beginning of the mark is kept back until more is written.
+        self._mark = b"\xff" + secrets.token_bytes(23)
         self._log: RunLog | None = None
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

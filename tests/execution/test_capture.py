@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -225,3 +227,22 @@ def test_a_log_is_cheap_until_it_is_used() -> None:
 
     assert log.is_empty
     assert log.take(1_000) is None
+
+
+def test_a_line_is_there_at_once_whatever_the_mark_between_attempts_is() -> None:
+    """In one process of 256 the mark began with a newline: a line then waited for the next one."""
+    script = """
+import secrets, sys, threading
+secrets.token_bytes = lambda count: bytes([10] * count)
+from kernelkit.execution.capture import DescriptorCapture, RunLog
+came = threading.Event()
+log = RunLog("run_1", 1, lambda log: came.set())
+capture = DescriptorCapture()
+capture.begin(log)
+print("imported")
+is_there = came.wait(20)
+capture.end()
+sys.exit(0 if is_there and [line.text for line in log.take(1000).lines] == ["imported"] else 1)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
