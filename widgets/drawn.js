@@ -14,6 +14,10 @@ const LATE_MS = 10_000;
 export function drawn(key) {
   return {
     /** @param {Host} host */
+    initialize({ model }) {
+      void part(key).ready.then((made) => made.follow?.(model));
+    },
+    /** @param {Host} host */
     async render(host) {
       const { model, el } = host;
       const late = setTimeout(() => tell(el, 'its code has not come. Run the cell again'), LATE_MS);

@@ -91,6 +91,7 @@ class Queues extends Panel {
   /** @param {string} id */
   open(id) {
     this.opened = id;
+    this.model.send({ do: 'keys', id }); // they come with the next view
     this.redraw();
   }
 

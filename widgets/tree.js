@@ -13,9 +13,9 @@ import { Silence } from './silence.js';
 
 /** @type {Record<string, string>} */
 const WORDS = {
-  DELAYED: 'delayed', QUEUED: 'queued', PENDING_VERSION: 'pending version', DEQUEUED: 'dequeued', EXECUTING: 'executing',
-  WAITING: 'waiting', RETRYING: 'retrying', COMPLETED: 'completed', FAILED: 'failed', CRASHED: 'crashed',
-  SYSTEM_FAILURE: 'system failure', TIMED_OUT: 'timed out', CANCELED: 'canceled', EXPIRED: 'expired',
+  DELAYED: 'Delayed', QUEUED: 'Queued', PENDING_VERSION: 'Pending version', DEQUEUED: 'Dequeued', EXECUTING: 'Executing',
+  WAITING: 'Waiting', RETRYING: 'Retrying', COMPLETED: 'Completed', FAILED: 'Failed', CRASHED: 'Crashed',
+  SYSTEM_FAILURE: 'System failure', TIMED_OUT: 'Timed out', CANCELED: 'Canceled', EXPIRED: 'Expired',
 };
 const ROW_PX = 28;
 const AROUND = 12; // rows above and below those in sight that are drawn with them
@@ -117,7 +117,12 @@ class Tree {
 
   /** @param {TreeRow[]} rows */
   drawRows(rows) {
-    for (const row of rows) drawRow(/** @type {HTMLElement} */ (this.known.get(row.key)), row);
+    const { length = 0 } = this.model.get('view');
+    for (const row of rows) {
+      const made = /** @type {HTMLElement} */ (this.known.get(row.key));
+      drawRow(made, row);
+      placeBar(made, row, length);
+    }
   }
 
   tick() {
@@ -196,7 +201,7 @@ class Tree {
       ArrowUp: () => this.go(place - 1),
       Home: () => this.go(0),
       End: () => this.go(rows.length - 1),
-      Enter: () => (row.run_id ? this.model.send({ do: 'card', id: row.run_id }) : row.twist && this.ask(row.twist === 'open' ? 'close' : 'open', [row.key])),
+      Enter: () => (row.status && !row.counts ? this.model.send({ do: 'card', id: row.key }) : row.twist && this.ask(row.twist === 'open' ? 'close' : 'open', [row.key])),
       ArrowRight: () => (row.twist === 'closed' ? this.ask('open', [row.key]) : row.twist === 'open' && this.go(place + 1)),
       ArrowLeft: () => (row.twist === 'open' ? this.ask('close', [row.key]) : this.go(parent)),
       '*': () => this.ask('open', siblings(rows, place).filter((one) => one.twist === 'closed').map((one) => one.key)),
@@ -248,7 +253,7 @@ function siblings(rows, place) {
 
 /** @param {[string, number][]} counts */
 function roll(counts) {
-  return h('span', { class: 'roll' }, ...counts.map(([status, count]) => h('span', { 'data-s': status, title: `${count} ${WORDS[status]}` }, mark(status), count.toLocaleString('en'), h('span', { class: 'sr' }, ` ${WORDS[status]}`))));
+  return h('span', { class: 'roll' }, ...counts.map(([status, count]) => h('span', { 'data-s': status, title: `${count} ${WORDS[status].toLowerCase()}` }, mark(status), count.toLocaleString('en'), h('span', { class: 'sr' }, ` ${WORDS[status].toLowerCase()}`))));
 }
 
 /** @param {string} status @param {number} count */
@@ -275,19 +280,29 @@ function framed(known, row) {
 
 /** @param {HTMLElement} made @param {TreeRow} row */
 function drawRow(made, row) {
-  redraw(made, { ...row, clock: row.since ? '' : row.clock }, () => {
+  redraw(made, { ...row, clock: row.since ? '' : row.clock, begin: 0, end: 0 }, () => {
     const last = row.last ?? [];
     const guides = last.map((isLast, at) => h('span', { class: at < last.length - 1 ? `guide${isLast ? ' none' : ''}` : `guide elbow${isLast ? ' end' : ''}` }));
     const twist = h('span', { class: 'twist', 'aria-hidden': 'true' }, row.twist ? icon(row.twist === 'open' ? 'down' : 'right') : null);
     const lead = h('span', { class: 'lead' }, ...guides, twist, row.status ? h('span', { class: 'slot', 'data-s': row.status, title: row.status }, mark(row.status)) : null,
       h('span', { class: row.status ? 'name cut' : 'more cut', title: row.name }, row.name), row.note && !row.counts ? h('span', { class: 'dim small cut', title: row.note }, row.note) : null);
     if (!row.status) return [lead];
-    const bar = h('i', {});
-    bar.style.left = `${row.left ?? 0}%`;
-    bar.style.width = `${row.width ?? 0}%`;
-    return [lead, row.counts ? h('span', { class: 'two' }, roll(row.counts)) : h('span', { class: 'status', 'data-s': row.status }, row.word ?? ''),
-      row.counts ? null : h('span', { class: 'mini', 'data-s': row.status, 'aria-hidden': 'true' }, bar), h('span', { class: 'num small dim' }, row.clock ?? '–')];
+    return [lead, row.counts ? h('span', { class: 'two' }, roll(row.counts)) : h('span', { class: 'status', 'data-s': row.status }, WORDS[row.status]),
+      row.counts ? null : h('span', { class: 'mini', 'data-s': row.status, 'aria-hidden': 'true' }, h('i')), h('span', { class: 'num small dim' }, row.clock ?? '–')];
   });
+}
+
+/**
+ * Where it stood in the root's time, which grows with all of them.
+ * @param {HTMLElement} made @param {TreeRow} row @param {number} length
+ */
+function placeBar(made, { begin = 0, end }, length) {
+  const bar = /** @type {HTMLElement | null} */ (made.querySelector('.mini i'));
+  if (!bar) return;
+  const share = (/** @type {number} */ seconds) => `${length > 0 ? Math.round((1000 * seconds) / length) / 10 : 0}%`;
+  const [left, width] = [share(begin), share(Math.max(0, (end ?? length) - begin))];
+  if (bar.style.left !== left) bar.style.left = left;
+  if (bar.style.width !== width) bar.style.width = width;
 }
 
 export default { render };

@@ -35,12 +35,12 @@ export interface Answer { to?: number; ok?: boolean; text?: string; errors?: Tol
 
 /** One row of a run tree (`TreeRow` of kernelkit/ui/tree.py). */
 export interface TreeRow {
-  key: string; name: string; status?: string; word?: string; last?: boolean[]; twist?: '' | 'open' | 'closed'; note?: string;
-  counts?: [string, number][]; clock?: string; since?: string; left?: number; width?: number; run_id?: string;
+  key: string; name: string; status?: string; last?: boolean[]; twist?: '' | 'open' | 'closed'; note?: string;
+  counts?: [string, number][]; clock?: string; since?: string; begin?: number; end?: number | null;
 }
 export interface TreeView {
   run_id: string; task: string; status: string; word: string; total: number; counts: [string, number][]; ended: number;
-  rows: TreeRow[]; unread?: number; hidden?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
+  rows: TreeRow[]; unread?: number; hidden?: number; length?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
 }
 
 /** One row of the queues panel (`QueueRow` of kernelkit/ui/queues.py). */

@@ -29,7 +29,21 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", r
 _DEFAULT = re.compile(r"^export default ([^;]+);$", re.MULTILINE)
 _ROOT = re.compile(r"\.kk(?![\w-])")
 _STYLES = ("tokens.css", "card.css")
+_SHEETS = {
+    "batch.js": ("controls.css", "batch.css"),
+    "card.js": ("controls.css", "form.css"),
+    "engine.js": ("controls.css", "panel.css"),
+    "logs.js": ("controls.css", "logs.css"),
+    "queues.js": ("controls.css", "panel.css"),
+    "schedules.js": ("controls.css", "panel.css"),
+    "table.js": ("controls.css", "table.css"),
+    "task.js": ("controls.css", "panel.css", "form.css", "task.css"),
+    "timeline.js": ("timeline.css",),
+    "token.js": ("controls.css", "form.css"),
+    "tree.js": ("tree.css",),
+}
 _FORM = "answer.js"
+_OF_THE_PAGE = ("keep.js", "mend.js")  # what no view imports
 _COMMENT = re.compile(r"^\s*//[^\n]*\n|/\*\*(?:[^*]|\*(?!/))*\*/\s?", re.MULTILINE)
 _REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
 _INDENT = re.compile(r"^ +", re.MULTILINE)
@@ -76,7 +90,7 @@ def shared() -> Part:
     users = Counter(name for view in views() for name in _closure(view))
     names = [name for name in dict.fromkeys(n for v in views() for n in _closure(v)) if users[name] > 1]
     names = [name for name in names if name not in _of_forms()]
-    names += [name for name in _closure("keep.js") if name not in names]
+    names += [name for one in _OF_THE_PAGE for name in _closure(one) if name not in names]
     script = _script(names, (), f"{{ {_variables(names)}, start: kk_keep.start }}")
     style = _styles(_STYLES)
     key = _key(script, style)
@@ -92,8 +106,8 @@ def forms() -> Part:
 
 
 @cache
-def part(view: str, *styles: str) -> Part:
-    """What draws the views of module `view`, without what is shared; `styles` names its sheets."""
+def part(view: str) -> Part:
+    """What draws the views of module `view`, without what is shared."""
     base = shared()
     needs = (base, forms()) if set(_closure(view)) & set(_of_forms()) else (base,)
     names = [name for name in _closure(view) if not any(name in need.modules for need in needs)]
@@ -102,8 +116,8 @@ def part(view: str, *styles: str) -> Part:
         f"(host) => {{ host.el.classList.add({json.dumps(base.key)}, key); "
         f"return {_variable(view)}.render({{ ...host, bring: {bring} }}); }}"
     )
-    script = _script(names, needs, f"{{ render: {render} }}")
-    style = _styles(styles)
+    script = _script(names, needs, f"{{ render: {render}, follow: kk_mend.follow }}")
+    style = _styles(_SHEETS[view])
     key = _key(script, style)
     # Its rules hold inside such views alone, and win over the shared ones.
     return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style), tuple(names), needs)
@@ -131,7 +145,7 @@ def _of_forms() -> tuple[str, ...]:
 
 def _script(names: Sequence[str], needs: tuple[Part, ...], made: str) -> str:
     """The module of a part: it takes what it `needs` from other parts, and gives what it has `made`."""
-    wanted = {module for name in names for module in _closure(name)}
+    wanted = {module for name in (*names, *(_OF_THE_PAGE if needs else ())) for module in _closure(name)}
     taken = [
         f"const {{ {_variables(sorted(wanted.intersection(need.modules)))} }} = await needs({json.dumps(need.key)});\n"
         for need in needs

@@ -17,10 +17,10 @@ class BatchWidget(ViewWidget):
     cells = traitlets.Unicode().tag(sync=True)
     changed = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, module: str, styles: tuple[str, ...], view: dict[str, Any], heard: Heard) -> None:
+    def __init__(self, module: str, view: dict[str, Any], heard: Heard) -> None:
         view = dict(view)
         self._cells: str = view.pop("cells")
-        super().__init__(module, styles, view, heard, cells=self._cells)
+        super().__init__(module, view, heard, cells=self._cells)
 
     def paint(self, view: Any) -> None:
         view = dict(view)

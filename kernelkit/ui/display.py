@@ -254,10 +254,10 @@ def show_tree(tree: RunTree) -> None:
     """Show a run tree: live while any of its runs goes on, else as it ended."""
     source = TreeSource(tree)
     source.open_timeline = partial(contextvars.copy_context().run, show_timeline, tree.timeline())
-    _show_runs(tree, source, "tree.js", ("tree.css",))
+    _show_runs(tree, source, "tree.js")
 
 
-def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str, ...]) -> None:
+def _show_runs(shown: object, source: RunsSource, module: str) -> None:
     shell = hosts.shell()
     if not hosts.is_kernel(shell):
         raise NotImplementedError  # a terminal prints the bundle's text
@@ -267,13 +267,12 @@ def _show_runs(shown: object, source: RunsSource, module: str, styles: tuple[str
     except KernelKitError as error:
         publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
-    show_source(source, module, styles, shell)
+    show_source(source, module, shell)
 
 
 def show_source(
     source: Source,
     module: str,
-    styles: tuple[str, ...],
     shell: hosts.Shell,
     *,
     every_s: float = math.inf,
@@ -286,7 +285,7 @@ def show_source(
         source.close()
         publish(source.bundle(), display_id, update=False)
         return None
-    widget = kind()(module, styles, source.view(), source.asked)
+    widget = kind()(module, source.view(), source.asked)
     publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
     replace = _replacements.of(display_id, shell)
@@ -307,7 +306,7 @@ def tree_bundle(tree: RunTree) -> Bundle:
 
 def show_timeline(timeline: RunTimeline) -> None:
     """Show a timeline: live while any of its runs goes on, else as it was."""
-    _show_runs(timeline, TimelineSource(timeline), "timeline.js", ("timeline.css",))
+    _show_runs(timeline, TimelineSource(timeline), "timeline.js")
 
 
 def timeline_bundle(shown: RunTimeline) -> Bundle:
@@ -344,16 +343,14 @@ def show_task(task: Task[..., Any]) -> None:
     caller = callers.current()
     source = TaskSource(task, caller, CardOpener(caller, hosts.shell()))
     source.open_table = partial(contextvars.copy_context().run, _show_runs_of, task, caller)
-    show_panel(task, lambda: source, "task.js", TASK_EVERY_S, "panel.css", "form.css", "task.css")
+    show_panel(task, lambda: source, "task.js", TASK_EVERY_S)
 
 
 def _show_runs_of(task: Task[..., Any], caller: Caller) -> None:
     show_page(Runs(caller).list(task=task.id))
 
 
-def show_panel(
-    shown: object, made: Callable[[], Polled], module: str, every_s: float, *styles: str, ends: bool = False
-) -> None:
+def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: float, *, ends: bool = False) -> None:
     """Show what is asked for again and again; without an engine what there is to say instead."""
     shell = hosts.shell()
     if not (hosts.is_kernel(shell) if ends else hosts.is_looked_at(shell)):
@@ -364,7 +361,7 @@ def show_panel(
     except KernelKitError as error:
         publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
-    show_source(source, module, ("controls.css", *(styles or ("panel.css",))), shell, every_s=every_s)
+    show_source(source, module, shell, every_s=every_s)
 
 
 # ---- many runs ---------------------------------------------------------------------------------------------------
@@ -381,7 +378,7 @@ def show_page(page: Page) -> None:
     except KernelKitError as error:
         publish(_unreadable(page, error), uuid.uuid4().hex, update=False)
         return
-    show_source(source, "table.js", ("controls.css", "table.css"), shell, pace_s=TABLE_PACE_S)
+    show_source(source, "table.js", shell, pace_s=TABLE_PACE_S)
 
 
 def show_logs(shown: RunLogs) -> None:
@@ -395,8 +392,7 @@ def show_logs(shown: RunLogs) -> None:
     except KernelKitError as error:
         publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
-    styles = ("controls.css", "logs.css")
-    widget = show_source(source, "logs.js", styles, shell, pace_s=LOGS_PACE_S, kind=_log_widget_class)
+    widget = show_source(source, "logs.js", shell, pace_s=LOGS_PACE_S, kind=_log_widget_class)
     if widget is not None:
         source.send = lambda content, pieces: widget.send(content, pieces)
 
@@ -425,7 +421,7 @@ def show_batch(handle: BatchHandle[Any]) -> None:
     except KernelKitError as error:
         publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
         return
-    show_source(source, "batch.js", ("controls.css", "batch.css"), shell, kind=_batch_widget_class)
+    show_source(source, "batch.js", shell, kind=_batch_widget_class)
 
 
 def batch_bundle(handle: BatchHandle[Any]) -> Bundle:
@@ -501,7 +497,7 @@ def show_token(token: Token) -> None:
     if seen is not None and not seen.is_open:
         raise NotImplementedError  # it has its static face
     caller = token._caller or callers.current()
-    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S, "form.css", ends=True)
+    show_panel(token, lambda: TokenSource(token, caller), "token.js", TOKEN_EVERY_S, ends=True)
 
 
 def token_bundle(token: Token) -> Bundle:

@@ -21,10 +21,10 @@ class LogWidget(ViewWidget):
     lines: traitlets.List[Any] = traitlets.List().tag(sync=True)
     came = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, module: str, styles: tuple[str, ...], view: dict[str, Any], heard: Heard) -> None:
+    def __init__(self, module: str, view: dict[str, Any], heard: Heard) -> None:
         view = dict(view)
         self._lines: list[LogLineView] = view.pop("lines")
-        super().__init__(module, styles, view, heard, lines=msgspec.to_builtins(self._lines))
+        super().__init__(module, view, heard, lines=msgspec.to_builtins(self._lines))
 
     def paint(self, view: Any) -> None:
         view = dict(view)

@@ -26,13 +26,31 @@ class QueuesSource(Polled):
         self._queues = Queues(caller)
         self._found: QueueTable | None = None
         self._table: QueuesTable | None = None
+        self._opened = ""  # the queue whose keys are in sight
 
     def ask(self) -> None:
         found = self._queues.list()
         self._table = queues_table(found, paused=found.paused, now=datetime.now(UTC), zone=words.local_zone())
 
     def shown(self) -> dict[str, Any]:
-        return {} if self._table is None else msgspec.to_builtins(self._table)
+        if self._table is None:
+            return {}
+        view: dict[str, Any] = msgspec.to_builtins(self._table)
+        owner, rows = "", []
+        for row in view["rows"]:
+            row.pop("oldest_full", None)  # the static face's
+            owner = owner if row.get("is_key") else row["id"]
+            if owner == self._opened or not row.get("is_key"):
+                rows.append(row)
+        return {**view, "rows": rows}
+
+    def asked(self, content: dict[str, Any]) -> None:
+        match content:
+            case {"do": "keys", "id": str(queue)}:
+                self._opened = queue
+                self.wake.set()
+                self.urgent.set()
+        super().asked(content)
 
     def bundle(self) -> Bundle:
         assert self._table is not None, "it has been asked for"

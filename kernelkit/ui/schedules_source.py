@@ -16,6 +16,7 @@ from kernelkit.ui.polled import Polled, named
 from kernelkit.ui.schedules import SchedulesTable, schedules_html, schedules_table, schedules_text
 
 EVERY_S = 2.0
+_STATIC = frozenset({"when", "next", "next_full", "last", "last_full"})  # what only the faces without a clock say
 
 
 class SchedulesSource(Polled):
@@ -35,7 +36,11 @@ class SchedulesSource(Polled):
         )
 
     def shown(self) -> dict[str, Any]:
-        return {} if self._table is None else msgspec.to_builtins(self._table)
+        if self._table is None:
+            return {}
+        view: dict[str, Any] = msgspec.to_builtins(self._table)
+        rows = [{name: value for name, value in row.items() if name not in _STATIC} for row in view["rows"]]
+        return {**view, "rows": rows}
 
     def bundle(self) -> Bundle:
         assert self._table is not None, "it has been asked for"

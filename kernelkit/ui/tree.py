@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -29,16 +29,23 @@ class TreeRow(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str
     name: str
     status: str = ""  # none for rows that stand for what is not listed
-    word: str = ""
     last: tuple[bool, ...] = ()
     twist: str = ""  # "open", "closed", or nothing to open
     note: str = ""
     counts: tuple[tuple[str, int], ...] = ()  # of a group, by shown status
     clock: str = ""
     since: datetime | None = None  # the clock ticks from here while the run goes on
-    left: float = 0.0  # where it began and how long it took, in percent of the root's time
-    width: float = 0.0
-    run_id: str = ""
+    begin: float = 0.0  # seconds after the root began
+    end: float | None = None  # none while it goes on
+
+    @property
+    def word(self) -> str:
+        return words.STATUSES[self.status].word if self.status else ""
+
+    @property
+    def run_id(self) -> str:
+        """Of a row that stands for one run."""
+        return self.key if self.status and not self.counts else ""
 
 
 class Tree(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -54,6 +61,7 @@ class Tree(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     rows: tuple[TreeRow, ...]
     unread: int = 0  # runs that were counted only
     hidden: int = 0  # open rows beyond the most that are drawn
+    length: float = 0.0  # seconds from the root's beginning to the end of all, or to now
     is_final: bool = False
     as_of: datetime
     as_of_text: str
@@ -94,6 +102,7 @@ def run_tree(
         rows=tuple(rows[:max_rows]),
         unread=max(0, (total or 0) - len(runs)),
         hidden=max(0, len(rows) - max_rows),
+        length=drawing.length,
         is_final=all(run.is_completed for run in runs),
         as_of=now,
         as_of_text=words.full_moment(now, zone),
@@ -118,7 +127,7 @@ class _Drawing:
         for run in runs[1:]:
             self._below.setdefault(run.parent_id or "", []).append(run)
         self._begin = self._top.created_at
-        self._span = max(_end(run, now) for run in runs) - self._begin or timedelta(microseconds=1)
+        self.length = self._at(max(run.finished_at or max(now, run.created_at) for run in runs))
 
     def rows(self) -> Iterator[TreeRow]:
         yield from self._run(self._top, _name(self._top), ())
@@ -126,21 +135,18 @@ class _Drawing:
     def _run(self, run: Run, name: str, last: tuple[bool, ...]) -> Iterator[TreeRow]:
         below = self._below.get(run.id, [])
         is_open = run.id in self._opened or (len(last) < self._depth and run.id not in self._closed)
-        left, width = self._bar(run.created_at, _end(run, self._now))
         status = words.shown_status(run)
         yield TreeRow(
             run.id,
             name,
             status,
-            words.STATUSES[status].word,
             last,
             ("open" if is_open else "closed") if below else "",
             _note(run) if last else run.id,
             clock=words.clock(run, self._now),
             since=run.started_at if not run.is_completed else None,
-            left=left,
-            width=width,
-            run_id=run.id,
+            begin=self._at(run.created_at),
+            end=None if run.finished_at is None else self._at(run.finished_at),
         )
         if is_open:
             units = list(_units(below))
@@ -154,9 +160,7 @@ class _Drawing:
     def _group(self, key: str, runs: list[Run], last: tuple[bool, ...]) -> Iterator[TreeRow]:
         counts = Counter(words.shown_status(run) for run in runs)
         is_open = key in self._opened
-        begun = min(run.created_at for run in runs)
-        ended = max(_end(run, self._now) for run in runs)
-        left, width = self._bar(begun, ended)
+        ended = max(run.finished_at or self._now for run in runs)
         starts = [run.started_at for run in runs if run.started_at]
         yield TreeRow(
             key,
@@ -166,8 +170,6 @@ class _Drawing:
             twist="open" if is_open else "closed",
             counts=_ordered(counts),
             clock=words.ended(ended - min(starts)) if starts else words.NONE,
-            left=left,
-            width=width,
         )
         if is_open or self._failures:
             yield from self._members(key, runs, last, is_open=is_open)
@@ -192,11 +194,8 @@ class _Drawing:
         if shown < len(runs):
             yield TreeRow(more, f"{words.number(len(runs) - shown)} more", last=(*last, True), twist="closed")
 
-    def _bar(self, begin: datetime, end: datetime) -> tuple[float, float]:
-        return (
-            round(100 * ((begin - self._begin) / self._span), 1),
-            round(max(0.0, 100 * ((end - begin) / self._span)), 1),
-        )
+    def _at(self, moment: datetime) -> float:
+        return round((moment - self._begin).total_seconds(), 3)
 
 
 def group_key(parent_id: str, task_id: str) -> str:
@@ -214,10 +213,6 @@ def _units(runs: list[Run]) -> Iterator[list[Run]]:
         elif run.task_id not in folded:
             folded.add(run.task_id)
             yield [each for each in runs if each.task_id == run.task_id]
-
-
-def _end(run: Run, now: datetime) -> datetime:
-    return run.finished_at or max(now, run.created_at)
 
 
 def _ordered(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -1,4 +1,7 @@
-"""What all widgets of ours have in common: a view that is sent whole, a heartbeat, and words back.
+"""What all widgets of ours have in common: a view, a heartbeat, and words back.
+
+The view is sent whole once, then what is new in it (`ui/difference.py`); a page that comes later is given the whole of
+that moment (`get_state`), and one that has missed something asks for it.
 
 Imported only when a live picture is shown in a kernel, because ipywidgets and anywidget take a while.
 """
@@ -13,6 +16,7 @@ import ipywidgets
 import traitlets
 
 from kernelkit.ui import assets, hosts
+from kernelkit.ui.difference import difference
 from kernelkit.ui.live import Bundle
 from kernelkit.ui.parts import PartModel, models
 
@@ -29,17 +33,21 @@ class ViewWidget(anywidget.AnyWidget):
 
     _esm = traitlets.Unicode().tag(sync=True)
     parts = traitlets.List(traitlets.Instance(PartModel)).tag(sync=True, **ipywidgets.widget_serialization)
-    view = traitlets.Dict().tag(sync=True)
+    view = traitlets.Dict().tag(sync=True)  # as it was last sent whole; how it is now is in `get_state`
+    news = traitlets.Dict().tag(sync=True)
     link = traitlets.Dict().tag(sync=True)  # how the kernel stands to the engine
     beat = traitlets.Int(0).tag(sync=True)  # a silent picture tells the reader that the kernel is gone
 
-    def __init__(self, module: str, styles: tuple[str, ...], view: dict[str, Any], heard: Heard, **more: Any) -> None:
+    def __init__(self, module: str, view: dict[str, Any], heard: Heard, **more: Any) -> None:
         self._heard_by = heard
-        part = assets.part(module, *styles)
+        self._shown: dict[str, Any] = {**view, "n": 0}
+        # What is stored of a notebook that runs by itself is what was sent: then every view is sent whole.
+        self._sends_news = hosts.is_looked_at(hosts.shell())
+        part = assets.part(module)
         super().__init__(
             _esm=assets.view(part),
             parts=models((*part.needs, part)),
-            view=view,
+            view=self._shown,
             link={"state": "live"},
             **more,
         )
@@ -48,14 +56,36 @@ class ViewWidget(anywidget.AnyWidget):
         self.on_msg(self._heard)
 
     def _heard(self, _widget: object, content: object, _buffers: object) -> None:
-        if isinstance(content, dict):
+        if not isinstance(content, dict):
+            return
+        if content.get("do") == "whole":
+            self.send_state("view")
+        else:
             self._heard_by(content)
 
     def paint(self, view: Any) -> None:
         """Show `view`: JSON values here, what a subclass makes them from there."""
         with self.hold_sync():
-            self.view = view
+            self._show(view)
             self.link = {"state": "live"}
+
+    def _show(self, view: dict[str, Any]) -> None:
+        known = self._shown
+        number: int = known["n"]
+        found = difference({name: value for name, value in known.items() if name != "n"}, view)
+        if not found:
+            return
+        self._shown = {**view, "n": number + 1}
+        if self._sends_news:
+            self.news = {**found, "of": number, "n": number + 1}
+        else:
+            self.view = self._shown
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if "view" in state:
+            state["view"] = self._shown
+        return state
 
     def heartbeat(self, *, silent_since: float | None) -> None:
         with self.hold_sync():

@@ -103,7 +103,7 @@ class RunWidget(ViewWidget):
         self._cancel = cancel
         self._complete = complete
         self._fetch = fetch
-        super().__init__("card.js", ("controls.css", "form.css"), live_view(card), self._clicked, answer={})
+        super().__init__("card.js", live_view(card), self._clicked, answer={})
         self._form = models((assets.forms(),))
 
     def _clicked(self, content: dict[str, Any]) -> None:

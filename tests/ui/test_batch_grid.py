@@ -78,7 +78,7 @@ def test_a_thousand_changes_are_a_small_message() -> None:
 
 
 def test_the_widget_sends_changes_alone_and_the_whole_to_whoever_asks_later() -> None:
-    widget = BatchWidget("batch.js", (), {"batch_id": "batch_1", "cells": "qqq"}, lambda _: None)
+    widget = BatchWidget("batch.js", {"batch_id": "batch_1", "cells": "qqq"}, lambda _: None)
     sent: list[dict[str, Any]] = []
     widget.observe(lambda change: sent.append({change["name"]: change["new"]}), ["cells", "changed"])
 

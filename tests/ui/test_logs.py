@@ -156,7 +156,7 @@ def test_the_file_has_every_line(kk_engine: VirtualEngine) -> None:
 
 def test_the_widget_sends_new_lines_alone() -> None:
     head = {"run_id": "run_1"}
-    widget = LogWidget("logs.js", (), {**head, "lines": LINES}, lambda _: None)
+    widget = LogWidget("logs.js", {**head, "lines": LINES}, lambda _: None)
     sent: list[Any] = []
     widget.observe(lambda change: sent.append(change["new"]), ["came"])
     more = [line_view(n, LogLine(NOW, "info", f"line {n}"), BERLIN) for n in (-1, 2)]

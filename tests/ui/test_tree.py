@@ -129,7 +129,8 @@ def test_bars_stand_where_their_runs_stood_in_time() -> None:
             finished_at=begun + timedelta(seconds=75),
         ),
     ]
-    assert [(row.left, row.width) for row in tree(runs).rows] == [(0.0, 100.0), (25.0, 50.0)]
+    assert [(row.begin, row.end) for row in tree(runs).rows] == [(0.0, 100.0), (25.0, 75.0)]
+    assert tree(runs).length == 100.0
 
 
 def test_the_text_face_lists_failures_of_closed_groups_within_its_width() -> None:

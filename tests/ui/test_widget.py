@@ -178,7 +178,7 @@ def test_a_part_is_sent_with_the_first_view_that_needs_it_and_again_if_closed(
 ) -> None:
     given = {"as_of": "2026-11-21T13:33:21Z"}
     monkeypatch.setattr(parts, "_models", {})
-    made = [ViewWidget(name, (), given, lambda heard: None) for name in ("tree.js", "timeline.js", "tree.js")]
+    made = [ViewWidget(name, given, lambda heard: None) for name in ("tree.js", "timeline.js", "tree.js")]
     opened = [str(content["state"].get("_esm", "")) for kind, content in sent if kind == "comm_open"]
     assert [text.split("export default ")[1][:6] for text in opened if text] == [
         *("brings", "brings", "drawn("),
@@ -187,7 +187,7 @@ def test_a_part_is_sent_with_the_first_view_that_needs_it_and_again_if_closed(
     ]
     assert len({id(part) for widget in made for part in widget.parts}) == 3
     made[0].parts[0].close()
-    again = ViewWidget("tree.js", (), given, lambda heard: None)
+    again = ViewWidget("tree.js", given, lambda heard: None)
     assert again.parts[0] is not made[0].parts[0] and again.parts[1] is made[0].parts[1]
     for widget in (*made, again):
         widget.close()
