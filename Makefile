@@ -41,7 +41,7 @@ bench: $(READY) system  ## the figures of docs/measurements, one JSON line each
 	$(BIN)/python -m tests.benchmarks
 
 screenshots: $(READY) system  ## the pictures of README and docs, of real runs in JupyterLab
-	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -n 0 tests/journeys/browser/test_pictures.py
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -n 0 tests/journeys/browser/test_pictures.py tests/journeys/browser/test_pictures_of_views.py
 
 soak: $(READY)  ## many more simulated histories than `make test` has time for
 	$(BIN)/python -m tests.simulation.soak

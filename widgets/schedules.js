@@ -25,7 +25,7 @@ class Schedules extends Panel {
     super(model, 'Schedules', 'the schedules themselves go on');
     this.rows = h('tbody', {});
     this.table = h('table', { 'aria-label': 'Schedules', class: 'two' }, ...heads([
-      ['On', '', '48px'], ['Schedule', ''], ['Cron', 'hide-m', '108px'], ['Next', '', '172px', 'n-120'], ['Last', 'hide-s', '156px'], ['', '', '88px', 'n-40'],
+      ['On', '', '44px'], ['Schedule', ''], ['Cron', 'hide-m', '124px'], ['Next', '', '204px', 'n-120'], ['Last', 'hide-s', '140px'], ['', '', '88px', 'n-40'],
     ]), this.rows);
     this.note = h('p', { class: 'why', role: 'status' });
     this.body.append(this.table, this.note);

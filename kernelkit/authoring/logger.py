@@ -2,12 +2,14 @@
 
 Calls below the task's `log_level` (info, unless `kk.configure` or the task says) are left out; what is printed, and
 what the `logging` module is told, is always kept. Outside a run the lines go to the logging module, as the logger
-`kernelkit.task`.
+`kernelkit.task`; where nobody has set logging up they are written to stderr, from info on, so that a cell that is tried
+out, or is part of a notebook job, shows them.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,12 +91,19 @@ class Logger:
             return
         text = line_of(message, fields)
         if found is None:
-            _outside.log(_LEVELS[level], "%s", text)
+            _tell_outside(level, text)
         elif found.emit is not None:
             found.emit(level, text)
 
     def __repr__(self) -> str:
         return "<kk.logger>"
+
+
+def _tell_outside(level: str, text: str) -> None:
+    if _outside.hasHandlers():
+        _outside.log(_LEVELS[level], "%s", text)
+    elif level != "debug":
+        sys.stderr.write(f"{text}\n")
 
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from kernelkit.authoring.context import scope
@@ -46,6 +49,12 @@ def test_calls_below_the_level_of_the_task_are_left_out(lowest: str, kept: list[
 
     scope.reset(token)
     assert [text for _, text in attempt.lines] == kept
+
+
+def test_outside_a_run_and_without_handlers_the_lines_are_on_stderr() -> None:
+    script = "import kernelkit as kk; kk.logger.debug('d'); kk.logger.info('i', n=1); kk.logger.warn('w')"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "i n=1\nw\n")
 
 
 def test_outside_a_run_the_logging_module_gets_the_lines(caplog: pytest.LogCaptureFixture) -> None:
