@@ -1,9 +1,13 @@
 """How long one no-op run takes, from the trigger to its durable result, with everything warm and nothing else to do.
 
 Judged by what a commit costs on the same disk at the same time: a run needs two, one for the trigger and one for the
-end. That is a commit of a process that has just been at work; what one costs after a wait, as the engine's do, is
-taken too. What made the slowest slow is asked of as many runs again, as looking at three processes before and after a
-run takes longer than the run; for each, what the system says of those milliseconds is set against an ordinary run.
+end. Both come after a wait, of a millisecond and more, for a message from another process; so does the commit that
+counts. One right after another costs half as much, and so does a bare write and flush of a small file without any
+database (`flush_ms`), whether the time between is slept or spent computing: it is the disk of a virtual machine that
+is slow to be woken. The limit by such commits, which no run can have, is told as well.
+
+What made the slowest slow is asked of as many runs again, as looking at three processes before and after a run takes
+longer than the run; for each, what the system says of those milliseconds is set against an ordinary run.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from tests.benchmarks.project import project
 NAME = "latency"
 COMMITS = 2.5
 REST_MS = 1.5
-WAIT_S = 0.002
+WAIT_S = 0.001
 TURN = 30  # runs, then as many commits
 TURN_WARMUPS = 3
 STAGES = ("to the engine", "commit, dispatch", "body, report", "commit, notice")
@@ -55,6 +59,9 @@ def measure(runs: int = 300, warmups: int = 50) -> dict[str, Any]:
             "client": os.getpid(),
         }
         store = Store.open(Home(folder).create(), EngineSettings())
+        file = os.open(folder / "flushed", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        flushes: list[float] = []
+        cold_flushes: list[float] = []
         bare: list[float] = []
         samples: list[Sample] = []
         commits: list[float] = []
@@ -68,14 +75,18 @@ def measure(runs: int = 300, warmups: int = 50) -> dict[str, Any]:
                 for n in turn:
                     time.sleep(WAIT_S)
                     cold.append(_commit(store, 2 * n + 2))
+                flushes.extend([_flush(file) for n in turn])
+                for _ in turn:
+                    time.sleep(WAIT_S)
+                    cold_flushes.append(_flush(file))
                 samples.extend([_sample(n, pids) for n in turn])
                 for n in range(TURN_WARMUPS):
                     _bare(n)
         finally:
+            os.close(file)
             store.close()
-    commit = figures.percentile(commits, 0.5) * 1e3
     found = figures.latencies(bare)
-    allowed = COMMITS * commit + REST_MS
+    allowed = _allowed(cold)
     return figures.line(
         NAME,
         found["p50"],
@@ -85,17 +96,30 @@ def measure(runs: int = 300, warmups: int = 50) -> dict[str, Any]:
         {
             "latency_ms": found,
             "latency_while_looked_at_ms": figures.latencies([sample.seconds for sample in samples]),
-            "commit_ms": figures.latencies(commits),
-            "commit_after_a_wait_ms": figures.latencies(cold),
+            "commit_ms": figures.latencies(cold),
             "allowed_ms": round(allowed, 3),
             "share_of_allowed": round(found["p50"] / allowed, 3),
-            "allowed_by_commits_after_a_wait_ms": round(COMMITS * figures.percentile(cold, 0.5) * 1e3 + REST_MS, 3),
+            "commit_after_another_ms": figures.latencies(commits),
+            "allowed_by_commits_after_another_ms": round(_allowed(commits), 3),
+            "flush_ms": figures.latencies(cold_flushes),
+            "flush_after_another_ms": figures.latencies(flushes),
             "stages_ms_p50": _stages(samples),
             "ordinary_written_bytes": _usual_bytes(samples),
             "slowest": _slowest(samples),
             "p99_cause": _cause(samples),
         },
     )
+
+
+def _allowed(commits: list[float]) -> float:
+    return COMMITS * figures.percentile(commits, 0.5) * 1e3 + REST_MS
+
+
+def _flush(file: int) -> float:
+    began = time.perf_counter()
+    os.write(file, b"x" * 300)
+    os.fdatasync(file)
+    return time.perf_counter() - began
 
 
 def _commit(store: Store, seq: int) -> float:
