@@ -7,6 +7,7 @@ import { Download } from './download.js';
 import { countdown, figure, ticking } from './format.js';
 import { JobPart } from './job.js';
 import { icon, mark } from './marks.js';
+import { Menu } from './menu.js';
 import { Silence } from './silence.js';
 
 /** @typedef {import('./types').View} View */
@@ -14,7 +15,16 @@ import { Silence } from './silence.js';
 /** @typedef {() => Promise<typeof import('./answer.js')>} Bring the form of an answer, which few cards need */
 
 const ANSWER_MS = 1000; // then a click is said to wait
+const SAID_MS = 4000; // what a click came to stands in the reason's place for so long
 const LOG_ROWS = 4;
+const MORE = [{ what: 'id', label: 'Copy id' }, { what: 'timeline', label: 'Timeline' }, { what: 'payload', label: 'Payload', shows: true }, { what: 'logs', label: 'All logs' }];
+const NO_CLIPBOARD = 'This page may not write to the clipboard.';
+
+/** @type {Record<string, [waits: string, refused: string]>} What is said of a click that waits, and of one that was refused. */
+const CLICKS = {
+  cancel: ['Cancel requested.', 'Not canceled:'], fetch: ['Asked for.', 'Not downloaded:'], complete: ['Answered.', 'Not taken:'],
+  replay: ['Replay asked for.', 'Not replayed:'], '': ['Asked for.', 'Not shown:'],
+};
 
 /**
  * @param {{ model: Model, el: HTMLElement, bring: Bring }} host
@@ -39,6 +49,10 @@ class Card {
     this.askedAt = 0;
     this.told = 0; // the answer whose errors stand at their fields
     this.kind = ''; // of the last click
+    this.stopping = 0; // the number of the click on Cancel, unless that was refused
+    this.said = '';
+    this.saidAt = 0;
+    this.isStale = false;
     this.announcer = new Announcer();
 
     this.mark = h('span', { class: 'slot' });
@@ -49,6 +63,16 @@ class Card {
     this.label = h('span', { class: 't' }, 'Cancel');
     this.cancel = /** @type {HTMLButtonElement} */ (h('button', { class: 'btn', type: 'button' }, icon('stop'), this.label));
     this.cancel.addEventListener('click', () => this.ask({ do: 'cancel' }));
+    this.replay = this.button('replay', 'replay', 'Replay', 'Trigger it again, with the same payload');
+    this.tree = this.button('tree', 'tree', 'Open tree', 'Show the run tree below');
+    this.menu = new Menu(MORE, (what) => (what === 'id' ? void this.copyId() : this.act(what)));
+    this.inside = /** @type {import('./types').Inside | null} */ (null);
+    /** @param {{ inside?: import('./types').Inside }} told */
+    this.onInside = (told) => {
+      if (!told.inside) return;
+      this.inside = told.inside;
+      this.draw();
+    };
     this.why = h('p', { class: 'why' });
     this.bars = h('div', { class: 'bars' });
     this.log = h('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Last log lines' });
@@ -66,19 +90,57 @@ class Card {
     this.foot = h('div', { class: 'foot' });
     this.root = h(
       'section', { class: 'kk', role: 'group' },
-      this.silence.strip, h('div', { class: 'head' }, this.mark, this.name, this.status, this.of, this.clock, this.cancel),
-      this.why, this.body, this.foot, this.announcer.place,
+      this.silence.strip, h('div', { class: 'head', 'data-lm-suppress-shortcuts': 'true' }, this.mark, this.name, this.status, this.of, this.clock, this.cancel, this.replay, this.tree, this.menu.button),
+      this.menu.root, this.why, this.body, this.foot, this.announcer.place,
     );
 
     this.onView = () => this.draw();
-    for (const name of ['change:view', 'change:answer']) model.on(name, this.onView);
+    this.onAnswer = () => this.hear(model.get('answer'));
+    model.on('change:view', this.onView);
+    model.on('change:answer', this.onAnswer);
+    /** @type {any} */ (model).on('msg:custom', this.onInside);
     this.draw();
   }
 
   dispose() {
     this.silence.dispose();
     this.file.dispose();
-    for (const name of ['change:view', 'change:answer']) this.model.off(name, this.onView);
+    this.model.off('change:view', this.onView);
+    this.model.off('change:answer', this.onAnswer);
+    /** @type {any} */ (this.model).off('msg:custom', this.onInside);
+  }
+
+  /** A button of the head that the kernel is asked by. @param {string} what @param {string} sign @param {string} text @param {string} title */
+  button(what, sign, text, title) {
+    const made = h('button', { class: 'btn', type: 'button', 'data-act': what, title, 'aria-label': text }, icon(sign), h('span', { class: 't' }, text));
+    made.addEventListener('click', () => this.act(what));
+    return made;
+  }
+
+  /** @param {string} what see kernelkit/ui/card_acts.py */
+  act(what) {
+    if (what.endsWith('file')) this.file.begin();
+    if (!this.isStale && !(this.isAsking() && this.kind === what)) this.ask({ do: 'act', what });
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.said = text;
+    this.saidAt = Date.now();
+    this.tick();
+  }
+
+  /** @param {import('./types').Answer} answer */
+  hear(answer) {
+    if (answer.to === this.stopping && !answer.ok) this.stopping = 0;
+    if (answer.ok && answer.text && answer.to === this.asked) this.say(answer.text);
+    this.draw();
+  }
+
+  async copyId() {
+    const id = this.model.get('view').run_id;
+    const isCopied = await copied(id, /** @type {HTMLElement} */ (this.foot.querySelector('.id')));
+    this.say(isCopied ? `Copied ${id}.` : `${NO_CLIPBOARD} The id is selected below, for a copy by the keyboard.`);
   }
 
   /** @param {string} name */
@@ -87,11 +149,12 @@ class Card {
     this.ask({ do: 'fetch', name });
   }
 
-  /** @param {{ do: string, id?: string, data?: string, name?: string }} content */
+  /** @param {{ do: string, id?: string, data?: string, name?: string, what?: string }} content */
   ask(content) {
     this.asked += 1;
     this.askedAt = Date.now();
-    this.kind = content.do;
+    this.kind = content.what ?? content.do;
+    if (content.do === 'cancel') this.stopping = this.asked;
     this.model.send({ ...content, n: this.asked });
     this.draw();
   }
@@ -114,13 +177,43 @@ class Card {
     if (view.asked) this.bringForm();
     redraw(this.streams, view.streams, () => streams(view));
     for (const text of this.streams.querySelectorAll('pre')) text.scrollTop = text.scrollHeight;
-    redraw(this.bars, [view.bars, view.status], () => (view.is_final ? [] : (view.bars ?? []).map((bar) => progress(bar, view.status))));
+    redraw(this.bars, [view.bars, view.status], () => (view.bars ?? []).map((bar) => progress(bar, view.is_final || view.status === 'RETRYING' ? view.status : 'EXECUTING')));
     redraw(this.log, [view.logs, view.status], () => logRows(view));
-    redraw(this.pairs, [view.metadata, view.more_metadata], () => (view.is_final ? [] : pairs(view)));
-    redraw(this.output, view.output, () => result(view));
+    redraw(this.pairs, [view.metadata, view.more_metadata], () => pairs(view));
+    redraw(this.output, view.output, () => this.result(view));
     redraw(this.failure, view.error, () => failure(view));
-    redraw(this.foot, [view.job?.kernel, view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => foot(view));
+    this.menu.draw(this.inside, (inside) => this.value('Payload', 'payload', inside.value, inside.code));
+    redraw(this.foot, [view.job?.kernel, view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => this.footOf(view));
     this.tick();
+  }
+
+  /** @param {View} view */
+  result(view) {
+    return view.output ? this.value('Output', 'output', view.output, `kk.runs.retrieve("${view.run_id}").output`) : [];
+  }
+
+  /**
+   * A value with the way to the whole of it.
+   * @param {string} title
+   * @param {string} what
+   * @param {import('./types').Output} value
+   * @param {string} code
+   */
+  value(title, what, value, code) {
+    const text = h('pre', { class: 'out', tabindex: 0, 'aria-label': title }, value.text);
+    const whole = h('button', { class: 'btn link', type: 'button', 'data-act': value.is_cut ? `${what} file` : `copy ${what}` }, value.is_cut ? 'Download' : 'Copy');
+    whole.addEventListener('click', () => {
+      if (value.is_cut) this.act(`${what} file`);
+      else void copied(value.text, text).then((isCopied) => this.say(isCopied ? `Copied the ${what}.` : `${NO_CLIPBOARD} The ${what} is selected, for a copy by the keyboard.`));
+    });
+    return [h('p', { class: 'count' }, `${title} · ${value.kind} · ${value.size}${value.is_cut ? ', cut for show ' : ' '}`, whole, value.is_cut && ' or read ', value.is_cut && h('code', {}, code)), text];
+  }
+
+  /** @param {View} view */
+  footOf(view) {
+    const id = h('button', { class: 'btn id mono', type: 'button', title: 'Copy the run id', 'aria-label': `Copy run id ${view.run_id}` }, view.run_id);
+    id.addEventListener('click', () => void this.copyId());
+    return [id, ...foot(view)];
   }
 
   bringForm() {
@@ -137,6 +230,7 @@ class Card {
   tick() {
     const view = this.model.get('view');
     const quiet = this.silence.draw(view.as_of_text ?? '');
+    this.isStale = quiet;
     const now = quiet ? Date.parse(view.as_of) : this.silence.now();
     const word = quiet ? `${view.word}, last known` : view.word;
     redraw(this.status, word, () => [word]);
@@ -148,15 +242,16 @@ class Card {
     const waits = this.isAsking() && Date.now() - this.askedAt > ANSWER_MS;
     const answer = this.model.get('answer');
     const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? this.refusalOf(answer) : '';
-    redraw(this.why, [view.reason, until, waits, refused, this.kind], () => why(view, until, waits, refused ?? '', this.kind));
+    const said = Date.now() - this.saidAt < SAID_MS ? this.said : '';
+    redraw(this.why, [view.reason, until, waits, refused, this.kind, said], () => (said ? [said] : why(view, until, waits, refused ?? '', this.kind)));
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
     if (place) redraw(place, queued, () => [queued]);
     this.job.tick(view.job, now);
-    this.drawCancel(view, quiet);
+    this.drawActs(view, quiet);
     this.form?.draw(view.asked, quiet || this.isAsking());
     this.body.hidden = [...this.body.children].every((part) => /** @type {HTMLElement} */ (part).hidden);
-    this.announcer.say(`${view.task}: ${word}`);
+    this.announcer.say(said || `${view.task}: ${word}`);
   }
 
   /** @param {import('./types').Answer} answer */
@@ -170,14 +265,18 @@ class Card {
    * @param {View} view
    * @param {boolean} isStale
    */
-  drawCancel(view, isStale) {
-    const stopping = this.kind === 'cancel' && (this.isAsking() || (this.asked > 0 && this.model.get('answer').ok === true));
+  drawActs(view, isStale) {
+    const stopping = this.stopping > 0;
     this.cancel.hidden = !!view.is_final;
     this.cancel.disabled = isStale || stopping;
     const text = stopping ? 'Canceling…' : 'Cancel';
     if (this.label.textContent !== text) this.label.textContent = text;
     this.cancel.setAttribute('aria-label', stopping ? 'Canceling' : `Cancel run of ${view.task}`);
     this.cancel.title = stopping ? 'Cancel requested' : 'Cancel this run';
+    this.replay.hidden = !view.is_final;
+    this.tree.hidden = !view.has_tree;
+    // Not `disabled`, which would take the focus away. An id can be copied all the same.
+    for (const one of [this.replay, this.tree, ...this.menu.items.slice(1)]) one.setAttribute('aria-disabled', String(isStale));
   }
 }
 
@@ -189,11 +288,13 @@ class Card {
  * @param {string} kind
  */
 function why(view, until, waits, refused, kind) {
-  if (waits && kind !== 'cancel') return [h('b', {}, kind === 'fetch' ? 'Asked for.' : 'Answered.'), ' The kernel is busy and passes it on when the running cell ends.'];
+  const [asked, not] = CLICKS[kind] ?? CLICKS[''];
+  if (waits && view.is_final) return [h('b', {}, asked), " The notebook's kernel is busy, or no longer connected."];
   if (waits) {
-    return [h('b', {}, 'Cancel requested.'), ' The kernel is busy and passes it on when the running cell ends; ', h('code', {}, `kernelkit cancel ${view.run_id}`), ' works at once.'];
+    const more = kind === 'cancel' ? ['; ', h('code', {}, `kernelkit cancel ${view.run_id}`), ' works at once.'] : ['.'];
+    return [h('b', {}, asked), ' The kernel is busy and passes it on when the running cell ends', ...more];
   }
-  if (refused) return [h('b', {}, kind === 'cancel' ? 'Not canceled:' : kind === 'fetch' ? 'Not downloaded:' : 'Not taken:'), ` ${refused}`];
+  if (refused) return [h('b', {}, not), ` ${refused}`];
   return (view.reason ?? []).map((bit, index) => {
     if (bit.kind === 'strong') return h('b', {}, bit.text);
     if (bit.kind === 'mono') return h('span', { class: 'mono' }, bit.text);
@@ -211,7 +312,7 @@ function progress(bar, status) {
   const filled = h('i', {});
   filled.style.width = `${100 * (bar.share ?? 0)}%`;
   const track = h('div', { class: 'bar', role: 'progressbar', 'aria-label': bar.label, 'aria-valuemin': 0, 'aria-valuemax': bar.total, 'aria-valuenow': bar.total ? bar.done : null, 'aria-valuetext': of }, filled);
-  return h('div', { class: 'prog', 'data-s': status === 'RETRYING' ? 'RETRYING' : 'EXECUTING' }, h('span', { class: 'cut', title: bar.label }, bar.label), track, h('span', { class: 'num' }, of), h('span', { class: 'num dim left', title: 'time left' }, bar.left ?? '–'));
+  return h('div', { class: 'prog', 'data-s': status }, h('span', { class: 'cut', title: bar.label }, bar.label), track, h('span', { class: 'num' }, of), h('span', { class: 'num dim left', title: 'time left' }, bar.left ?? '–'));
 }
 
 /** @param {View} view */
@@ -233,13 +334,6 @@ function pairs(view) {
 /** @param {View} view */
 function streams(view) {
   return (view.streams ?? []).flatMap((one) => [h('p', { class: 'count' }, `Stream ${one.name} · ${one.count}`), h('pre', { class: 'out flow', 'aria-live': 'off', 'aria-label': `End of the stream ${one.name}` }, one.text)]);
-}
-
-/** @param {View} view */
-function result(view) {
-  const { output } = view;
-  if (!output) return [];
-  return [h('p', { class: 'count' }, `Output · ${output.kind} · ${output.size}${output.is_cut ? ', cut for show' : ''}`), h('pre', { class: 'out' }, output.text)];
 }
 
 /** @param {View} view */
@@ -278,11 +372,8 @@ function traceback(text, frames) {
 
 /** @param {View} view */
 function foot(view) {
-  const id = h('button', { class: 'btn id mono', type: 'button', title: 'Copy the run id', 'aria-label': `Copy run id ${view.run_id}` }, view.run_id);
-  id.addEventListener('click', () => copy(id, view.run_id));
   const tries = view.attempts ?? [];
   return [
-    id,
     h('span', {}, view.attempt ?? 'not started'),
     tries.length > 1 && h('span', { class: 'attempts', role: 'img', 'aria-label': `Attempts: ${tries.join(', ').toLowerCase()}` }, ...tries.map((status) => h('span', { 'data-s': status, title: status }, mark(status)))),
     view.queue && h('span', { class: 'cut', title: view.queue }, `queue ${view.queue}`),
@@ -295,19 +386,20 @@ function foot(view) {
 }
 
 /**
- * @param {HTMLElement} button
+ * Whether it is in the clipboard; where the page may not write to it, its text is at least selected for the reader's own copy.
  * @param {string} text
+ * @param {HTMLElement} place
  */
-async function copy(button, text) {
+async function copied(text, place) {
   try {
     await navigator.clipboard.writeText(text);
-    button.title = 'Copied';
+    return true;
   } catch {
-    // Where the page may not write to the clipboard, the id is at least selected for the reader's own copy.
     const range = document.createRange();
-    range.selectNodeContents(button);
+    range.selectNodeContents(place);
     getSelection()?.removeAllRanges();
     getSelection()?.addRange(range);
+    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { FakeModel, draw, leave, place, stage } from './stage.js';
+import { FakeModel, draw, leave, place, stage, window } from './stage.js';
 
 const AT = Date.parse('2026-11-21T13:33:21Z');
 
@@ -171,4 +171,85 @@ test('the end of a stream reads like text', () => {
   assert.match(one('.streams .count').textContent, /tokens · 12 values/);
   assert.equal(one('.streams pre').textContent, 'To be or <i>not</i>\nto be');
   assert.equal(one('.streams i'), null);
+});
+
+const act = (name) => one(`[data-act="${name}"]`);
+const key = (name) => document.activeElement.dispatchEvent(new window.KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }));
+const ended = (more) => executing({ status: 'COMPLETED', word: 'Completed', is_final: true, clock: '08:51', since: undefined, reason: [], ...more });
+
+test('what is behind More is reached by keys, and Escape comes back', () => {
+  const model = shown(executing());
+  const more = one('[aria-haspopup=menu]');
+  assert.equal(more.getAttribute('aria-label'), 'More: copy id, timeline, payload, all logs');
+  more.focus();
+  key('ArrowDown');
+  assert.equal(document.activeElement, act('id'));
+  key('ArrowLeft');
+  assert.equal(document.activeElement, act('logs'));
+  key('Home');
+  key('ArrowRight');
+  assert.equal(document.activeElement, act('timeline'));
+  key('Escape');
+  assert.equal(document.activeElement, more);
+  assert.ok(one('[role=menu]').hidden);
+  more.click();
+  act('timeline').click();
+  assert.deepEqual(model.sent, [{ do: 'act', what: 'timeline', n: 1 }]);
+  assert.equal(document.activeElement, more, 'an entry that opens something below closes the menu');
+});
+
+test('the payload is asked for, and put away again; nothing of it is kept with the view', () => {
+  const model = shown(executing());
+  one('[aria-haspopup=menu]').click();
+  act('payload').click();
+  assert.deepEqual(model.sent, [{ do: 'act', what: 'payload', n: 1 }]);
+  assert.ok(one('.pane').hidden);
+  for (const callback of model.heard.get('msg:custom')) callback({ inside: { what: 'payload', value: { kind: 'dict', size: '2.1 MB', text: '<b>1</b>', is_cut: true }, code: 'kk.x' } });
+  assert.equal(text('.pane pre'), '<b>1</b>');
+  assert.equal(text('.pane .count'), 'Payload · dict · 2.1 MB, cut for show Download or read kk.x');
+  act('payload file').click();
+  assert.deepEqual(model.sent[1], { do: 'act', what: 'payload file', n: 2 });
+  act('payload').click();
+  assert.ok(one('.pane').hidden);
+  assert.equal(model.sent.length, 2);
+});
+
+test('an id that the page may not copy is selected, and that is said for a while', async () => {
+  shown(executing());
+  one('[aria-haspopup=menu]').click();
+  act('id').click();
+  await new Promise(setImmediate);
+  assert.equal(text('.why'), 'This page may not write to the clipboard. The id is selected below, for a copy by the keyboard.');
+  assert.equal(String(window.getSelection()), 'run_1');
+  mock.timers.tick(5000);
+  assert.equal(text('.why'), 'Attempt 1 started 14:31:07.');
+});
+
+test('Replay stands in the place of Cancel, and what came of it is said', () => {
+  const model = shown(ended({ has_tree: true }));
+  const visible = [...place.querySelectorAll('.head .btn')].filter((button) => !button.hidden);
+  assert.deepEqual(visible.map((button) => button.textContent), ['Replay', 'Open tree', '']);
+  act('replay').click();
+  act('replay').click();
+  assert.deepEqual(model.sent, [{ do: 'act', what: 'replay', n: 1 }], 'a second click makes no second run');
+  mock.timers.tick(1500);
+  assert.equal(text('.why'), "Replay asked for. The notebook's kernel is busy, or no longer connected.");
+  model.say('answer', { to: 1, ok: true, text: 'Replayed as run_2.' });
+  assert.equal(text('.why'), 'Replayed as run_2.');
+  act('tree').click();
+  model.say('answer', { to: 2, ok: false, text: 'No engine answers.' });
+  mock.timers.tick(5000);
+  assert.equal(text('.why'), 'Not shown: No engine answers.');
+});
+
+test('a cancel stays asked for whatever else is clicked, and a gone engine is asked for nothing', () => {
+  const model = shown(executing({ has_tree: true }));
+  one('.head button').click();
+  act('tree').click();
+  assert.equal(text('.head button'), 'Canceling…');
+  model.say('link', { state: 'silent', since: AT - 24_000 });
+  act('tree').click();
+  act('logs').click();
+  assert.equal(act('tree').getAttribute('aria-disabled'), 'true');
+  assert.equal(model.sent.length, 2);
 });

@@ -49,6 +49,7 @@ export const ICONS = {
   pause: [line('M5 3.5v9M11 3.5v9', { 'stroke-width': 2.4 })],
   replay: [line('M2.4 8a5.6 5.6 0 1 0 1.7-4'), line('M3.7 1.4v3h3')],
   x: [line('M4 4l8 8M12 4l-8 8')],
+  tree: [line('M3 2.5V12h4M3 6h4M8 4h6v4H8zM8 10h6v4H8z')],
   more: [3.5, 8, 12.5].map((cx) => ['circle', { cx, cy: 8, r: 1.4, ...FILL }]),
   check: [line('M3 8.5l3.5 3.5L13 4.5')],
 };

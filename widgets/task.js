@@ -3,10 +3,11 @@
 import { h, keyed, redraw } from './dom.js';
 import { Fields, toFirstFault } from './form.js';
 import { icon, mark } from './marks.js';
+import { Menu } from './menu.js';
 import { button, Panel } from './panel.js';
 import { call } from './python.js';
 
-const MORE = ['versions', 'source', 'schema'];
+const MORE = ['Versions', 'Source', 'Schema'].map((label) => ({ what: label.toLowerCase(), label, shows: true }));
 
 /** @typedef {import('./types').TaskView} TaskView */
 
@@ -61,28 +62,13 @@ class TaskCard extends Panel {
         this.trigger();
       }
     });
-    this.choices = h('div', { class: 'row', role: 'group', 'aria-label': 'More', hidden: true }, ...MORE.map((what) => {
-      const one = button(what, '', `${what[0].toUpperCase()}${what.slice(1)}`, () => this.choose(what));
-      one.dataset.what = what;
-      return one;
-    }));
-    this.shown = h('pre', { class: 'out', tabindex: 0, hidden: true });
-    this.chosen = '';
-    this.menu = button('more', 'more', '', () => this.openMore(!!this.choices.hidden), 'More: versions, source, schema');
-    this.menu.setAttribute('aria-expanded', 'false');
-    this.buttons.append(this.menu);
-    this.more = h('div', { class: 'more' }, this.choices, this.shown);
-    this.more.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
-      event.stopPropagation();
-      this.openMore(false);
-      this.menu.focus();
-    });
+    this.more = new Menu(MORE, (what) => this.act({ do: 'more', what }));
+    this.buttons.append(this.more.button);
     this.head = h('div', { class: 'strip' });
     this.rows = h('tbody', {});
     const columns = h('colgroup', {}, ...[['124px'], ['90px', 'hide-s'], ['76px'], ['']].map(([width, kind]) => h('col', { class: kind, style: width ? `width:${width}` : null })));
     this.recent = h('div', { class: 'recent' }, this.head, h('table', { 'aria-label': 'Recent runs' }, columns, this.rows));
-    this.body.append(this.more, this.rules, this.about, this.form, this.recent);
+    this.body.append(this.more.root, this.rules, this.about, this.form, this.recent);
     this.redraw();
   }
 
@@ -96,11 +82,7 @@ class TaskCard extends Panel {
     this.toggle.setAttribute('aria-expanded', String(isOpen));
     redraw(this.toggle, [isOpen, isSet], () => [icon(isOpen ? 'down' : 'right'), 'Options', !isOpen && isSet && h('span', { class: 'dot', title: 'Some are set' })]);
     redraw(this.head, [view.total, this.hasAll], () => [h('span', {}, view.total ? 'Recent runs' : 'No runs so far.'), view.total > 3 && this.all(`All ${view.total >= 100_000 ? 'over ' : ''}${view.total.toLocaleString('en')}`)]);
-    for (const one of this.choices.children) one.setAttribute('aria-pressed', String(/** @type {HTMLElement} */ (one).dataset.what === this.chosen));
-    const isShown = !this.choices.hidden && this.chosen !== '' && view.more?.what === this.chosen;
-    this.shown.hidden = !isShown;
-    this.shown.setAttribute('aria-label', this.chosen);
-    if (isShown && this.shown.textContent !== view.more?.text) this.shown.textContent = view.more?.text ?? '';
+    this.more.draw(view.more, ({ what, text }) => [h('pre', { class: 'out', tabindex: 0, 'aria-label': what }, text)]);
     keyed(this.rows, 'tr', (view.recent ?? []).map((run) => ({ key: run.run_id, data: run, build: () => [
       h('td', { 'data-s': run.status }, this.opener(run)),
       h('td', { class: 'dim hide-s' }, run.created), h('td', { class: 'num' }, run.since ? h('span', { 'data-since': run.since }) : run.clock ?? '–'),
@@ -118,20 +100,6 @@ class TaskCard extends Panel {
     made.classList.add('gap');
     /** @type {HTMLButtonElement} */ (made).disabled = this.hasAll;
     return made;
-  }
-
-  /** @param {boolean} isOpen */
-  openMore(isOpen) {
-    this.choices.hidden = !isOpen;
-    this.menu.setAttribute('aria-expanded', String(isOpen));
-    this.draw(this.view);
-  }
-
-  /** Show it, or put it away. @param {string} what */
-  choose(what) {
-    this.chosen = this.chosen === what ? '' : what;
-    if (this.chosen) this.act({ do: 'more', what });
-    this.draw(this.view);
   }
 
   /** Its status, which shows the run's card below. @param {import('./types').RecentRun} run */

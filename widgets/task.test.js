@@ -59,20 +59,20 @@ test('only what was changed is sent, options apart', () => {
 
 test('versions, source and schema are behind one button, and asked for when wanted', () => {
   const model = shown();
-  const menu = place.querySelector('[data-act=more]');
-  const pre = place.querySelector('.more > pre');
+  const menu = place.querySelector('[aria-haspopup=menu]');
+  const pane = place.querySelector('.more > .pane');
   assert.equal(menu.getAttribute('aria-expanded'), 'false');
   menu.click();
   assert.equal(menu.getAttribute('aria-expanded'), 'true');
   place.querySelector('[data-act=source]').click();
   assert.deepEqual(model.sent, [{ do: 'more', what: 'source', n: 1 }]);
-  assert.ok(pre.hidden);
+  assert.ok(pane.hidden);
   model.say('view', view({ answer: { to: 1, ok: true, text: '' }, more: { what: 'source', text: 'def <b>resize</b>(): ...' } }));
-  assert.equal(pre.hidden, false);
-  assert.equal(pre.innerHTML, 'def &lt;b&gt;resize&lt;/b&gt;(): ...');
-  assert.equal(place.querySelector('[data-act=source]').getAttribute('aria-pressed'), 'true');
-  fire(pre, 'keydown', { key: 'Escape' });
-  assert.ok(pre.hidden && place.querySelector('.more > .row').hidden);
+  assert.equal(pane.hidden, false);
+  assert.equal(pane.querySelector('pre').innerHTML, 'def &lt;b&gt;resize&lt;/b&gt;(): ...');
+  assert.equal(place.querySelector('[data-act=source]').getAttribute('aria-checked'), 'true');
+  fire(pane.firstChild, 'keydown', { key: 'Escape' });
+  assert.ok(pane.hidden && place.querySelector('.more > .row').hidden);
   assert.ok(document.activeElement === menu);
 });
 

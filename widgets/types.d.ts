@@ -8,6 +8,9 @@ export interface Frame { place: string; function: string; line: number; source: 
 export interface Failure { name: string; message: string; frames?: Frame[]; frame_count?: number; traceback?: string; note?: string }
 export interface Output { kind: string; size: string; text: string; flat: string; is_cut?: boolean }
 
+/** What an entry of "More" shows inside the card (`Inside` of kernelkit/ui/card_acts.py). */
+export interface Inside { what: string; value: Output; code: string }
+
 export interface StreamEnd { name: string; count: string; text: string; is_cut?: boolean }
 /** What a person is to answer (`Asked` of kernelkit/ui/token_card.py). */
 export interface Asked { id: string; title: string; context?: Pair[]; more?: number; answer?: string; form?: { fields: FormField[]; whole?: boolean }; verdict?: boolean; until?: string }
@@ -25,7 +28,7 @@ export interface Job {
 export interface View {
   run_id: string; task: string; status: string; word: string; title: string; is_final?: boolean;
   since?: string; clock?: string; reason?: Bit[]; bars?: Bar[]; logs?: LogRow[]; metadata?: Pair[]; more_metadata?: number;
-  job?: Job; files?: { name: string; size: string; path: string }[]; more_files?: number;
+  has_tree?: boolean; job?: Job; files?: { name: string; size: string; path: string }[]; more_files?: number;
   output?: Output; error?: Failure; streams?: StreamEnd[]; asked?: Asked; attempt?: string; attempts?: string[]; queue?: string; facts?: string[];
   tags?: string[]; more_tags?: number; queued_since?: string; as_of: string; as_of_text?: string; zone?: string;
 }

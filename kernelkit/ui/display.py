@@ -51,6 +51,7 @@ from kernelkit.ui import (
     words,
 )
 from kernelkit.ui.batch_source import BatchSource
+from kernelkit.ui.card_acts import CardActs
 from kernelkit.ui.engine_source import EVERY_S as ENGINE_EVERY_S
 from kernelkit.ui.engine_source import EngineSource
 from kernelkit.ui.live import Bundle, LiveCard, LiveCards, last_streams, static_bundle
@@ -134,28 +135,28 @@ def show_live(
 ) -> LiveCard | None:
     """Publish the card of `run` and, unless it has ended, keep it up to date until it has.
 
-    With `update` it takes the place of what has that `display_id`.
+    With `update` it takes the place of what has that `display_id`. The card of a run that has ended has a widget where
+    a person looks, for Replay and for what "More" opens.
     """
     display_id = display_id or uuid.uuid4().hex
-    if run.is_completed:
-        publish(
-            static_bundle(cards.view(run, caller=caller, streams=last_streams(caller, run.id))),
-            display_id,
-            update=update,
-        )
+    streams = last_streams(caller, run.id) if run.is_completed else ()
+    view = cards.view(run, caller=caller, streams=streams)
+    if run.is_completed and not hosts.is_looked_at(shell):
+        publish(static_bundle(view), display_id, update=update)
         return None
-    view = cards.view(run, caller=caller)
     cell, execution = hosts.executing_cell(shell)
     card = LiveCard(run, _replacements.of(display_id, shell), cell, execution)
+    acts = CardActs(caller, run, _display, CardOpener(caller, shell))
     widget = _widget_class()(
         view,
         cancel=lambda number: cards.cancel(card, caller, number),
         complete=lambda number, token, text: cards.complete(card, caller, number, token, text),
         fetch=lambda number, name: cards.fetch(card, caller, number, name),
+        act=lambda number, what: cards.act(card, acts, number, what),
     )
     card.widget = widget
     publish(widget.bundle(), display_id, update=update)
-    cards.add(card, caller)
+    cards.add(card, caller, streams)
     return card
 
 
@@ -206,6 +207,13 @@ def _widget_class() -> type[RunWidget]:
     from kernelkit.ui.widget import RunWidget
 
     return RunWidget
+
+
+def _display(shown: Any) -> None:
+    """As if it stood at the end of the cell."""
+    from IPython.display import display as show  # optional package: only kernels publish
+
+    show(shown)  # type: ignore[no-untyped-call]  # IPython has none
 
 
 def run_bundle(run: Run, **_: Any) -> Bundle:

@@ -2,7 +2,8 @@
 
 A card is given a place to publish to and, in a kernel, a widget. Changes arrive on a thread of the caller's, are put
 aside, and painted here: at once when the status changes, else at most five times a second. When its run has ended a
-card publishes the static face in place of the widget and is forgotten. What a newcomer would get wrong: nobody tells
+card publishes the static face in place of the widget and is forgotten. The card of a run that had ended when it was
+shown is painted once, and kept only to be taken away in time. What a newcomer would get wrong: nobody tells
 the kernel that an output was cleared. So a cell that is executed again retires what its last execution showed, and of
 the rest only the newest 50 stay widgets.
 """
@@ -27,6 +28,7 @@ from kernelkit.models.run import LogLine, Run, RunStatus
 from kernelkit.models.stream import StreamTail
 from kernelkit.models.wait import Token
 from kernelkit.ui import html, text, words
+from kernelkit.ui.card_acts import CardActs, Inside
 from kernelkit.ui.refusals import FieldError, field_errors
 from kernelkit.ui.token_card import Asked, asked_of
 from kernelkit.ui.view import RunCard, run_card
@@ -50,6 +52,7 @@ class Widget(Protocol):
     def paint(self, card: RunCard, asked: Asked | None = None) -> None: ...
     def heartbeat(self, *, silent_since: float | None) -> None: ...
     def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None: ...
+    def tell(self, inside: Inside) -> None: ...
     def hand(self, name: str, data: bytes) -> None: ...
     def close(self) -> None: ...
 
@@ -115,6 +118,7 @@ class LiveCards:
         self._zone = zone
         self._wake = threading.Condition()
         self._feeds: dict[tuple[int, str], _Feed] = {}
+        self._settled: list[_Feed] = []  # shown after their end: nothing comes any more
         self._dropped: list[tuple[_Feed, LiveCard]] = []
         self._finishing = 0  # feeds that are no longer among them, but whose cards have not all been replaced
         self._thread: threading.Thread | None = None
@@ -131,20 +135,29 @@ class LiveCards:
         files = artifacts_of(caller.home, run.id) if caller is not None and has_files else ()
         return run_card(run, logs, files, streams=streams, now=self._now(), zone=self._zone())
 
-    def add(self, card: LiveCard, caller: Caller) -> None:
-        """Follow `card.run` until it has ended."""
+    def add(self, card: LiveCard, caller: Caller, streams: tuple[StreamTail, ...] = ()) -> None:
+        """Follow `card.run` until it has ended; one that has, with what its `streams` hold, stays as it is."""
         with self._wake:
             if card.cell:
                 self._retire(card)
-            feed = self._feeds.setdefault((id(caller), card.run.id), _Feed(caller, card.run))
-            feed.cards.append(card)
-            widgets = [(f, c) for f in self._feeds.values() for c in f.cards if c.widget is not None]
+            if card.run.is_completed:
+                self._settled.append(_Feed(caller, card.run, streams=streams, cards=[card]))
+            else:
+                self._feeds.setdefault((id(caller), card.run.id), _Feed(caller, card.run)).cards.append(card)
+            widgets = [(f, c) for f in self._all() for c in f.cards if c.widget is not None]
             for old_feed, old in widgets[: max(0, len(widgets) - MAX_WIDGETS)]:
                 self._dropped.append((old_feed, old))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="kernelkit-cards", daemon=True)
-                self._thread.start()
-            self._wake.notify_all()
+            self._begin()
+
+    def _all(self) -> list[_Feed]:
+        return [*self._settled, *self._feeds.values()]
+
+    def _begin(self) -> None:
+        """Have the thread look, if there is anything to look at."""
+        if self._thread is None and (self._feeds or self._dropped):
+            self._thread = threading.Thread(target=self._loop, name="kernelkit-cards", daemon=True)
+            self._thread.start()
+        self._wake.notify_all()
 
     def cancel(self, card: LiveCard, caller: Caller, number: int) -> None:
         """Ask for the run's cancel on a thread of its own, and tell the card what became of it."""
@@ -153,11 +166,11 @@ class LiveCards:
     def drop(self, card: LiveCard) -> None:
         """Forget a card whose place another one takes."""
         with self._wake:
-            for feed in self._feeds.values():
+            for feed in self._all():
                 if card in feed.cards:
                     feed.cards.remove(card)
                     self._dropped.append((feed, card))
-            self._wake.notify_all()
+            self._begin()
 
     def complete(self, card: LiveCard, caller: Caller, number: int, token: str, text: str) -> None:
         """Answer the token that the run waits for, in the same way."""
@@ -166,6 +179,11 @@ class LiveCards:
             complete_with_text(caller, token, text)
 
         threading.Thread(target=_act, args=(card, number, complete), name="kernelkit-answer", daemon=True).start()
+
+    def act(self, card: LiveCard, acts: CardActs, number: int, what: str) -> None:
+        """Do one of the other acts of a card, in the same way."""
+        does = lambda: acts.do(what, card.widget)  # noqa: E731
+        threading.Thread(target=_act, args=(card, number, does), name="kernelkit-act", daemon=True).start()
 
     def fetch(self, card: LiveCard, caller: Caller, number: int, name: str) -> None:
         """Hand the browser one of the run's files, as it is now."""
@@ -203,7 +221,7 @@ class LiveCards:
 
     def _retire(self, new: LiveCard) -> None:
         """Forget what an earlier execution of the same cell showed: its output has been cleared."""
-        for feed in self._feeds.values():
+        for feed in self._all():
             for card in [card for card in feed.cards if card.cell == new.cell and card.execution != new.execution]:
                 feed.cards.remove(card)
                 if card.widget is not None:
@@ -220,6 +238,8 @@ class LiveCards:
                     return
                 feeds = list(self._feeds.items())
                 dropped, self._dropped = self._dropped, []
+                taken = [card for _, card in dropped]
+                self._settled = [feed for feed in self._settled if any(card not in taken for card in feed.cards)]
             for feed, card in dropped:
                 self._quieten(feed, card)
             for key, feed in feeds:
@@ -397,8 +417,8 @@ def _cancel(card: LiveCard, caller: Caller, number: int) -> None:
 
 def _act(card: LiveCard, number: int, does: Callable[[], object]) -> None:
     try:
-        does()
-        ok, told, errors = True, "", list[FieldError]()
+        said = does()
+        ok, told, errors = True, said if isinstance(said, str) else "", list[FieldError]()
     except (KernelKitError, OSError) as error:
         ok, told, errors = False, str(error), field_errors(error)
     widget = card.widget

@@ -106,6 +106,7 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     elapsed: str = words.NONE  # the clock at `as_of`; while queued, how long it has queued
     lasted: str = ""  # the same in words, of ended runs
     reason: tuple[Bit, ...] = ()
+    has_tree: bool = False  # it was triggered from inside a run, or has triggered some
     job: JobView | None = None  # of a notebook job; its cells are then in no bar, and what it says in no pair
     bars: tuple[Bar, ...] = ()
     logs: tuple[LogRow, ...] = ()
@@ -164,6 +165,7 @@ def run_card(
         elapsed=_elapsed(run, status, queued_since, now),
         lasted=words.spelled(lasted) if lasted is not None else "",
         reason=_reason(run, status, now, zone),
+        has_tree=run.children > 0 or run.parent_id is not None,
         job=job,
         bars=bars_of(metadata, now=now, is_final=is_final) if job is None else (),
         logs=tuple(_log_row(line, zone) for line in list(logs)[-LOG_LINES:]),
@@ -343,16 +345,27 @@ def _flat(text: str | None, size: int) -> str:
 
 
 def _output(run: Run) -> Output | None:
-    if run.output_json is None:
-        return Output("large", words.size(run.output_size), "Read it with run.output.", "") if run.output_size else None
-    if len(run.output_json) > DECODED_BYTES:
-        text, _ = words.cut_block(words.clean_block(run.output_json[: SHOWN_BYTES * 2]), max_bytes=SHOWN_BYTES)
-        kind = {"{": "dict", "[": "list", '"': "str"}.get(run.output_json[:1], "value")
-        return Output(kind, words.size(run.output_size or len(run.output_json.encode())), text, words.clean(text), True)
-    value = jsonvalues.decode(run.output_json)
-    text, is_cut = words.cut_block(words.clean_block(words.fitted_json(value)), max_bytes=SHOWN_BYTES)
-    size = words.size(run.output_size or len(run.output_json.encode()))
-    return Output("None" if value is None else type(value).__name__, size, text, _flat(run.output_json, 0), is_cut)
+    if run.output_json is None and not run.output_size:
+        return None
+    return value_view(run.output_json, run.output_size, told="Read it with run.output.")
+
+
+def value_view(
+    text: str | None, size: int, *, told: str = "", max_bytes: int = SHOWN_BYTES, max_lines: int = 8
+) -> Output:
+    """A JSON value as a card shows it; `told` stands for one that is not at hand."""
+    if text is None:
+        return Output("large" if size else "None", words.size(size), told, "")
+    shown_size = words.size(size or len(text.encode()))
+    if len(text) > DECODED_BYTES:
+        shown, _ = words.cut_block(words.clean_block(text[: max_bytes * 2]), max_bytes=max_bytes, max_lines=max_lines)
+        kind = {"{": "dict", "[": "list", '"': "str"}.get(text[:1], "value")
+        return Output(kind, shown_size, shown, words.clean(shown), True)
+    value = jsonvalues.decode(text)
+    shown, is_cut = words.cut_block(
+        words.clean_block(words.fitted_json(value)), max_bytes=max_bytes, max_lines=max_lines
+    )
+    return Output("None" if value is None else type(value).__name__, shown_size, shown, _flat(text, 0), is_cut)
 
 
 def _error(run: Run) -> ErrorView | None:

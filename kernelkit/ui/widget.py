@@ -14,6 +14,7 @@ import msgspec
 import traitlets
 
 from kernelkit.ui import assets, words
+from kernelkit.ui.card_acts import Inside
 from kernelkit.ui.live import Bundle, static_bundle
 from kernelkit.ui.parts import models
 from kernelkit.ui.refusals import FieldError
@@ -96,13 +97,15 @@ class RunWidget(ViewWidget):
         cancel: Callable[[int], None],
         complete: Callable[[int, str, str], None] | None = None,
         fetch: Callable[[int, str], None] | None = None,
+        act: Callable[[int, str], None] | None = None,
     ) -> None:
         """`complete` is given the number of a click, a token's id and the JSON to answer it with; `fetch` a number and
-        the name of a file."""
+        the name of a file; `act` a number and which of the other acts (`ui/card_acts.py`) is meant."""
         self._card = card
         self._cancel = cancel
         self._complete = complete
         self._fetch = fetch
+        self._act = act
         super().__init__("card.js", live_view(card), self._clicked, answer={})
         self._form = models((assets.forms(),))
 
@@ -114,6 +117,8 @@ class RunWidget(ViewWidget):
                 self._complete(number, token, text)
             case {"do": "fetch", "n": int(number), "name": str(name)} if self._fetch:
                 self._fetch(number, name)
+            case {"do": "act", "n": int(number), "what": str(what)} if self._act:
+                self._act(number, what)
 
     # ---- ui/live.py's Widget ---------------------------------------------------------------------------------------
 
@@ -126,6 +131,10 @@ class RunWidget(ViewWidget):
 
     def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None:
         self.answer = {"to": to, "ok": ok, "text": words.clean(text)[:500], "errors": list(errors)}
+
+    def tell(self, inside: Inside) -> None:
+        """Sent and not kept: a saved notebook has no use for it."""
+        self.send({"inside": msgspec.to_builtins(inside)})
 
     def hand(self, name: str, data: bytes) -> None:
         for start in range(0, max(1, len(data)), PIECE):

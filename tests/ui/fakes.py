@@ -16,6 +16,7 @@ from kernelkit.models.run import LogLine, Logs, Run
 from kernelkit.models.stream import StreamTail
 from kernelkit.models.task import Owner
 from kernelkit.models.wait import Token
+from kernelkit.ui.card_acts import Inside
 from kernelkit.ui.refusals import FieldError
 from kernelkit.ui.token_card import Asked
 from kernelkit.ui.view import RunCard
@@ -121,6 +122,7 @@ class FakeWidget:
         self.beats: list[float | None] = []
         self.answers: list[tuple[int, bool, str]] = []
         self.handed: list[tuple[str, bytes]] = []
+        self.told: list[Inside] = []
         self.is_closed = False
         self.asked: Asked | None = None
 
@@ -133,6 +135,9 @@ class FakeWidget:
 
     def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None:
         self.answers.append((to, ok, text))
+
+    def tell(self, inside: Inside) -> None:
+        self.told.append(inside)
 
     def hand(self, name: str, data: bytes) -> None:
         self.handed.append((name, data))

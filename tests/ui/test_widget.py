@@ -9,9 +9,8 @@ import msgspec
 import pytest
 from comm.base_comm import BaseComm
 
-from kernelkit.models.run import RunStatus
 from kernelkit.models.stream import StreamTail
-from kernelkit.ui import display, hosts, parts, replacements
+from kernelkit.ui import display, hosts, live, parts, replacements
 from kernelkit.ui.view_widget import ViewWidget
 from kernelkit.ui.widget import MIME, RunWidget
 from tests.ui import samples
@@ -137,17 +136,35 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
     assert "Completed in" in last[1]["text/html"]
 
 
-def test_a_run_that_has_ended_is_shown_without_a_widget(sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_has_ended_has_a_widget_only_where_a_person_looks_and_it_goes_with_its_cell(
+    sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ipywidgets
+
     published: list[dict[str, Any]] = []
     monkeypatch.setattr(display, "publish", lambda bundle, display_id, update: published.append(bundle))
-    caller = FakeCaller()
+    monkeypatch.setattr(replacements, "publish", lambda bundle, display_id, update: published.append(bundle))
+    before = len(ipywidgets.widgets.widget._instances)
+    caller, shell = FakeCaller(), FakeShell()
     caller.streams = (StreamTail("out/words", 2, 12, ('"To be "', '"or not"')),)
-    display.show_live(samples.completed(), caller, FakeShell())
-    assert len(published) == 1
-    assert "To be or not" in published[0]["text/html"] and "To be or not" in published[0]["text/plain"]
-    assert MIME not in published[0]
-    assert sent == []
-    assert samples.completed().status is RunStatus.COMPLETED
+    shell.cell = ""  # as a notebook that runs by itself
+    display.show_live(samples.completed(), caller, shell)
+    assert MIME not in published[0] and sent == []
+
+    shell.cell = "cell-1"
+    for again in range(3):
+        shell.execution = again
+        display.show_live(samples.completed(), caller, shell)
+    assert [MIME in bundle for bundle in published] == [False, True, True, True]
+    assert all("To be or not" in bundle[kind] for bundle in published for kind in ("text/html", "text/plain"))
+    until(lambda: len(ipywidgets.widgets.widget._instances) == before + 2)
+    assert display.cards.count == 0 and caller.watched == 0, "nothing is followed"
+
+    monkeypatch.setattr(live, "MAX_WIDGETS", 0)
+    shell.cell = "cell-2"
+    display.show_live(samples.completed(), caller, shell)
+    until(lambda: len(ipywidgets.widgets.widget._instances) == before)
+    assert sum(MIME not in bundle for bundle in published) == 3, "what is still shown gives way to its static face"
 
 
 class Routed:

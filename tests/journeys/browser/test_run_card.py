@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests.journeys.browser.lab import accessible, open_notebook, picture, running_lab
+from tests.journeys.browser.lab import Notebook, accessible, open_notebook, picture, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -45,7 +45,7 @@ def test_a_card_moves_with_its_run_and_gives_way_to_a_table_that_lasts(
         open_notebook(lab, chromium, ["%load_ext kernelkit", DEFINE, TRIGGER], name="handbook") as notebook,
     ):
         notebook.run_all()
-        live = notebook.output(2).locator(".kk")
+        live = notebook.output(2).locator(".kk").first
         expect(live.locator(".status")).to_have_text("Executing", timeout=SOON)
         expect(live.locator(".prog .num").first).to_have_text(re.compile("1[012] / 40"), timeout=SOON)
         expect(live.locator(".log > div").last).to_contain_text("embedded batch 12", timeout=SOON)
@@ -54,20 +54,59 @@ def test_a_card_moves_with_its_run_and_gives_way_to_a_table_that_lasts(
         before = live.locator(".clock").inner_text()
         expect(live.locator(".clock")).not_to_have_text(before, timeout=5000)  # it ticks while nothing is sent
         picture(notebook, f"run-card-{theme}")
+        _look_behind_more(notebook, live, theme)
         assert accessible(notebook) == []
 
         (lab.root / "go").touch()
-        ended = notebook.output(2).locator("table")
+        ended = notebook.output(2).locator("table").first
         expect(ended).to_contain_text("embed-documents: Completed in", timeout=SOON)
-        expect(live).to_have_count(0)
+        expect(live).to_have_count(1)  # the log viewer that was opened
         expect(ended).to_contain_text("Embedding 40 of 40")
         picture(notebook, f"run-card-ended-{theme}")
 
         saved = notebook.save()
         assert set(saved["cells"][2]["outputs"][0]["data"]) == {"text/html", "text/plain"}
         notebook.reload()
-        expect(notebook.output(2).locator("table")).to_contain_text("Completed in")
+        expect(notebook.output(2).locator("table").first).to_contain_text("Completed in")
         assert notebook.problems == []
+
+
+def _look_behind_more(notebook: Notebook, live: Locator, theme: str) -> None:
+    """Each entry, by keyboard first and by mouse then; JupyterLab takes none of the keys for its own."""
+    page = notebook.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    more = live.get_by_role("button", name="More: copy id, timeline, payload, all logs")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(live.get_by_role("menuitem", name="Copy id")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(live.locator(".why")).to_have_text(re.compile(r"^Copied run_\w+\.$"))
+    assert page.evaluate("navigator.clipboard.readText()") == live.locator(".id").inner_text()
+    expect(more).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(live.get_by_role("menuitemcheckbox", name="Payload")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(live.locator(".pane pre")).to_have_text('{"corpus": "handbook"}', timeout=SOON)
+    picture(notebook, f"run-card-more-{theme}", live)
+    assert accessible(notebook) == []
+    page.keyboard.press("Escape")
+    expect(live.locator(".pane")).to_be_hidden()
+    expect(more).to_be_focused()
+
+    below = notebook.output(2).locator(".kk")
+    more.click()
+    live.get_by_role("menuitem", name="Timeline").click()
+    expect(below.nth(1).locator(".plot")).to_be_visible(timeout=SOON)
+    more.click()
+    live.get_by_role("menuitem", name="All logs").click()
+    expect(below.nth(2)).to_contain_text("embedded batch 12", timeout=SOON)
+    more.click()
+    live.get_by_role("menuitem", name="Timeline").click()
+    expect(live.locator(".why")).to_have_text("The timeline stands below.", timeout=SOON)
+    expect(below).to_have_count(3)
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == 3, "JupyterLab heard none of the keys"
 
 
 WAITING = """\

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests.journeys.browser.lab import accessible, open_notebook, picture, running_lab
+from tests.journeys.browser.lab import Notebook, accessible, open_notebook, picture, running_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -44,7 +44,7 @@ def test_two_hundred_children_are_one_row_that_opens_and_all_is_a_table_in_the_e
     cells = ["%load_ext kernelkit\nimport kernelkit as kk", DEFINE, "run = nightly_report.trigger()", "run.tree()"]
     with running_lab(tmp_path, theme=theme) as lab, open_notebook(lab, chromium, cells, name="report") as notebook:
         notebook.run_all()
-        live = notebook.output(3).locator(".kk")
+        live = notebook.output(3).locator(".kk").first
         rows = live.get_by_role("treeitem")
         expect(live.locator(".totals")).to_contain_text("203 runs", timeout=SOON)
         expect(live.locator(".totals .roll")).to_contain_text(re.compile("3 failed"), timeout=SOON)
@@ -72,15 +72,36 @@ def test_two_hundred_children_are_one_row_that_opens_and_all_is_a_table_in_the_e
         page.keyboard.press("f")
         expect(found).to_contain_text("#17")
         page.keyboard.press("Enter")
-        expect(notebook.output(3).locator("table")).to_contain_text("document 17 is empty", timeout=SOON)  # its card
+        card = notebook.output(3).get_by_role("group", name="Run of embed-documents: Failed")
+        expect(card).to_contain_text("document 17 is empty", timeout=SOON)
+        _use_the_card_of_an_ended_run(notebook, card, theme)
         live.get_by_role("button", name="Timeline").click()
         expect(notebook.output(3).locator(".plot [data-kind=pile]")).to_have_count(1, timeout=SOON)
 
         (lab.root / "go").touch()
         ended = notebook.output(3).locator("table").first
         expect(ended).to_contain_text("document 17 is empty", timeout=SOON)
-        expect(live).to_have_count(0)
+        expect(notebook.output(3).get_by_role("tree")).to_have_count(0)
         expect(notebook.output(3)).to_contain_text("197 completed, 3 failed")
         saved = notebook.save()
         assert set(saved["cells"][3]["outputs"][0]["data"]) == {"text/html", "text/plain"}
         assert notebook.problems == []
+
+
+def _use_the_card_of_an_ended_run(notebook: Notebook, card: Locator, theme: str) -> None:
+    """Replay where Cancel stood, and Open tree, from which a card was opened just now: each shows something below."""
+    page = notebook.page
+    expect(card.get_by_role("button", name=re.compile("^Cancel"))).to_have_count(0)
+    picture(notebook, f"run-card-failed-{theme}", card)
+    card.get_by_role("button", name="Open tree").focus()
+    page.keyboard.press("Enter")
+    trees = notebook.output(3).get_by_role("tree")
+    expect(trees).to_have_count(2, timeout=SOON)
+    expect(trees.nth(1).get_by_role("treeitem").first).to_contain_text("nightly-report")
+    card.get_by_role("button", name="Replay").click()
+    expect(card.locator(".why")).to_contain_text(
+        re.compile(r"^Replayed as run_\w+; its card stands below"), timeout=SOON
+    )
+    again = notebook.output(3).get_by_role("group", name=re.compile("^Run of embed-documents"))
+    expect(again).to_have_count(2)
+    expect(notebook.output(3)).to_contain_text("document 17 is empty", timeout=SOON)

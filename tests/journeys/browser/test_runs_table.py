@@ -91,8 +91,8 @@ def test_runs_are_watched_found_and_canceled(theme: str, width: int, tmp_path: P
 
         rows.first.focus()
         page.keyboard.press("Enter")
-        card = notebook.output(2).locator("table").last
-        expect(card).to_contain_text(re.compile("resize-image: (Completed|Failed)"), timeout=SOON)
+        card = notebook.output(2).get_by_role("group", name=re.compile("^Run of resize-image: (Completed|Failed)"))
+        expect(card.get_by_role("button", name="Replay")).to_be_visible(timeout=SOON)
         assert page.locator(".jp-Notebook .jp-CodeCell").count() == 4, "JupyterLab heard none of the keys"
         page.locator(".jp-Notebook .jp-CodeCell").first.locator(
             ".cm-content"

@@ -100,15 +100,17 @@ def test_a_form_is_filled_in_refused_at_its_fields_and_triggers(theme: str, tmp_
         expect(card).to_contain_text(re.compile("Triggered run_"), timeout=SOON)
         expect(card.get_by_role("row").first).to_contain_text("Completed", timeout=SOON)
         card.get_by_role("button", name=re.compile("^Completed: show the card of run_")).click()
-        expect(notebook.output(2).locator("table").last).to_contain_text("resize-image: Completed", timeout=SOON)
+        expect(notebook.output(2).get_by_role("group", name="Run of resize-image: Completed")).to_be_visible(
+            timeout=SOON
+        )
         card.get_by_role("button", name=re.compile("^More")).click()
-        card.get_by_role("button", name="Source", exact=True).click()
-        expect(card.locator(".more > pre")).to_contain_text("def resize_image", timeout=SOON)
+        card.get_by_role("menuitemcheckbox", name="Source").click()
+        expect(card.locator(".more pre")).to_contain_text("def resize_image", timeout=SOON)
         picture(notebook, f"task-card-more-{theme}", card)
-        card.get_by_role("button", name="Versions", exact=True).click()
-        expect(card.locator(".more > pre")).to_contain_text("runs triggered now", timeout=SOON)
+        card.get_by_role("menuitemcheckbox", name="Versions").click()
+        expect(card.locator(".more pre")).to_contain_text("runs triggered now", timeout=SOON)
         page.keyboard.press("Escape")
-        expect(card.locator(".more > pre")).to_be_hidden()
+        expect(card.locator(".more pre")).to_have_count(0)
         picture(notebook, f"task-card-{theme}")
         assert page.locator(".jp-Notebook").count() == 1, "JupyterLab heard none of the keys"
 
