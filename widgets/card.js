@@ -86,7 +86,7 @@ class Card {
     this.streams = h('div', { class: 'streams' });
     this.output = h('div', { class: 'result' });
     this.failure = h('div', { class: 'failure' });
-    this.body = h('div', { class: 'body' }, this.question, this.answerPlace, this.job.root, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
+    this.body = h('div', { class: 'body' }, this.question, this.answerPlace, this.job.root, this.job.files, this.streams, this.bars, this.log, this.pairs, this.output, this.failure);
     this.foot = h('div', { class: 'foot' });
     this.root = h(
       'section', { class: 'kk', role: 'group' },

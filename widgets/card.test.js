@@ -253,3 +253,11 @@ test('a cancel stays asked for whatever else is clicked, and a gone engine is as
   assert.equal(act('tree').getAttribute('aria-disabled'), 'true');
   assert.equal(model.sent.length, 2);
 });
+
+test('what a run left behind may be downloaded once it has ended', () => {
+  const model = shown(ended({ files: [{ name: 'model.bin', size: '2 MB', path: '' }], output: { kind: 'dict', size: '2 B', text: '{}' } }));
+  act('file-model.bin').click();
+  assert.equal(act('file-model.bin').textContent, 'Download model.bin2 MB');
+  assert.deepEqual(model.sent, [{ do: 'fetch', name: 'model.bin', n: 1 }]);
+  assert.equal(act('copy output').textContent, 'Copy');
+});

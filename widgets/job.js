@@ -1,5 +1,5 @@
-// The part of a run card that a notebook job has: its cells, the current one, what was shown last, its parameters, and its
-// files as they are so far. It draws what kernelkit/ui/job.py says.
+// The part of a run card that a notebook job has: its cells, the current one, what was shown last, its parameters. Its
+// files stand below, as those of other runs do that have ended. It draws what kernelkit/ui/job.py says.
 
 import { h, redraw } from './dom.js';
 import { figure, ticking } from './format.js';
@@ -21,13 +21,14 @@ export class JobPart {
     this.output = h('p', { class: 'mono cut' });
     this.given = h('dl', { class: 'kv', 'aria-label': 'Parameters' });
     this.files = h('div', { class: 'row files' });
-    this.root = h('div', { class: 'job' }, this.line, this.bar, this.source, this.output, this.given, this.files);
+    this.root = h('div', { class: 'job' }, this.line, this.bar, this.source, this.output, this.given);
   }
 
   /** @param {View} view */
   draw(view) {
     const { job } = view;
     this.root.hidden = !job;
+    redraw(this.files, [view.files, view.is_final], () => (view.files ?? []).map((file) => this.file(file, !!view.is_final)));
     if (!job) return;
     redraw(this.counts, [job.done, job.cells], () => [h('b', {}, figure(job.done)), ` of ${figure(job.cells)} cell${job.cells === 1 ? '' : 's'}`]);
     redraw(this.bar, [job.done, job.cells, job.cell, job.at], () => [bar(job)]);
@@ -36,7 +37,6 @@ export class JobPart {
     redraw(this.output, [job.output, view.is_final], () => (job.output ? [h('span', { class: 'dim' }, 'last shown '), job.output] : [!view.is_final && h('span', { class: 'dim' }, 'Nothing shown so far.')]));
     this.output.title = job.output ?? '';
     redraw(this.given, [job.parameters, job.more_parameters], () => given(job));
-    redraw(this.files, [view.files], () => (view.files ?? []).map((file) => this.file(file)));
   }
 
   /**
@@ -50,9 +50,9 @@ export class JobPart {
     redraw(this.told, told, () => [told]);
   }
 
-  /** @param {{ name: string, size: string }} file */
-  file({ name, size }) {
-    const made = h('button', { class: 'btn line', type: 'button', 'data-act': `file-${name}`, title: `${name}, ${size}` }, h('span', { class: 'cut' }, `Download ${name} so far`), h('span', { class: 'dim' }, size));
+  /** @param {{ name: string, size: string }} file @param {boolean} isFinal */
+  file({ name, size }, isFinal) {
+    const made = h('button', { class: 'btn line', type: 'button', 'data-act': `file-${name}`, title: `${name}, ${size}` }, h('span', { class: 'cut' }, `Download ${name}${isFinal ? '' : ' so far'}`), h('span', { class: 'dim' }, size));
     made.addEventListener('click', () => this.fetch(name));
     return made;
   }

@@ -47,7 +47,7 @@ test('hostile text stays text', () => {
 
 test('its notebook is asked for by name and kept as a file, never opened', () => {
   const model = draw(new FakeModel(running()));
-  const button = one('.job .files button');
+  const button = one('.files button');
   assert.equal(button.textContent, 'Download daily.ipynb so far214 kB');
   button.click();
   assert.deepEqual(model.sent, [{ do: 'fetch', name: 'daily.ipynb', n: 1 }]);

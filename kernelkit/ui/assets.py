@@ -31,21 +31,23 @@ _ROOT = re.compile(r"\.kk(?![\w-])")
 _STYLES = ("tokens.css", "card.css")
 _SHEETS = {
     "batch.js": ("controls.css", "batch.css"),
-    "card.js": ("controls.css", "form.css"),
+    "card.js": ("controls.css",),
     "engine.js": ("controls.css", "panel.css"),
     "logs.js": ("controls.css", "logs.css"),
     "queues.js": ("controls.css", "panel.css"),
     "schedules.js": ("controls.css", "panel.css"),
     "table.js": ("controls.css", "table.css"),
-    "task.js": ("controls.css", "panel.css", "form.css", "task.css"),
+    "task.js": ("controls.css", "panel.css", "task.css"),
     "timeline.js": ("timeline.css",),
-    "token.js": ("controls.css", "form.css"),
+    "token.js": ("controls.css",),
     "tree.js": ("tree.css",),
 }
 _FORM = "answer.js"
 _OF_THE_PAGE = ("keep.js", "mend.js")  # what no view imports
 _COMMENT = re.compile(r"^\s*//[^\n]*\n|/\*\*(?:[^*]|\*(?!/))*\*/\s?", re.MULTILINE)
 _REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
+_AROUND = re.compile(r"\s*([{};,])\s*")
+_AFTER_COLON = re.compile(r"(?<=:) +")
 _INDENT = re.compile(r"^ +", re.MULTILINE)
 
 
@@ -101,8 +103,10 @@ def shared() -> Part:
 def forms() -> Part:
     """What views with a form share; a notebook without one is spared a third of what it would keep."""
     names = _of_forms()
-    script = _script(names, (shared(),), f"{{ {_variables(names)} }}")
-    return Part(_key(script), script, "", names)
+    base = shared()
+    script = _script(names, (base,), f"{{ {_variables(names)} }}")
+    style = _styles(("form.css",))
+    return Part(_key(script, style), script, _ROOT.sub(f".{base.key} .kk", style), names)
 
 
 @cache
@@ -176,7 +180,8 @@ def _plain(name: str) -> str:
 
 def _styles(names: tuple[str, ...]) -> str:
     texts = ((folder() / name).read_text("utf-8") for name in names)
-    return _INDENT.sub("", _REMARK.sub("", "\n".join(texts)))
+    plain = _REMARK.sub("", "\n".join(texts))
+    return _AFTER_COLON.sub("", _AROUND.sub(r"\1", plain)).strip()
 
 
 def _bare(text: str) -> str:

@@ -1,9 +1,9 @@
 """The static face: what a saved, exported or reopened notebook shows.
 
-Only `table tr th td p div hr br strong code pre a` with `align` and `colspan`, because sanitizers take everything else
-away or print it. Nothing here may be untrue tomorrow: full dates and the zone, no countdown, no "ago". Every text goes
-through `esc`. What a newcomer would get wrong: JupyterLab's style sheet aligns every cell of a table to the right and
-beats the cell's own `align`, so what stands on the left is a `div` inside its cell.
+Only `table tr th td p div hr br wbr strong code pre a` with `align` and `colspan`, because sanitizers take everything
+else away or print it. Nothing here may be untrue tomorrow: full dates and the zone, no countdown, no "ago". Every text
+goes through `esc`. What a newcomer would get wrong: JupyterLab's style sheet aligns every cell of a table to the right
+and beats the cell's own `align`, so what stands on the left is a `div` inside its cell.
 """
 
 from __future__ import annotations
@@ -151,10 +151,15 @@ def _output(card: RunCard) -> str:
 def _files(card: RunCard) -> str:
     """Name, size and where it lies; the link works in a page that is itself a file, the place everywhere."""
     lines = [
-        f'<a href="{esc(Path(file.path).as_uri())}">{esc(file.name)}</a>, {esc(file.size)}: {code(file.path)}'
+        f'<a href="{esc(Path(file.path).as_uri())}">{esc(file.name)}</a>, {esc(file.size)}: {_breakable(file.path)}'
         for file in card.files
     ]
     return "<br>".join(lines) + (f"<br>and {words.number(card.more_files)} more" if card.more_files else "")
+
+
+def _breakable(path: str) -> str:
+    """A path as code that may go on in the next line after each of its folders; as text it stays what it is."""
+    return f"<code>{'/<wbr>'.join(map(esc, path.split('/')))}</code>"
 
 
 def _job_rows(job: JobView) -> list[tuple[str, str]]:

@@ -42,8 +42,8 @@ def test_what_views_share_is_in_one_part_and_nowhere_else() -> None:
 
 
 def test_the_styles_of_one_view_leave_the_others_alone() -> None:
-    assert f".{SHARED.key} .kk .head {{" in SHARED.style
-    assert f".{SHARED.key}.{TREE.key} .kk .tr {{" in TREE.style
+    assert f".{SHARED.key} .kk .head{{" in SHARED.style
+    assert f".{SHARED.key}.{TREE.key} .kk .tr{{" in TREE.style
     for part, begin in ((SHARED, SHARED.key), (TREE, f"{SHARED.key}.{TREE.key}")):
         assert re.findall(rf"(?<!\.{re.escape(begin)} )\.kk(?![\w-])", part.style) == []
     assert len({SHARED.key, TREE.key, TIMELINE.key}) == 3

@@ -42,7 +42,9 @@ def test_the_static_face_links_each_file_and_says_where_it_lies(tmp_path: Path) 
     links.feed(face)
     folder = tmp_path / ".kernelkit" / "artifacts" / "run_5yq0c9te"
     assert links.hrefs == [(folder / "daily.html").as_uri(), (folder / "daily.ipynb").as_uri()]
-    assert f"<code>{folder / 'daily.html'}</code>" in face
+    assert f"<code>{folder / 'daily.html'}</code>" in face.replace("/<wbr>", "/"), (
+        "a long path may be broken, and is copied whole"
+    )
     assert "2.0 kB" in face or "2 kB" in face
 
 

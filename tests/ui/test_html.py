@@ -13,7 +13,7 @@ from kernelkit.ui.html import run_html
 from tests.ui import samples
 from tests.ui.samples import BERLIN, NOW, card
 
-ALLOWED = {"table", "tr", "th", "td", "p", "div", "hr", "br", "strong", "code", "pre", "a"}
+ALLOWED = {"table", "tr", "th", "td", "p", "div", "hr", "br", "wbr", "strong", "code", "pre", "a"}
 EVIL = '</td></table><script>alert(1)</script><img src=x onerror="alert(2)">\x1b[31m&lt;'
 
 

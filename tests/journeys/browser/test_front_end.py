@@ -44,8 +44,9 @@ def test_each_part_comes_once_and_a_notebook_reads_on_without_its_kernel(tmp_pat
     with running_lab(tmp_path) as lab, open_notebook(lab, chromium, CELLS, height=1500) as notebook:
         notebook.run_all()
         _all_drawn(notebook)
-        assert notebook.page.evaluate(SHEETS) == 5, "shared, table, logs, card, tree"
-        assert notebook.page.evaluate(PARTS) == 6, "and the forms, which have no styles, for a card that may need them"
+        assert notebook.page.evaluate(PARTS) == notebook.page.evaluate(SHEETS) == 6, (
+            "shared, table, logs, card, tree, and the forms for a card that may need them"
+        )
 
         notebook.save()
         notebook.reload()

@@ -71,7 +71,7 @@ def test_a_job_is_watched_cell_by_cell_to_the_one_that_fails(
         assert accessible(notebook) == []
 
         with notebook.page.expect_download() as waiting:
-            part.get_by_role("button", name="Download daily.ipynb").click()
+            live.get_by_role("button", name="Download daily.ipynb").click()
         so_far = json.loads(Path(waiting.value.path()).read_text())
         assert waiting.value.suggested_filename == "daily.ipynb"
         assert "30 days of US" in json.dumps(so_far["cells"][3]["outputs"])
