@@ -44,8 +44,9 @@ _SHEETS = {
 }
 _FORM = "answer.js"
 _OF_THE_PAGE = ("keep.js", "mend.js")  # what no view imports
-_COMMENT = re.compile(r"^\s*//[^\n]*\n|/\*\*(?:[^*]|\*(?!/))*\*/\s?", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//[^\n]*\n|(?<=[;,{}\])]) +// [^\n]*$|/\*\*(?:[^*]|\*(?!/))*\*/\s?|^\n", re.MULTILINE)
 _REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
+_TIGHT = re.compile(r"\s*([={}();,])\s*")  # these stand in no string of the few modules that it is used for
 _AROUND = re.compile(r"\s*([{};,])\s*")
 _AFTER_COLON = re.compile(r"(?<=:) +")
 _INDENT = re.compile(r"^ +", re.MULTILINE)
@@ -173,9 +174,9 @@ def _body(name: str) -> str:
 
 @cache
 def _plain(name: str) -> str:
-    """A module and those it imports one after the other, to stand before others' text."""
+    """A module and those it imports one after the other, to stand before others' text; it is packed nowhere."""
     texts = (_bare((folder() / one).read_text("utf-8")) for one in _closure(name))
-    return "".join(_EXPORT.sub("", _IMPORT.sub("", text)).strip() + "\n" for text in texts)
+    return "".join(_TIGHT.sub(r"\1", _EXPORT.sub("", _IMPORT.sub("", text)).strip()) + "\n" for text in texts)
 
 
 def _styles(names: tuple[str, ...]) -> str:
