@@ -12,7 +12,7 @@ import { Silence } from './silence.js';
 
 /** @typedef {import('./types').View} View */
 /** @typedef {import('./types').Model} Model */
-/** @typedef {() => Promise<typeof import('./answer.js')>} Bring the form of an answer, which few cards need */
+/** @typedef {import('./types').Bring} Bring the form of an answer, which few cards need */
 
 const ANSWER_MS = 1000; // then a click is said to wait
 const SAID_MS = 4000; // what a click came to stands in the reason's place for so long

@@ -1,6 +1,7 @@
 // What the model of a view is, and all that is sent with each: the name of the part that draws it.
 
-import { part, tell } from './page.js';
+import { part } from './page.js';
+import { tell } from './tell.js';
 
 /** @typedef {import('./page').Host} Host */
 

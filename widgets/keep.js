@@ -6,9 +6,9 @@
 
 const STATE = 'application/vnd.jupyter.widget-state+json';
 const VIEW = 'application/vnd.jupyter.widget-view+json';
-const REFERENCE = /^IPY_MODEL_(.+)$/;
+const PREFIX = 'IPY_MODEL_';
 
-const MOST = 20_000; // characters of one view
+const MOST = 29_500; // bytes that are kept for a view, with what draws it
 
 /** What a view hears on the document before it is saved, so that its model has what is shown. */
 export const SAVING = 'kernelkit-saving';
@@ -43,16 +43,17 @@ function keep(manager) {
   /** @type {Record<string, Saved>} */
   const state = {};
   for (const [id, one] of Object.entries(before)) if (!isOurs(one)) state[id] = one;
-  const take = (/** @type {string} */ id) => {
-    const one = live[id] ?? before[id];
-    if (!one || id in state) return;
-    state[id] = fitted(one);
-    for (const value of [one.state.layout, ...(one.state.parts ?? [])]) {
-      const found = REFERENCE.exec(value);
-      if (found) take(found[1]);
-    }
-  };
-  for (const id of shown(notebook)) if (isOurs(live[id] ?? before[id])) take(id);
+  const of = (/** @type {string} */ id) => live[id] ?? before[id];
+  for (const id of shown(notebook)) {
+    const one = of(id);
+    if (!isOurs(one)) continue;
+    // Forms are not kept: nothing can be sent from there. Nor is what was last new: the view has it.
+    const { news, came, changed, ...rest } = one.state;
+    const parts = (rest.parts ?? []).filter((/** @type {string} */ named) => !isForm(of(named.slice(PREFIX.length))));
+    const needed = [rest.layout, ...parts].filter(Boolean).map((named) => named.slice(PREFIX.length)).filter(of);
+    for (const each of needed) state[each] = of(each);
+    state[id] = fitted({ ...one, state: { ...rest, parts } }, MOST - size(needed.map(of)));
+  }
   const others = Object.keys(widgets).filter((name) => name !== STATE);
   if (Object.keys(state).length) notebook.setMetadata('widgets', { ...widgets, [STATE]: { version_major: 2, version_minor: 0, state } });
   else if (Object.keys(before).length && !others.length) notebook.deleteMetadata('widgets');
@@ -71,23 +72,39 @@ function shown(notebook) {
 }
 
 /**
- * Without rows or lines of which there are too many to be saved: the first rows stay, the last lines.
- * @param {Saved} one @returns {Saved}
+ * Without the rows or lines that there is no room for: the first rows stay, the last lines.
+ * @param {Saved} one @param {number} room @returns {Saved}
  */
-function fitted(one) {
-  const { view, lines } = one.state;
-  const share = MOST / JSON.stringify([view, lines]).length;
-  if (share >= 1) return one;
-  const state = { ...one.state };
-  if (Array.isArray(lines)) state.lines = lines.slice(-Math.floor(lines.length * share));
-  if (Array.isArray(view?.rows)) {
-    const rows = view.rows.slice(0, Math.floor(view.rows.length * share));
-    state.view = { ...view, rows, hidden: (view.hidden ?? 0) + view.rows.length - rows.length };
+function fitted(one, room) {
+  // What can only be chosen from while a kernel hears it is not kept, and rows are worth more than a sketch.
+  const { form, options, tasks, periods, more, last, ...view } = one.state.view ?? {};
+  const { lines = [] } = one.state;
+  const { rows = [] } = view;
+  /** @type {Record<string, any>} */
+  const state = { ...one.state, view };
+  const whole = size({ ...one, state });
+  if (whole <= room) return { ...one, state };
+  const least = size({ ...one, state: { ...state, lines: [], view: { ...view, rows: [] } } });
+  const share = (room - least) / (whole - least);
+  if (lines.length) state.lines = lines.slice(-Math.max(1, Math.floor(lines.length * share)));
+  if (rows.length) {
+    const kept = rows.slice(0, Math.max(1, Math.floor(rows.length * share)));
+    state.view = { ...view, rows: kept, hidden: (view.hidden ?? 0) + rows.length - kept.length };
   }
   return { ...one, state };
+}
+
+/** In the file, where it stands some levels deep. @param {object} part */
+function size(part) {
+  return new Blob([JSON.stringify([[[[[part]]]]], null, 1)]).size;
 }
 
 /** @param {Saved | undefined} one */
 function isOurs(one) {
   return one?.model_name === 'AnyModel' && String(one.state._esm).includes('kernelkit.parts');
+}
+
+/** @param {Saved | undefined} one */
+function isForm(one) {
+  return String(one?.state._esm).includes('"kk-forms-');
 }

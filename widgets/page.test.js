@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { constants, deflateRawSync } from 'node:zlib';
 
 import { brings } from './bring.js';
 import { drawn } from './drawn.js';
+import { hands } from './hand.js';
 import { SAVING, start } from './keep.js';
 import { FakeModel, place, stage } from './stage.js';
 
@@ -15,18 +16,27 @@ beforeEach(() => {
   globalThis.Blob = class extends Plain { constructor(bits, how) { super(bits, how); this.code = bits[0]; } };
 });
 const Plain = globalThis.Blob;
-const packed = (style, code) => gzipSync(JSON.stringify([style, code])).toString('base64');
+const LETTERS = [...'0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~'];
+function lettered(bytes) { // as Python's base64.b85encode
+  const fours = Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+  let text = '';
+  for (let at = 0; at < fours.length; at += 4) for (let n = 4; n >= 0; n -= 1) text += LETTERS[Math.floor(fours.readUInt32BE(at) / 85 ** n) % 85];
+  return text.slice(0, text.length - (fours.length - bytes.length));
+}
+const plainly = (style, code) => JSON.stringify([style, code]);
+const packed = (style, code) => lettered(deflateRawSync(plainly(style, code), { finishFlush: constants.Z_SYNC_FLUSH }));
+const rest = (style, code) => lettered(deflateRawSync(plainly(style, code))); // no word of what it goes on from is needed
 const model = () => Object.assign(new FakeModel({ task: 'embed' }), { widget_manager: undefined });
 const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 const until = async (holds) => { while (!holds()) await settled(); };
 const sheets = () => [...document.head.querySelectorAll('style')].map((one) => one.textContent);
 
 const SHARED = packed('.kk-base .kk {}', 'export default async () => ({ word: "drawn", start: (manager) => { globalThis.started = [...(globalThis.started ?? []), manager]; } });');
-const KIND = packed('.kk-kind .kk {}', 'export default async (needs, key) => { const { word } = await needs("kk-base"); return { render: ({ el }) => { el.textContent = `${word} by ${key}`; return () => "over"; } }; };');
+const KIND = rest('.kk-kind .kk {}', 'export default async (needs, key) => { const { word } = await needs("kk-base"); return { render: ({ el }) => { el.textContent = `${word} by ${key}`; return () => "over"; } }; };');
 
 test('a view waits for its part, and that for what it shares, in whatever order they come', async () => {
   const shown = drawn('kk-kind').render({ model: model(), el: place });
-  brings('kk-kind', KIND);
+  hands('kk-kind', 'kk-base', KIND);
   await settled();
   assert.equal(place.textContent, '');
   brings('kk-base', SHARED);
@@ -38,8 +48,9 @@ test('a view waits for its part, and that for what it shares, in whatever order 
 test('the same part from a second kernel is not unpacked again, another version stands beside it', async () => {
   brings('kk-base', SHARED);
   brings('kk-base', SHARED);
-  brings('kk-kind', KIND);
-  brings('kk-kind-2', KIND.slice(0));
+  hands('kk-kind', 'kk-base', KIND);
+  hands('kk-kind', 'kk-base', KIND);
+  hands('kk-kind-2', 'kk-base', KIND.slice(0));
   await Promise.all(['kk-kind', 'kk-kind-2'].map((key) => drawn(key).render({ model: model(), el: document.createElement('div') })));
   assert.equal(sheets().length, 3);
 });
@@ -103,6 +114,19 @@ test('views in sight are saved with their parts and layout, others and foreign o
   assert.equal(metadata.widgets[STATE].version_major, 2);
 });
 
+test('forms are not kept, nor what was new last', () => {
+  const form = { model_name: 'AnyModel', state: { _esm: 'kernelkit.parts hands("kk-forms-1", "kk-2", "")' } };
+  const live = { a: ours({ parts: ['IPY_MODEL_p', 'IPY_MODEL_f'], news: { n: 3 }, view: { n: 3, form: { fields: [] } } }), p: ours(), f: form };
+  const { metadata, save } = notebook(live, ['a']);
+  save();
+  const { state } = metadata.widgets[STATE];
+  assert.deepEqual(Object.keys(state).sort(), ['a', 'p']);
+  assert.deepEqual(state.a.state.parts, ['IPY_MODEL_p']);
+  assert.deepEqual(state.a.state.view, { n: 3 });
+  assert.equal(state.a.state.news, undefined);
+  assert.equal(live.a.state.parts.length, 2);
+});
+
 test('what was saved stays while it is shown and no kernel has it, and what others saved stays', () => {
   const before = { widgets: { [STATE]: { state: { a: ours({ parts: ['IPY_MODEL_p'] }), p: ours(), old: ours(), foreign: { model_name: 'IntSliderModel', state: {} } } } } };
   const { metadata, save } = notebook({}, ['a'], before);
@@ -124,7 +148,7 @@ test('a view tells what it shows before it is saved, and long ones are cut', () 
   const { metadata, save } = notebook(live, ['log', 'tree']);
   save();
   const { log, tree } = metadata.widgets[STATE].state;
-  assert.ok(JSON.stringify([log, tree]).length < 2 * 21_000);
+  assert.ok([log, tree].every((one) => JSON.stringify(one).length < 29_500));
   assert.equal(log.state.lines.at(-1).key, 999);
   assert.equal(tree.state.view.rows[0].key, 0);
   assert.equal(tree.state.view.hidden + tree.state.view.rows.length, 305);

@@ -31,7 +31,7 @@ export class FakeModel {
 export let place;
 export let window;
 let render;
-let answer;
+let forms;
 let end;
 
 /**
@@ -45,7 +45,7 @@ export function stage(file, { at = '2026-11-21T13:33:21Z', timers = ['Date', 'se
     window = new Window();
     for (const name of GLOBALS) globalThis[name] = window[name];
     if (file) ({ render } = await import(file));
-    answer = await import('./answer.js');
+    forms = { ...await import('./answer.js'), ...await import('./form.js'), ...await import('./python.js') };
     place = document.createElement('div');
     document.body.append(place);
   });
@@ -57,7 +57,7 @@ export function stage(file, { at = '2026-11-21T13:33:21Z', timers = ['Date', 'se
 
 /** Draw the view of `model`, by the file's module or another; returns the model. */
 export function draw(model, by = render) {
-  end = by({ model, el: place, bring: () => ({ then: (take) => take(answer) }) }); // what is brought is there at once
+  end = by({ model, el: place, bring: () => ({ then: (take) => take(forms) }) }); // what is brought is there at once
   return model;
 }
 

@@ -1,23 +1,22 @@
 // The live card of a task: its rules, a form for its payload, and the last runs.
 
 import { h, keyed, redraw } from './dom.js';
-import { Fields, toFirstFault } from './form.js';
 import { icon, mark } from './marks.js';
 import { Menu } from './menu.js';
 import { button, Panel } from './panel.js';
-import { call } from './python.js';
 
 const MORE = ['Versions', 'Source', 'Schema'].map((label) => ({ what: label.toLowerCase(), label, shows: true }));
 
 /** @typedef {import('./types').TaskView} TaskView */
 
 /**
- * @param {{ model: import('./types').Model<TaskView>, el: HTMLElement }} host
+ * @param {{ model: import('./types').Model<TaskView>, el: HTMLElement, bring: import('./types').Bring }} host
  * @returns {() => void}
  */
-export function render({ model, el }) {
+export function render({ model, el, bring }) {
   const card = new TaskCard(model);
   el.append(card.root);
+  void bring().then((forms) => card.fill(forms));
   return () => card.dispose();
 }
 
@@ -27,41 +26,23 @@ class TaskCard extends Panel {
   constructor(model) {
     super(model, 'Task', 'what was triggered goes on');
     const { view } = this;
-    const { form } = view;
     this.root.setAttribute('aria-label', `Task ${view.task}`);
     /** @type {HTMLElement} */ (this.title.firstElementChild).textContent = view.task;
     this.hasAll = false;
     this.told = 0; // the answer whose errors stand at their fields
-    this.payload = new Fields(form.fields);
-    this.options = new Fields(view.options);
+    /** @type {Awaited<ReturnType<import('./types').Bring>> | undefined} */
+    this.forms = undefined;
+    /** @type {import('./form.js').Fields | undefined} */
+    this.payload = undefined;
+    /** @type {import('./form.js').Fields | undefined} */
+    this.options = undefined;
     this.rules = h('div', { class: 'foot rules' });
     this.about = h('p', { class: 'small about', hidden: !view.description }, view.description ?? '');
-    this.drawer = h('div', { class: 'drawer', hidden: true }, h('div', { class: 'form two' }, ...this.options.roots));
+    this.drawer = h('div', { class: 'drawer', hidden: true });
     this.toggle = h('button', { class: 'btn', type: 'button', 'aria-expanded': 'false' });
-    this.toggle.addEventListener('click', () => {
-      this.drawer.hidden = !this.drawer.hidden;
-      this.draw(this.view);
-    });
-    const copy = h('button', { class: 'btn', type: 'button', title: 'Copy the same call as Python' }, 'Copy as code');
-    copy.addEventListener('click', () => this.copy());
-    this.note = h('span', { class: 'gap small dim', role: 'status' }, form.fields.some((field) => field.required) ? '* required · Ctrl Enter triggers' : 'Ctrl Enter triggers');
+    this.note = h('span', { class: 'gap small dim', role: 'status' });
     this.code = h('pre', { class: 'out', hidden: true });
-    const go = button('trigger', 'play', 'Trigger', () => this.trigger());
-    go.classList.add('main');
-    const acts = h('div', { class: 'acts' }, go, this.toggle, copy, this.note);
-    this.form = h('form', { 'data-lm-suppress-shortcuts': 'true', 'aria-label': `Payload of ${view.task}`, novalidate: true },
-      form.fields.length ? h('div', { class: 'form' }, ...this.payload.roots) : h('p', { class: 'small dim about' }, 'Takes no payload.'),
-      this.drawer, acts, this.code);
-    this.form.addEventListener('submit', (event) => event.preventDefault());
-    // The field keeps the focus: what leaving it says would move the button away from under the pointer.
-    acts.addEventListener('mousedown', (event) => event.preventDefault());
-    this.form.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        event.stopPropagation();
-        this.trigger();
-      }
-    });
+    this.form = h('form', { 'data-lm-suppress-shortcuts': 'true', 'aria-label': `Payload of ${view.task}`, novalidate: true, hidden: true });
     this.more = new Menu(MORE, (what) => this.act({ do: 'more', what }));
     this.buttons.append(this.more.button);
     this.head = h('div', { class: 'strip' });
@@ -72,13 +53,47 @@ class TaskCard extends Panel {
     this.redraw();
   }
 
+  /** The form, when its code has come. @param {Awaited<ReturnType<import('./types').Bring>>} forms */
+  fill(forms) {
+    const { form, options } = this.view;
+    this.forms = forms;
+    this.payload = new forms.Fields(form.fields);
+    this.options = new forms.Fields(options);
+    this.drawer.append(h('div', { class: 'form two' }, ...this.options.roots));
+    this.toggle.addEventListener('click', () => {
+      this.drawer.hidden = !this.drawer.hidden;
+      this.draw(this.view);
+    });
+    const copy = h('button', { class: 'btn', type: 'button', title: 'Copy the same call as Python' }, 'Copy as code');
+    copy.addEventListener('click', () => this.copy());
+    this.note.textContent = form.fields.some((field) => field.required) ? '* required · Ctrl Enter triggers' : 'Ctrl Enter triggers';
+    const go = button('trigger', 'play', 'Trigger', () => this.trigger());
+    go.classList.add('main');
+    const acts = h('div', { class: 'acts' }, go, this.toggle, copy, this.note);
+    this.form.append(
+      form.fields.length ? h('div', { class: 'form' }, ...this.payload.roots) : h('p', { class: 'small dim about' }, 'Takes no payload.'),
+      this.drawer, acts, this.code);
+    this.form.hidden = false;
+    this.form.addEventListener('submit', (event) => event.preventDefault());
+    // The field keeps the focus: what leaving it says would move the button away from under the pointer.
+    acts.addEventListener('mousedown', (event) => event.preventDefault());
+    this.form.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        event.stopPropagation();
+        this.trigger();
+      }
+    });
+    this.redraw();
+  }
+
   /** @param {TaskView} view */
   draw(view) {
     if (!view.task) return;
     redraw(this.sub, [view.version, view.where], () => [[view.version, view.where].filter(Boolean).join(' · ')]);
     redraw(this.rules, [view.rules, view.counts], () => [...view.rules.map((rule) => h('span', {}, rule)), view.counts && h('span', { class: 'gap' }, view.counts)]);
     const isOpen = !this.drawer.hidden;
-    const isSet = Object.keys(this.options.read().value).length > 0;
+    const isSet = !!this.options && Object.keys(this.options.read().value).length > 0;
     this.toggle.setAttribute('aria-expanded', String(isOpen));
     redraw(this.toggle, [isOpen, isSet], () => [icon(isOpen ? 'down' : 'right'), 'Options', !isOpen && isSet && h('span', { class: 'dot', title: 'Some are set' })]);
     redraw(this.head, [view.total, this.hasAll], () => [h('span', {}, view.total ? 'Recent runs' : 'No runs so far.'), view.total > 3 && this.all(`All ${view.total >= 100_000 ? 'over ' : ''}${view.total.toLocaleString('en')}`)]);
@@ -125,13 +140,13 @@ class TaskCard extends Panel {
       if (path[0] === '@') this.drawer.hidden = false;
     }
     this.say(errors.length ? changes(errors.length) : 'Not triggered', true);
-    toFirstFault(this.form);
+    this.forms?.toFirstFault(this.form);
   }
 
   /** The control that an error is about; those of options are behind `@`. @param {(string | number)[]} path */
   place(path) {
-    if (path[0] === '@') return this.options.find(path.slice(1));
-    return this.payload.find(this.view.form.whole ? ['payload', ...path] : path);
+    if (path[0] === '@') return this.options?.find(path.slice(1));
+    return this.payload?.find(this.view.form.whole ? ['payload', ...path] : path);
   }
 
   /** Below the title stands only what has no field. @param {import('./types').Told} answer */
@@ -147,6 +162,7 @@ class TaskCard extends Panel {
 
   /** What would be sent; null when a field needs a change. */
   take() {
+    if (!this.forms || !this.payload || !this.options) return null;
     const payload = this.payload.read();
     const options = this.options.read();
     const bad = payload.bad + options.bad;
@@ -154,7 +170,7 @@ class TaskCard extends Panel {
     this.draw(this.view);
     if (bad) {
       this.say(changes(bad), true);
-      toFirstFault(this.form);
+      this.forms.toFirstFault(this.form);
       return null;
     }
     const { fields, whole } = this.view.form;
@@ -170,8 +186,8 @@ class TaskCard extends Panel {
 
   async copy() {
     const taken = this.take();
-    if (!taken) return;
-    const text = call(this.view.name, !!this.view.form.whole, taken.payload, taken.options);
+    if (!taken || !this.forms) return;
+    const text = this.forms.call(this.view.name, !!this.view.form.whole, taken.payload, taken.options);
     this.code.textContent = text; // also for pages that may not write to the clipboard
     this.code.hidden = false;
     try {

@@ -1,27 +1,30 @@
 // The live token card: a question, how long there is to answer it, who waits, and the answer.
 
-import { AnswerForm } from './answer.js';
 import { h, redraw } from './dom.js';
 import { countdown } from './format.js';
 import { mark } from './marks.js';
 import { Panel } from './panel.js';
 
 /** @typedef {import('./types').TokenView} TokenView */
+/** @typedef {import('./types').Bring} Bring */
 
 /**
- * @param {{ model: import('./types').Model<TokenView>, el: HTMLElement }} host
+ * @param {{ model: import('./types').Model<TokenView>, el: HTMLElement, bring: Bring }} host
  * @returns {() => void}
  */
-export function render({ model, el }) {
-  const card = new TokenCard(model);
+export function render({ model, el, bring }) {
+  const card = new TokenCard(model, bring);
   el.append(card.root);
   return () => card.dispose();
 }
 
 /** @extends {Panel<TokenView>} */
 class TokenCard extends Panel {
-  /** @param {import('./types').Model<TokenView>} model */
-  constructor(model) {
+  /**
+   * @param {import('./types').Model<TokenView>} model
+   * @param {Bring} bring
+   */
+  constructor(model, bring) {
     super(model, 'Token', 'whoever waits for it goes on waiting');
     this.mark = h('span', { class: 'slot' });
     this.name = h('span', { class: 'name cut' });
@@ -31,11 +34,18 @@ class TokenCard extends Panel {
     this.title.className = 'head';
     this.why = h('p', { class: 'why' });
     this.told = 0; // the answer whose errors stand at their fields
-    this.form = new AnswerForm((data) => this.act({ do: 'complete', data }));
+    /** @type {import('./answer.js').AnswerForm | undefined} */
+    this.form = undefined;
+    const place = h('div', { hidden: true });
     this.output = h('div', {});
     this.foot = h('div', { class: 'foot' });
-    this.body.append(this.why, h('div', { class: 'body' }, this.form.root, this.output), this.foot);
+    this.body.append(this.why, h('div', { class: 'body' }, place, this.output), this.foot);
     this.redraw();
+    void bring().then(({ AnswerForm }) => {
+      this.form = new AnswerForm((data) => this.act({ do: 'complete', data }));
+      place.replaceWith(this.form.root);
+      this.tick();
+    });
   }
 
   /** @param {TokenView} view */
@@ -57,7 +67,7 @@ class TokenCard extends Panel {
   refusalOf(answer) {
     const isNew = answer.to !== this.told;
     this.told = answer.to;
-    return this.form.refused(answer, isNew);
+    return this.form ? this.form.refused(answer, isNew) : answer.text;
   }
 
   tick() {
@@ -71,7 +81,7 @@ class TokenCard extends Panel {
     const left = view.asked.until && !view.is_final ? `${countdown((Date.parse(view.asked.until) - now) / 1000)} left` : view.after ? `after ${view.after}` : '';
     redraw(this.clock, left, () => [left]);
     this.clock.title = view.until_text ? `until ${view.until_text}` : '';
-    this.form.draw(view.is_final ? null : view.asked, this.isQuiet || this.isAsking);
+    this.form?.draw(view.is_final ? null : view.asked, this.isQuiet || this.isAsking);
   }
 }
 

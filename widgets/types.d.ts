@@ -130,6 +130,9 @@ export interface LogView {
   search?: string; follow?: boolean; empty?: string; problem?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
 }
 
+/** Brings the forms, which come apart: few views need them, and no saved one does. */
+export type Bring = () => Promise<typeof import('./answer.js') & typeof import('./form.js') & typeof import('./python.js')>;
+
 export interface Model<V = View> {
   get(name: 'view'): V;
   get(name: 'link'): Link;

@@ -6,16 +6,17 @@ module imports only `import { names } from './file.js';` on one line, and export
 are declared.
 
 What a page needs is cut into parts, of which each is sent once: one with what views share, one with the forms that some
-of them have, and one for each kind of view. A view's own text only says which part draws it (`widgets/drawn.js`).
+of them have, and one for each kind of view. A view's own text only says which part draws it (`widgets/drawn.js`). The
+part that is shared unpacks the others (`widgets/bring.js`).
 """
 
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,20 +30,23 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", r
 _DEFAULT = re.compile(r"^export default ([^;]+);$", re.MULTILINE)
 _ROOT = re.compile(r"\.kk(?![\w-])")
 _STYLES = ("tokens.css", "card.css")
+_CONTROLS = "controls.css"
 _SHEETS = {
-    "batch.js": ("controls.css", "batch.css"),
-    "card.js": ("controls.css",),
-    "engine.js": ("controls.css", "panel.css"),
-    "logs.js": ("controls.css", "logs.css"),
-    "queues.js": ("controls.css", "panel.css"),
-    "schedules.js": ("controls.css", "panel.css"),
-    "table.js": ("controls.css", "table.css"),
-    "task.js": ("controls.css", "panel.css", "task.css"),
+    "batch.js": ("batch.css",),
+    "card.js": ("run.css",),
+    "engine.js": ("panel.css",),
+    "logs.js": ("logs.css",),
+    "queues.js": ("panel.css",),
+    "schedules.js": ("panel.css",),
+    "table.js": ("table.css",),
+    "task.js": ("panel.css", "task.css"),
     "timeline.js": ("timeline.css",),
-    "token.js": ("controls.css",),
+    "token.js": (),
     "tree.js": ("tree.css",),
 }
-_FORM = "answer.js"
+_FORMS = ("answer.js", "python.js")
+_FORM_SHEET = "form.css"
+_WITH_FORM = ("task.js", "token.js")  # a run's card has one only when it asks
 _OF_THE_PAGE = ("keep.js", "mend.js")  # what no view imports
 _COMMENT = re.compile(r"^\s*//[^\n]*\n|(?<=[;,{}\])]) +// [^\n]*$|/\*\*(?:[^*]|\*(?!/))*\*/\s?|^\n", re.MULTILINE)
 _REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -61,13 +65,24 @@ class Part:
     style: str
     modules: tuple[str, ...]
     needs: tuple[Part, ...] = ()  # the parts that have to be there as well
+    later: tuple[Part, ...] = ()  # those that it asks for once it is drawn
 
     @property
     def esm(self) -> str:
         """The text for anywidget's `_esm` of the model that brings it."""
+        stream = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
+        packed = json.dumps(base64.b85encode(self._deflated(stream)).decode())
+        if not self.needs:
+            return f"{_plain('bring.js')}export default brings({json.dumps(self.key)}, {packed});\n"
+        by = json.dumps(self.needs[0].key)
+        return f"{_plain('hand.js')}export default hands({json.dumps(self.key)}, {by}, {packed});\n"
+
+    def _deflated(self, stream: zlib._Compress) -> bytes:
+        """The part that is shared is the beginning of a stream, and what needs it goes on from there."""
+        for base in self.needs:
+            base._deflated(stream)
         plain = json.dumps([self.style, self.script], ensure_ascii=False).encode()
-        packed = base64.b64encode(gzip.compress(plain, mtime=0)).decode()
-        return f"{_plain('bring.js')}export default brings({json.dumps(self.key)}, {json.dumps(packed)});\n"
+        return stream.compress(plain) + stream.flush(zlib.Z_FINISH if self.needs else zlib.Z_SYNC_FLUSH)
 
 
 def folder() -> Path:
@@ -92,31 +107,37 @@ def shared() -> Part:
     """What more than one view needs, and what the page needs once."""
     users = Counter(name for view in views() for name in _closure(view))
     names = [name for name in dict.fromkeys(n for v in views() for n in _closure(v)) if users[name] > 1]
-    names = [name for name in names if name not in _of_forms()]
     names += [name for one in _OF_THE_PAGE for name in _closure(one) if name not in names]
     script = _script(names, (), f"{{ {_variables(names)}, start: kk_keep.start }}")
-    style = _styles(_STYLES)
-    key = _key(script, style)
-    return Part(key, script, _ROOT.sub(f".{key} .kk", style), tuple(names))
+    style, controls = _styles(_STYLES), _styles((_CONTROLS,))
+    key = _key(script, style, controls)
+    # The rules of controls win over those of cards, as those of one view do.
+    style = _ROOT.sub(f".{key} .kk", style) + _ROOT.sub(f".{key}.{key} .kk", controls)
+    return Part(key, script, style, tuple(names))
 
 
 @cache
 def forms() -> Part:
-    """What views with a form share; a notebook without one is spared a third of what it would keep."""
-    names = _of_forms()
-    base = shared()
+    """What views with a form share. It is not kept in a saved notebook, as nothing can be sent from there
+    (`widgets/keep.js` knows it by its name)."""
+    names, base = _of_forms(), shared()
     script = _script(names, (base,), f"{{ {_variables(names)} }}")
-    style = _styles(("form.css",))
-    return Part(_key(script, style), script, _ROOT.sub(f".{base.key} .kk", style), names)
+    style = _styles((_FORM_SHEET,))
+    key = _key(script, style).replace("kk-", "kk-forms-")
+    return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style), names, (base,))
 
 
 @cache
 def part(view: str) -> Part:
     """What draws the views of module `view`, without what is shared."""
-    base = shared()
-    needs = (base, forms()) if set(_closure(view)) & set(_of_forms()) else (base,)
-    names = [name for name in _closure(view) if not any(name in need.modules for need in needs)]
-    bring = f"async () => (await needs({json.dumps(forms().key)})).{_variable(_FORM)}"  # for a view that may need it
+    base, form = shared(), json.dumps(forms().key)
+    needs = (base,)
+    names = [name for name in _closure(view) if name not in base.modules]
+    # For a view that may need it: the forms, all their modules as one.
+    bring = (
+        f"async () => {{ const made = await needs({form}); host.el.classList.add({form}); "
+        "return Object.assign({}, ...Object.values(made)); }"
+    )
     render = (
         f"(host) => {{ host.el.classList.add({json.dumps(base.key)}, key); "
         f"return {_variable(view)}.render({{ ...host, bring: {bring} }}); }}"
@@ -125,7 +146,8 @@ def part(view: str) -> Part:
     style = _styles(_SHEETS[view])
     key = _key(script, style)
     # Its rules hold inside such views alone, and win over the shared ones.
-    return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style), tuple(names), needs)
+    later = (forms(),) if view in _WITH_FORM else ()
+    return Part(key, script, _ROOT.sub(f".{base.key}.{key} .kk", style), tuple(names), needs, later)
 
 
 def view(made: Part) -> str:
@@ -143,9 +165,9 @@ def _closure(name: str) -> tuple[str, ...]:
 
 
 def _of_forms() -> tuple[str, ...]:
-    """The modules of a form that only views with one need."""
-    users = Counter(name for view in views() for name in _closure(view))
-    return tuple(name for name in _closure(_FORM) if users[name] * 2 < len(views()))
+    """The modules of a form that no view needs at once."""
+    used = {name for view in views() for name in _closure(view)}
+    return tuple(dict.fromkeys(name for form in _FORMS for name in _closure(form) if name not in used))
 
 
 def _script(names: Sequence[str], needs: tuple[Part, ...], made: str) -> str:

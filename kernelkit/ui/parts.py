@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 
 import anywidget
+import ipywidgets
 import traitlets
 
 from kernelkit.ui.assets import Part
@@ -19,10 +20,12 @@ class PartModel(anywidget.AnyWidget):
     """One part. It is code and styles and nothing else."""
 
     _esm = traitlets.Unicode().tag(sync=True)
+    layout = traitlets.Any(None).tag(sync=True)  # none, as it is never laid out: one would be a model of its own
 
 
 _lock = threading.Lock()
 _models: dict[str, PartModel] = {}
+_layouts: list[ipywidgets.Layout] = []
 
 
 def models(parts: Sequence[Part]) -> list[PartModel]:
@@ -33,3 +36,11 @@ def models(parts: Sequence[Part]) -> list[PartModel]:
             if known is None or known.comm is None:
                 _models[part.key] = PartModel(_esm=part.esm)
         return [_models[part.key] for part in parts]
+
+
+def layout() -> ipywidgets.Layout:
+    """The layout of all our views, which says nothing; ipywidgets would make one for each."""
+    with _lock:
+        if not _layouts or _layouts[0].comm is None:
+            _layouts[:] = [ipywidgets.Layout()]
+        return _layouts[0]

@@ -18,7 +18,7 @@ import traitlets
 from kernelkit.ui import assets, hosts
 from kernelkit.ui.difference import difference
 from kernelkit.ui.live import Bundle
-from kernelkit.ui.parts import PartModel, models
+from kernelkit.ui.parts import PartModel, layout, models
 
 MIME = "application/vnd.jupyter.widget-view+json"
 
@@ -46,9 +46,10 @@ class ViewWidget(anywidget.AnyWidget):
         part = assets.part(module)
         super().__init__(
             _esm=assets.view(part),
-            parts=models((*part.needs, part)),
+            parts=models((*part.needs, *part.later, part)),
             view=self._shown,
             link={"state": "live"},
+            layout=layout(),
             **more,
         )
         if self.comm is not None:
@@ -91,13 +92,6 @@ class ViewWidget(anywidget.AnyWidget):
         with self.hold_sync():
             self.beat += 1
             self.link = {"state": "live"} if silent_since is None else {"state": "silent", "since": silent_since * 1000}
-
-    def close(self) -> None:
-        """Take the model away, and its layout, which ipywidgets would keep for good."""
-        layout = self.layout
-        super().close()
-        if layout is not None:
-            layout.close()
 
     def with_faces(self, bundle: Bundle) -> Bundle:
         """All three faces, for the first display."""

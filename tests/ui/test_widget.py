@@ -85,7 +85,7 @@ def test_what_a_page_may_send_beside_a_click_is_ignored(sent: list[Any], content
     widget.close()
 
 
-def test_closing_takes_away_the_model_and_its_layout(sent: list[Any]) -> None:
+def test_closing_takes_away_the_model_and_its_layout_is_that_of_all(sent: list[Any]) -> None:
     import ipywidgets
 
     before = len(ipywidgets.widgets.widget._instances)
@@ -125,7 +125,7 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
         shell.execution = again
         display.show_live(msgspec.structs.replace(samples.executing(), id=f"run_{again:03}"), caller, shell)
     until(lambda: display.cards.count == 1 and caller.watched == 1)
-    until(lambda: len(ipywidgets.widgets.widget._instances) == before + 2)
+    until(lambda: len(ipywidgets.widgets.widget._instances) == before + 1)
 
     caller.end(msgspec.structs.replace(samples.completed(), id="run_199"))
     until(lambda: display.cards.count == 0 and caller.watched == 0)
@@ -198,8 +198,8 @@ def test_a_part_is_sent_with_the_first_view_that_needs_it_and_again_if_closed(
     made = [ViewWidget(name, given, lambda heard: None) for name in ("tree.js", "timeline.js", "tree.js")]
     opened = [str(content["state"].get("_esm", "")) for kind, content in sent if kind == "comm_open"]
     assert [text.split("export default ")[1][:6] for text in opened if text] == [
-        *("brings", "brings", "drawn("),
-        *("brings", "drawn("),
+        *("brings", "hands(", "drawn("),
+        *("hands(", "drawn("),
         "drawn(",
     ]
     assert len({id(part) for widget in made for part in widget.parts}) == 3
@@ -208,3 +208,30 @@ def test_a_part_is_sent_with_the_first_view_that_needs_it_and_again_if_closed(
     assert again.parts[0] is not made[0].parts[0] and again.parts[1] is made[0].parts[1]
     for widget in (*made, again):
         widget.close()
+
+
+def test_what_is_new_is_sent_and_the_whole_of_the_moment_to_a_page_that_comes_later(
+    sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "is_looked_at", lambda shell: True)
+    heard: list[object] = []
+    shown = {"ended": 1, "rows": [{"key": "a"}, {"key": "b"}], "as_of": "2026-11-21T13:33:21Z"}
+    widget = ViewWidget("tree.js", shown, heard.append)
+    sent.clear()
+    shown = {**shown, "ended": 2, "rows": [{"key": "b"}]}
+    widget.paint(shown)
+    widget.paint(shown)
+    assert states(sent) == [{"news": {"set": {"ended": 2}, "rows": {"rows": [[1, 2]]}, "of": 0, "n": 1}}]
+    assert widget.get_state()["view"] == {**shown, "n": 1}
+    widget._heard(widget, {"do": "whole"}, [])
+    assert states(sent)[1:] == [{"view": {**shown, "n": 1}}]
+    assert heard == []
+    widget.close()
+
+
+def test_where_nobody_looks_every_view_is_sent_whole_as_that_is_what_is_stored(sent: list[Any]) -> None:
+    widget = ViewWidget("tree.js", {"ended": 1, "as_of": ""}, lambda heard: None)
+    sent.clear()
+    widget.paint({"ended": 2, "as_of": ""})
+    assert states(sent) == [{"view": {"ended": 2, "as_of": "", "n": 1}}]
+    widget.close()

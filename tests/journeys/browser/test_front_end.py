@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ while run.status != "WAITING":
     "run.tree()",
 ]
 PARTS = "() => [...globalThis[Symbol.for('kernelkit.parts')].values()].filter((one) => one.isHere).length"
+_PART = re.compile(r"default (brings|hands)\(")
 SHEETS = "() => [...document.querySelectorAll('style')].filter((one) => one.textContent.includes('.kk-')).length"
 
 
@@ -55,7 +57,7 @@ def test_each_part_comes_once_and_a_notebook_reads_on_without_its_kernel(tmp_pat
         saved = notebook.save()
         state: dict[str, Any] = saved["metadata"]["widgets"][STATE]["state"]
         views = [one for one in state.values() if "parts" in one["state"]]
-        parts = [one for one in state.values() if "brings(" in one["state"].get("_esm", "")]
+        parts = [one for one in state.values() if _PART.search(one["state"].get("_esm", ""))]
         assert (len(views), len(parts)) == (6, 5)
         assert max(map(_size, views)) + sum(sorted(map(_size, parts))[-2:]) <= VIEW_BYTES, "one view with what draws it"
 
