@@ -110,6 +110,13 @@ class Card {
     /** @type {any} */ (this.model).off('msg:custom', this.onInside);
   }
 
+  /** @param {string} act @param {string} text @param {() => void} does */
+  link(act, text, does) {
+    const made = h('button', { class: 'btn link', type: 'button', 'data-act': act }, text);
+    made.addEventListener('click', does);
+    return made;
+  }
+
   /** A button of the head that the kernel is asked by. @param {string} what @param {string} sign @param {string} text @param {string} title */
   button(what, sign, text, title) {
     const made = h('button', { class: 'btn', type: 'button', 'data-act': what, title, 'aria-label': text }, icon(sign), h('span', { class: 't' }, text));
@@ -181,7 +188,7 @@ class Card {
     redraw(this.log, [view.logs, view.status], () => logRows(view));
     redraw(this.pairs, [view.metadata, view.more_metadata], () => pairs(view));
     redraw(this.output, view.output, () => this.result(view));
-    redraw(this.failure, view.error, () => failure(view));
+    redraw(this.failure, view.error, () => failure(view, (frame) => this.toCell(frame)));
     this.menu.draw(this.inside, (inside) => this.value('Payload', 'payload', inside.value, inside.code));
     redraw(this.foot, [view.job?.kernel, view.run_id, view.attempt, view.attempts, view.queue, view.facts, view.tags, view.more_tags, !!view.queued_since], () => this.footOf(view));
     this.tick();
@@ -201,12 +208,24 @@ class Card {
    */
   value(title, what, value, code) {
     const text = h('pre', { class: 'out', tabindex: 0, 'aria-label': title }, value.text);
-    const whole = h('button', { class: 'btn link', type: 'button', 'data-act': value.is_cut ? `${what} file` : `copy ${what}` }, value.is_cut ? 'Download' : 'Copy');
-    whole.addEventListener('click', () => {
-      if (value.is_cut) this.act(`${what} file`);
-      else void copied(value.text, text).then((isCopied) => this.say(isCopied ? `Copied the ${what}.` : `${NO_CLIPBOARD} The ${what} is selected, for a copy by the keyboard.`));
-    });
+    const copy = async () => this.say(await copied(value.text, text) ? `Copied the ${what}.` : `${NO_CLIPBOARD} The ${what} is selected, for a copy by the keyboard.`);
+    const whole = value.is_cut ? this.link(`${what} file`, 'Download', () => this.act(`${what} file`)) : this.link(`copy ${what}`, 'Copy', copy);
     return [h('p', { class: 'count' }, `${title} · ${value.kind} · ${value.size}${value.is_cut ? ', cut for show ' : ' '}`, whole, value.is_cut && ' or read ', value.is_cut && h('code', {}, code)), text];
+  }
+
+  /**
+   * To the cell of a frame, in JupyterLab's own notebook: by its number and the line, for either alone may be another's by now.
+   * @param {import('./types').Frame} frame
+   */
+  toCell(frame) {
+    const number = /^cell (\[\d+\])/i.exec(frame.place)?.[1];
+    return number !== undefined && this.link(`cell ${frame.line}`, 'Go to cell', () => {
+      const cells = [...(this.root.closest('.jp-Notebook')?.querySelectorAll('.jp-CodeCell') ?? [])];
+      const found = cells.find((cell) => cell.querySelector('.jp-InputPrompt')?.textContent?.startsWith(number) && cell.querySelector('.cm-content')?.textContent?.includes(frame.source.trim()));
+      if (!found) return this.say(`Cell ${number} has changed since, or is not on this page.`);
+      found.scrollIntoView({ block: 'center' });
+      /** @type {HTMLElement} */ (found.querySelector('.cm-content')).focus();
+    });
   }
 
   /** @param {View} view */
@@ -243,7 +262,7 @@ class Card {
     const answer = this.model.get('answer');
     const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? this.refusalOf(answer) : '';
     const said = Date.now() - this.saidAt < SAID_MS ? this.said : '';
-    redraw(this.why, [view.reason, until, waits, refused, this.kind, said], () => (said ? [said] : why(view, until, waits, refused ?? '', this.kind)));
+    redraw(this.why, [view.reason, view.can_resume, until, waits, refused, this.kind, said], () => (said ? [said] : [...why(view, until, waits, refused ?? '', this.kind), view.can_resume && ' ', view.can_resume && this.link('resume', 'Resume queue', () => this.act('resume'))]));
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
     if (place) redraw(place, queued, () => [queued]);
@@ -336,11 +355,14 @@ function streams(view) {
   return (view.streams ?? []).flatMap((one) => [h('p', { class: 'count' }, `Stream ${one.name} · ${one.count}`), h('pre', { class: 'out flow', 'aria-live': 'off', 'aria-label': `End of the stream ${one.name}` }, one.text)]);
 }
 
-/** @param {View} view */
-function failure(view) {
+/**
+ * @param {View} view
+ * @param {(frame: import('./types').Frame) => HTMLElement | false} toCell
+ */
+function failure(view, toCell) {
   const { error } = view;
   if (!error) return [];
-  const frames = (error.frames ?? []).flatMap((frame) => [h('span', { class: 'dim' }, `${capital(frame.place)}${frame.function ? ` ${frame.function}` : ''}, line ${frame.line}`), ...sourceLines(frame)]);
+  const frames = (error.frames ?? []).flatMap((frame) => [h('span', { class: 'dim' }, `${capital(frame.place)}${frame.function ? ` ${frame.function}` : ''}, line ${frame.line} `, toCell(frame)), ...sourceLines(frame)]);
   const note = h('div', { class: 'note err', 'data-s': 'FAILED' },
     h('p', { class: 'mono' }, h('b', {}, error.message ? `${error.name}:` : error.name), error.message ? ` ${error.message}` : ''),
     frames.length > 0 && h('div', { class: 'frame', 'aria-label': 'Traceback excerpt' }, ...frames),

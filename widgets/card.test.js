@@ -261,3 +261,26 @@ test('what a run left behind may be downloaded once it has ended', () => {
   assert.deepEqual(model.sent, [{ do: 'fetch', name: 'model.bin', n: 1 }]);
   assert.equal(act('copy output').textContent, 'Copy');
 });
+
+test('a paused queue may be resumed where the reason is told', () => {
+  const model = shown(executing({ status: 'QUEUED', word: 'Queued', reason: [{ text: 'Queue gpu is paused.' }], can_resume: true }));
+  assert.equal(text('.why'), 'Queue gpu is paused. Resume queue');
+  act('resume').click();
+  assert.deepEqual(model.sent, [{ do: 'act', what: 'resume', n: 1 }]);
+});
+
+test('the way to a cell of the notebook, which is known by its number and the line', () => {
+  const frame = (number) => ({ place: `Cell [${number}]`, function: 'f', line: 3, source: '  fail()' });
+  const page = document.createElement('div');
+  page.className = 'jp-Notebook';
+  page.innerHTML = '<div class="jp-CodeCell"><span class="jp-InputPrompt">[2]:</span><div class="cm-content" tabindex="0">def f():\n  fail()</div></div>';
+  document.body.append(page);
+  page.append(place);
+  shown(ended({ error: { name: 'E', message: 'm', frames: [frame(2), frame(3), { ...frame(1), place: 'a.py' }] } }));
+  const links = [...place.querySelectorAll('.frame .btn')];
+  assert.equal(links.length, 2);
+  links[1].click();
+  assert.equal(text('.why'), 'Cell [3] has changed since, or is not on this page.');
+  links[0].click();
+  assert.equal(document.activeElement.className, 'cm-content');
+});

@@ -22,6 +22,7 @@ from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.ui.view import Output, value_view
+from kernelkit.wire.messages import PauseQueue
 
 LINES = 1000
 _SHOWN_BYTES, _SHOWN_LINES = 4_000, 200
@@ -61,6 +62,9 @@ class CardActs:
                 made = replay_run(self._caller, run_id, SAME, {})
                 self._open_card(made.id)
                 return f"Replayed as {made.id}; its card stands below."
+            case "resume":
+                self._caller.call(PauseQueue(self._run.queue, paused=False))
+                return ""  # the reason changes by itself
             case "tree":  # of all that belongs together, whichever run of it the card shows
                 return self._open("run tree", lambda: RunTree(self._caller, self._run.root_id or run_id))
             case "timeline":

@@ -106,6 +106,7 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     elapsed: str = words.NONE  # the clock at `as_of`; while queued, how long it has queued
     lasted: str = ""  # the same in words, of ended runs
     reason: tuple[Bit, ...] = ()
+    can_resume: bool = False  # its queue is paused, and that is why it waits
     has_tree: bool = False  # it was triggered from inside a run, or has triggered some
     job: JobView | None = None  # of a notebook job; its cells are then in no bar, and what it says in no pair
     bars: tuple[Bar, ...] = ()
@@ -165,6 +166,7 @@ def run_card(
         elapsed=_elapsed(run, status, queued_since, now),
         lasted=words.spelled(lasted) if lasted is not None else "",
         reason=_reason(run, status, now, zone),
+        can_resume=status == "QUEUED" and (run.queued_reason or "").startswith(f"queue {run.queue} is paused"),
         has_tree=run.children > 0 or run.parent_id is not None,
         job=job,
         bars=bars_of(metadata, now=now, is_final=is_final) if job is None else (),
@@ -280,6 +282,9 @@ def _executing(run: Run, now: datetime, zone: tzinfo) -> tuple[Bit, ...]:
     when = f" started {words.moment(at, now, zone)}" if at else ""
     worker = _name((attempt.worker if attempt else "") or run.worker)
     bits = [Bit(f"Attempt {max(1, run.attempt_number)}{when}" + (f" on worker {worker}." if worker else "."))]
+    if run.max_duration is not None:
+        most = words.spelled(timedelta(seconds=run.max_duration)).removesuffix(" 00 s").removesuffix(" 00 min")
+        bits.append(Bit(f" Stops after {most}."))
     if run.notice:
         bits = [Bit(_cut(words.clean(run.notice), 500), "strong"), Bit(" "), *bits]
     failed = _last_failed(run)
@@ -454,6 +459,10 @@ def _facts(run: Run, now: datetime, zone: tzinfo) -> tuple[str, ...]:
         facts.append(
             f"peak {words.size(run.peak_memory)}" if run.is_completed else f"memory {words.size(run.peak_memory)}"
         )
+    if run.machine:
+        facts.append(f"machine {_name(run.machine)}")
+    if run.schedule_id:
+        facts.append(f"schedule {_name(run.schedule_id)}")
     if run.children:
         facts.append("1 child run" if run.children == 1 else f"{words.number(run.children)} child runs")
     return tuple(facts)

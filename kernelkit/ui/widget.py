@@ -25,15 +25,22 @@ from kernelkit.ui.view_widget import MIME, ViewWidget
 __all__ = ["MIME", "RunWidget", "live_view"]
 MESSAGE_BYTES = 8000
 PIECE = 4_000_000  # bytes of a file in one message, well below what a Jupyter server lets through
-_HARDER = ((120, 500, 200, 1000, 2000), (60, 150, 60, 300, 0))  # bytes of name, line, value, message, traceback
+SAVED_BYTES = 3600  # of one that stays: a saved notebook keeps it, with what draws it, in 30 kB
+_HARDER = (
+    (120, 500, 200, 1000, 2000),
+    (120, 300, 120, 600, 700),
+    (60, 150, 60, 300, 0),
+)  # bytes of name, line, value, message, traceback
 
 
 def live_view(card: RunCard, asked: Asked | None = None) -> dict[str, Any]:
-    """The view as JSON values in at most 8 kB: long texts are cut harder than in the static face."""
+    """The view as JSON values in at most 8 kB, and 3.6 where the run has ended: long texts are cut harder than in the
+    static face."""
     view: dict[str, Any] = {}
+    most = SAVED_BYTES if card.is_final else MESSAGE_BYTES
     for limits in _HARDER:
         view = msgspec.to_builtins(_cut_harder(card, *limits))
-        if len(msgspec.json.encode(view)) <= MESSAGE_BYTES:
+        if len(msgspec.json.encode(view)) <= most:
             break
     if asked is not None:
         view["asked"] = msgspec.to_builtins(asked)

@@ -11,18 +11,23 @@ from kernelkit.authoring.logs import RunLogs
 from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import EngineUnavailableError, KernelKitError
-from kernelkit.models.run import Run
+from kernelkit.models.queue import QueueInfo
+from kernelkit.models.run import Run, RunStatus
 from kernelkit.ui.card_acts import CardActs
 from kernelkit.ui.live import LiveCard, LiveCards
-from kernelkit.wire.messages import Replay, ReplyBody, RequestBody, RunReply
+from kernelkit.wire.messages import PauseQueue, QueueReply, Replay, ReplyBody, RequestBody, RunReply
 from tests.ui import samples
 from tests.ui.fakes import FakeCaller, FakeWidget, until
+from tests.ui.samples import card
 
 
 class Replaying(FakeCaller):
     def call(self, body: RequestBody) -> ReplyBody:
         if isinstance(body, Replay) and self.refuse is None:
             return RunReply(msgspec.structs.replace(samples.queued(), id="run_again"))
+        if isinstance(body, PauseQueue):
+            self.calls.append(body)
+            return QueueReply(QueueInfo(name=body.name, type="custom"))
         return super().call(body)
 
 
@@ -82,6 +87,16 @@ def test_a_replay_shows_its_card_and_a_refused_one_says_why() -> None:
     cards.act(card, acts, 2, "replay")
     until(lambda: len(widget.answers) == 2)
     assert widget.answers[1] == (2, False, "No engine answers.")
+
+
+def test_a_paused_queue_is_resumed_from_the_card_of_a_run_that_waits_in_it() -> None:
+    caller = Replaying()
+    run = samples.run(status=RunStatus.QUEUED, queued_reason="queue gpu is paused, 2 runs ahead", queue="gpu")
+    assert card(run).can_resume
+    assert not card(msgspec.structs.replace(run, queued_reason="queue gpu: 4 of 4 in use")).can_resume
+    acts, _ = acts_of(run, caller)
+    assert acts.do("resume", None) == ""
+    assert caller.calls == [PauseQueue("gpu", paused=False)]
 
 
 @pytest.mark.parametrize("what", ["", "format", "payload"])  # a payload has nowhere to be shown without a widget

@@ -238,3 +238,17 @@ def test_a_waiting_run_says_for_what_and_when_that_is_over() -> None:
     many = [Waiting("batch", batch_id=f"batch_{n}", left=n) for n in range(1, 6)]
     assert waits(*many).endswith("; for 3 runs of batch batch_3 and 2 more. No slot is held.")
     assert waits(Waiting("token", shown="\x1b[31mred\x1b[0m")) == "For token red. No slot is held."
+
+
+def test_an_executing_run_says_when_it_would_be_stopped_and_what_made_it() -> None:
+    run = msgspec.structs.replace(samples.executing(), max_duration=1800.0, machine="large-1x", schedule_id="nightly")
+    assert " Stops after 30 min." in reason(card(run))
+    assert {"machine large-1x", "schedule nightly"} <= set(card(run).facts)
+
+
+def test_the_view_that_a_saved_notebook_keeps_of_an_ended_run_is_smaller_still() -> None:
+    frames = tuple(Frame(f"<cell [{n}] of a.ipynb>", n, "f", "x" * 300, True, "y" * 300, "z" * 300) for n in range(8))
+    error = Error(name="ValueError", message="m" * 5_000, traceback="t" * 9_000, frames=frames)
+    view = live_view(card(msgspec.structs.replace(samples.failed(), error=error)))
+    assert len(msgspec.json.encode(view)) <= 3_600
+    assert len(view["error"]["frames"]) == 6

@@ -61,8 +61,9 @@ def test_a_queue_is_paused_and_limited_by_click_and_its_runs_say_so(theme: str, 
         expect(images).to_contain_text("paused")
         expect(reason).to_contain_text("queue images is paused", ignore_case=True, timeout=SOON)
         picture(notebook, f"queues-{theme}")
-        resume.click()
+        notebook.output(2).get_by_role("button", name="Resume queue").click()  # where the card says why it waits
         expect(reason).to_contain_text("2 of 2 in use", timeout=SOON)
+        expect(pause).to_be_enabled(timeout=SOON)
 
         images.get_by_role("button", name="Change the limit of images: 2 of 2").click()
         field = panel.get_by_role("spinbutton", name="Limit of images")

@@ -93,6 +93,8 @@ def _use_the_card_of_an_ended_run(notebook: Notebook, card: Locator, theme: str)
     page = notebook.page
     expect(card.get_by_role("button", name=re.compile("^Cancel"))).to_have_count(0)
     picture(notebook, f"run-card-failed-{theme}", card)
+    card.get_by_role("button", name="Go to cell").click()
+    expect(page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".cm-content")).to_be_focused()
     card.get_by_role("button", name="Open tree").focus()
     page.keyboard.press("Enter")
     trees = notebook.output(3).get_by_role("tree")
