@@ -1,15 +1,14 @@
 // The live batch: a bar, counts that filter, a cell for each item in their order, and the line of the chosen one. The
-// cells come once, then only those that have changed; a cell keeps its place, so an index can be read off the grid.
+// cells are a text of one letter each; a cell keeps its place, so an index can be read off the grid.
 
 import { h, redraw, svg } from './dom.js';
 import { figure } from './format.js';
-import { SAVING } from './keep.js';
 import { mark } from './marks.js';
 import { button, Panel } from './panel.js';
 
 /** @typedef {import('./types').BatchView} BatchView */
 /** @typedef {import('./types').BatchItem} BatchItem */
-/** @typedef {import('./types').Model<BatchView> & { get(name: 'cells'): string, get(name: 'changed'): Record<string, number[]> }} Model */
+/** @typedef {import('./types').Model<BatchView>} Model */
 
 /** @type {Record<string, string>} */
 const STATUS = {
@@ -39,9 +38,8 @@ class Batch extends Panel {
   constructor(model) {
     super(model, 'Batch', 'the runs themselves go on');
     this.root.classList.add('batch');
-    this.source = model;
     this.id = `${PAGE}-${made += 1}`;
-    this.cells = [...(model.get('cells') ?? '')];
+    this.cells = [...(this.view.cells ?? '')];
     this.at = -1;
     this.only = ''; // the codes of the count that filters
     this.name = /** @type {HTMLElement} */ (this.title.querySelector('.name'));
@@ -55,30 +53,14 @@ class Batch extends Panel {
     this.line = h('div', { 'aria-live': 'polite' });
     this.foot = h('div', { class: 'foot' });
     this.body.append(this.progress, this.counts, h('div', { class: 'cells' }, this.grid), this.line, this.foot);
-    this.onSave = () => model.set('cells', this.cells.join(''));
-    document.addEventListener(SAVING, this.onSave);
-    this.onCells = () => {
-      if (this.cells.join('') === model.get('cells')) return;
-      this.cells = [...model.get('cells')];
-      this.drawGrid();
-    };
-    this.onChanged = () => this.take(model.get('changed'));
-    model.on('change:cells', this.onCells);
-    model.on('change:changed', this.onChanged);
     this.drawGrid();
     this.redraw();
-  }
-
-  dispose() {
-    super.dispose();
-    document.removeEventListener(SAVING, this.onSave);
-    this.source.off('change:cells', this.onCells);
-    this.source.off('change:changed', this.onChanged);
   }
 
   /** @param {BatchView} view */
   draw(view) {
     if (!view.batch_id) return;
+    this.take(view.cells ?? '');
     this.root.setAttribute('aria-label', `Batch ${view.batch_id}: ${view.word}`);
     this.name.textContent = view.name;
     redraw(this.sub, view.status, () => [h('span', { class: 'row status', 'data-s': view.status }, mark(view.status), view.word)]);
@@ -143,15 +125,18 @@ class Batch extends Panel {
     return cell;
   }
 
-  /** @param {Record<string, number[]>} changed */
-  take(changed) {
-    for (const [code, indexes] of Object.entries(changed ?? {})) {
-      for (const index of indexes) {
-        this.cells[index] = code;
-        const cell = this.cell(index);
-        if (cell) this.fill(cell, index, code);
-      }
+  /** Only those that have changed are drawn again. @param {string} cells */
+  take(cells) {
+    const before = this.cells;
+    this.cells = [...cells];
+    if (before.length !== this.cells.length) {
+      this.drawGrid();
+      return;
     }
+    this.cells.forEach((code, index) => {
+      const cell = code !== before[index] && this.cell(index);
+      if (cell) this.fill(cell, index, code);
+    });
     this.dim();
   }
 

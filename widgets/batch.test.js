@@ -11,11 +11,11 @@ const view = (more = {}) => ({
 
 stage('./batch.js');
 
+const CELLS = 'C'.repeat(7) + 'F' + 'C'.repeat(51) + 'X' + 'e'.repeat(4) + 'q'.repeat(56);
 let model;
 
 beforeEach(() => {
-  model = new FakeModel(view());
-  model.state.cells = 'C'.repeat(7) + 'F' + 'C'.repeat(51) + 'X' + 'e'.repeat(4) + 'q'.repeat(56);
+  model = new FakeModel(view({ cells: CELLS }));
   draw(model);
 });
 
@@ -35,7 +35,7 @@ test('the head counts, and each item has a cell in rows of fifty', () => {
 
 test('only what has changed is drawn again', () => {
   const before = cells()[61].firstChild;
-  model.say('changed', { C: [60], e: [64] });
+  model.say('view', view({ cells: `${CELLS.slice(0, 60)}C${CELLS.slice(61, 64)}e${CELLS.slice(65)}` }));
   assert.deepEqual([cells()[60].dataset.s, cells()[64].dataset.s], ['COMPLETED', 'EXECUTING']);
   assert.equal(cells()[61].firstChild, before);
 });

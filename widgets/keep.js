@@ -10,9 +10,6 @@ const PREFIX = 'IPY_MODEL_';
 
 const MOST = 29_500; // bytes that are kept for a view, with what draws it
 
-/** What a view hears on the document before it is saved, so that its model has what is shown. */
-export const SAVING = 'kernelkit-saving';
-
 /** @typedef {{ model_name: string, state: Record<string, any> }} Saved */
 
 /** @type {WeakSet<object>} */
@@ -37,7 +34,6 @@ function keep(manager) {
   const widgets = notebook?.getMetadata?.('widgets') ?? {};
   /** @type {Record<string, Saved>} */
   const before = widgets[STATE]?.state ?? {};
-  document.dispatchEvent(new Event(SAVING));
   /** @type {Record<string, Saved>} */
   const live = manager.get_state_sync({ drop_defaults: true }).state;
   /** @type {Record<string, Saved>} */
@@ -48,7 +44,7 @@ function keep(manager) {
     const one = of(id);
     if (!isOurs(one)) continue;
     // Forms are not kept: nothing can be sent from there. Nor is what was last new: the view has it.
-    const { news, came, changed, ...rest } = one.state;
+    const { news, ...rest } = one.state;
     const parts = (rest.parts ?? []).filter((/** @type {string} */ named) => !isForm(of(named.slice(PREFIX.length))));
     const needed = [rest.layout, ...parts].filter(Boolean).map((named) => named.slice(PREFIX.length)).filter(of);
     for (const each of needed) state[each] = of(each);
@@ -78,15 +74,14 @@ function shown(notebook) {
 function fitted(one, room) {
   // What can only be chosen from while a kernel hears it is not kept, and rows are worth more than a sketch.
   const { form, options, tasks, periods, more, last, ...view } = one.state.view ?? {};
-  const { lines = [] } = one.state;
-  const { rows = [] } = view;
+  const { rows = [], lines = [] } = view;
   /** @type {Record<string, any>} */
   const state = { ...one.state, view };
   const whole = size({ ...one, state });
   if (whole <= room) return { ...one, state };
-  const least = size({ ...one, state: { ...state, lines: [], view: { ...view, rows: [] } } });
+  const least = size({ ...one, state: { ...state, view: { ...view, rows: [], lines: [] } } });
   const share = (room - least) / (whole - least);
-  if (lines.length) state.lines = lines.slice(-Math.max(1, Math.floor(lines.length * share)));
+  if (lines.length) state.view = { ...view, lines: lines.slice(-Math.max(1, Math.floor(lines.length * share))) };
   if (rows.length) {
     const kept = rows.slice(0, Math.max(1, Math.floor(rows.length * share)));
     state.view = { ...view, rows: kept, hidden: (view.hidden ?? 0) + rows.length - kept.length };

@@ -1,16 +1,15 @@
-// The log viewer of a run. Lines come once, then only new ones; levels and search are asked of the kernel, which reads
+// The log viewer of a run. Only new lines are drawn; levels and search are asked of the kernel, which reads
 // the engine. It follows the end of the log until the reader scrolls away from it.
 
 import { h, redraw } from './dom.js';
 import { Download } from './download.js';
 import { figure } from './format.js';
-import { SAVING } from './keep.js';
 import { mark } from './marks.js';
 import { button, Panel } from './panel.js';
 
 /** @typedef {import('./types').LogView} LogView */
-/** @typedef {[key: number, time: string, level: string, text: string]} Line */
-/** @typedef {import('./types').Model<LogView> & { get(name: 'lines'): Line[], get(name: 'came'): { first: number, last: number, before: Line[], after: Line[] } }} Model */
+/** @typedef {import('./types').Line} Line */
+/** @typedef {import('./types').Model<LogView>} Model */
 
 const TYPED_MS = 300;
 
@@ -29,7 +28,6 @@ class Log extends Panel {
   /** @param {Model} model */
   constructor(model) {
     super(model, 'Log', 'the run itself goes on');
-    this.source = model;
     this.root.classList.add('logs');
     this.name = /** @type {HTMLElement} */ (this.title.querySelector('.name'));
     this.file = new Download(model);
@@ -56,30 +54,19 @@ class Log extends Panel {
     this.empty = h('p', { class: 'why' });
     this.foot = h('div', { class: 'foot' });
     this.body.append(h('div', { class: 'filters', role: 'search', 'data-lm-suppress-shortcuts': 'true' }, this.search, this.levels, this.followed), this.scroll, this.empty, this.foot);
-    /** @type {Line[]} */
-    this.kept = [];
-    this.onLines = () => model.get('lines') !== this.kept && this.all();
-    this.onSave = () => model.set('lines', this.kept);
-    document.addEventListener(SAVING, this.onSave);
-    this.onCame = () => this.take(model.get('came'));
-    model.on('change:lines', this.onLines);
-    model.on('change:came', this.onCame);
-    this.all();
     this.redraw();
   }
 
   dispose() {
     super.dispose();
     clearTimeout(this.typing);
-    document.removeEventListener(SAVING, this.onSave);
-    this.source.off('change:lines', this.onLines);
-    this.source.off('change:came', this.onCame);
     this.file.dispose();
   }
 
   /** @param {LogView} view */
   draw(view) {
     if (!view.run_id) return;
+    this.take(view.lines ?? []);
     this.root.setAttribute('aria-label', `Log of ${view.task}`);
     this.name.textContent = `Log of ${view.task}`;
     redraw(this.sub, [view.status, view.run_id], () => [h('span', { class: 'row' }, h('span', { class: 'row status', 'data-s': view.status }, mark(view.status), view.word), h('span', { class: 'mono' }, view.run_id))]);
@@ -106,24 +93,21 @@ class Log extends Panel {
 
   // ---- lines -------------------------------------------------------------------------------------------------------
 
-  all() {
-    this.kept = this.source.get('lines') ?? [];
-    this.lines.replaceChildren(...this.kept.map(drawLine));
-    this.toEnd();
-  }
-
-  /** @param {{ first: number, last: number, before: Line[], after: Line[] }} came */
-  take(came) {
-    const before = this.scroll.scrollHeight - this.scroll.scrollTop;
+  /** Lines have keys that grow, and keep theirs. @param {Line[]} lines */
+  take(lines) {
+    const height = this.scroll.scrollHeight - this.scroll.scrollTop;
+    const first = lines[0]?.[0] ?? 0;
+    const last = lines.at(-1)?.[0] ?? -1;
     for (const line of [...this.lines.children]) {
       const key = Number(/** @type {HTMLElement} */ (line).dataset.key);
-      if (key < came.first || key > came.last) line.remove();
+      if (key < first || key > last) line.remove();
     }
-    this.kept = [...came.before, ...this.kept.filter(([key]) => key >= came.first && key <= came.last), ...came.after];
-    this.lines.prepend(...came.before.map(drawLine));
-    this.lines.append(...came.after.map(drawLine));
-    if (came.before.length) this.scroll.scrollTop = this.scroll.scrollHeight - before; // what was read stays in sight
-    else this.toEnd();
+    const low = Number(/** @type {HTMLElement} */ (this.lines.firstElementChild)?.dataset.key ?? Infinity);
+    const high = Number(/** @type {HTMLElement} */ (this.lines.lastElementChild)?.dataset.key ?? -Infinity);
+    const earlier = lines.filter(([key]) => key < low && high !== -Infinity);
+    this.lines.prepend(...earlier.map(drawLine));
+    this.lines.append(...lines.filter(([key]) => key > high).map(drawLine));
+    if (earlier.length) this.scroll.scrollTop = this.scroll.scrollHeight - height; // what was read stays in sight
   }
 
   toEnd() {

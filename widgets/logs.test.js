@@ -11,11 +11,11 @@ const line = (key, text = `line ${key}`, level = 'info') => [key, '14:33:21.000'
 
 stage('./logs.js', { timers: ['Date', 'setInterval', 'setTimeout'] });
 
+const LINES = [line(0), line(1, '<img src=x onerror=alert(1)>', 'error'), line(2)];
 let model;
 
 beforeEach(() => {
-  model = new FakeModel(view());
-  model.state.lines = [line(0), line(1, '<img src=x onerror=alert(1)>', 'error'), line(2)];
+  model = new FakeModel(view({ lines: LINES }));
   draw(model);
 });
 
@@ -31,11 +31,11 @@ test('lines are text with their time and level', () => {
 
 test('new lines come after, earlier ones before, and the first may go', () => {
   const kept = place.querySelectorAll('.lines > div')[2];
-  model.say('came', { first: 1, last: 4, before: [], after: [line(3), line(4)] });
-  model.say('came', { first: -1, last: 4, before: [line(-1)], after: [] });
+  model.say('view', view({ lines: [...LINES.slice(1), line(3), line(4)] }));
+  model.say('view', view({ lines: [line(-1), ...LINES.slice(1), line(3), line(4)] }));
   assert.deepEqual(lines().map((one) => one.replace(/^.*line /, '')).filter((one) => one.length < 4), ['-1', '2', '3', '4']);
   assert.equal(place.querySelectorAll('.lines > div')[2], kept);
-  model.say('came', { first: 9, last: 9, before: [], after: [line(9)] });
+  model.say('view', view({ lines: [line(9)] }));
   assert.equal(lines().length, 1);
 });
 

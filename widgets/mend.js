@@ -37,11 +37,13 @@ export function follow(model) {
 export function mended(view, { n, set, rows, gone }) {
   const made = without({ ...view, ...set, n }, gone);
   for (const [name, pieces] of Object.entries(rows ?? {})) {
-    made[name] = pieces.flatMap((piece) => {
+    const old = view[name];
+    const now = pieces.flatMap((piece) => {
       if (piece.length === 1) return piece;
       const [at, what, lost] = piece;
-      return typeof what === 'number' ? view[name].slice(at, what) : [without({ ...view[name][at], ...what }, lost)];
+      return typeof what === 'number' ? old.slice(at, what) : [without({ ...old[at], ...what }, lost)];
     });
+    made[name] = typeof old === 'string' ? now.join('') : now;
   }
   return made;
 }

@@ -120,13 +120,14 @@ export interface BatchItem { index: number; status?: string; text?: string; run_
 export interface BatchView {
   batch_id: string; name: string; status: string; word: string; total: number; ended: number; since?: string | null; clock?: string;
   counts: { status: string; word: string; count: number; codes: string }[]; left?: string; failed?: BatchItem[]; more_failed?: number;
-  chosen?: BatchItem | null; facts?: string[]; open?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
+  chosen?: BatchItem | null; cells?: string; facts?: string[]; open?: number; is_final?: boolean; as_of: string; as_of_text: string; zone: string;
   answer?: Told;
 }
 
 /** A log viewer (`LogView` of kernelkit/ui/logs.py). */
+export type Line = [key: number, time: string, level: string, text: string];
 export interface LogView {
-  run_id: string; task: string; status: string; word: string; count: number; note?: string; earlier?: boolean; levels?: [string, string, boolean][];
+  lines?: Line[]; run_id: string; task: string; status: string; word: string; count: number; note?: string; earlier?: boolean; levels?: [string, string, boolean][];
   search?: string; follow?: boolean; empty?: string; problem?: string; as_of: string; as_of_text: string; zone: string; answer?: Told;
 }
 

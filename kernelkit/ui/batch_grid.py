@@ -1,6 +1,6 @@
 """A batch with all its items: the live face's view, and one character an item for the grid.
 
-Pure. The cells go apart from the view, so that of a thousand items only those are sent that have changed.
+Pure. Of a thousand cells only those are sent that have changed (`ui/difference.py`).
 """
 
 from __future__ import annotations
@@ -118,19 +118,6 @@ def batch_grid(
 def cells(items: Sequence[Run | None]) -> str:
     """One character an item, in their order."""
     return "".join(CODES[words.shown_status(run)] if run is not None else NOT_KEPT for run in items)
-
-
-def changes(before: str, after: str) -> dict[str, list[int]]:
-    """Which items have another character now, by that character.
-
-    >>> changes("eeqq", "Ceeq")
-    {'C': [0], 'e': [2]}
-    """
-    found: dict[str, list[int]] = {}
-    for index, code in enumerate(after):
-        if index >= len(before) or before[index] != code:
-            found.setdefault(code, []).append(index)
-    return found
 
 
 def _counts(counts: Mapping[str, int]) -> tuple[Count, ...]:

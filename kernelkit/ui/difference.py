@@ -2,15 +2,18 @@
 
 Pure; `widgets/mend.js` makes the whole of it again. A list is told as pieces of what it was: `[from, to]` stays,
 `[at, fields]` has other fields now (a third place names those that are gone), `[row]` is new. What a newcomer would get
-wrong: rows are only paired by their keys. Rows that share one, or have none, cost bytes and are right all the same.
+wrong: rows are only paired by their keys. Rows that share one, or have none, cost bytes and are right all the same. A
+long text of a character an item is told in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 _KEYS = ("key", "id", "run_id", "name")
+_LONG = 100  # characters
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,6 +31,8 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
             continue
         if _is_list(before) and _is_list(value):
             found["rows"][name] = _pieces(before, value)
+        elif isinstance(value, str) and isinstance(before, str) and len(value) == len(before) >= _LONG:
+            found["rows"][name] = _stretches(before, value)
         else:
             found["set"][name] = value
     gone = [name for name in old if name not in new]
@@ -56,6 +61,14 @@ def _pieces(old: Sequence[Any], new: Sequence[Any]) -> list[list[Any]]:
         else:
             pieces.append([row])
     return pieces
+
+
+def _stretches(old: str, new: str) -> list[list[Any]]:
+    pieces: list[list[Any]] = []
+    for is_same, group in groupby(range(len(new)), key=lambda at: old[at] == new[at]):
+        places = list(group)
+        pieces.append([places[0], places[-1] + 1] if is_same else [new[places[0] : places[-1] + 1]])
+    return pieces if len(pieces) * 8 < len(new) else [[new]]
 
 
 def _fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:

@@ -190,18 +190,6 @@ def _view_widget_class() -> type[ViewWidget]:
     return ViewWidget
 
 
-def _log_widget_class() -> type[ViewWidget]:
-    from kernelkit.ui.logs_widget import LogWidget
-
-    return LogWidget
-
-
-def _batch_widget_class() -> type[ViewWidget]:
-    from kernelkit.ui.batch_widget import BatchWidget
-
-    return BatchWidget
-
-
 def _widget_class() -> type[RunWidget]:
     """Imported here because ipywidgets and anywidget take a tenth of a second that only a card needs."""
     from kernelkit.ui.widget import RunWidget
@@ -285,7 +273,6 @@ def show_source(
     *,
     every_s: float = math.inf,
     pace_s: float | None = None,
-    kind: Callable[[], type[ViewWidget]] = lambda: _view_widget_class(),
 ) -> ViewWidget | None:
     """Publish a picture of `source` and, unless nothing will change, keep it up to date by the widget returned."""
     display_id = uuid.uuid4().hex
@@ -293,7 +280,7 @@ def show_source(
         source.close()
         publish(source.bundle(), display_id, update=False)
         return None
-    widget = kind()(module, source.view(), source.asked)
+    widget = _view_widget_class()(module, source.view(), source.asked)
     publish(widget.with_faces(source.bundle()), display_id, update=False)
     cell, execution = hosts.executing_cell(shell)
     replace = _replacements.of(display_id, shell)
@@ -400,7 +387,7 @@ def show_logs(shown: RunLogs) -> None:
     except KernelKitError as error:
         publish(_unreadable(shown, error), uuid.uuid4().hex, update=False)
         return
-    widget = show_source(source, "logs.js", shell, pace_s=LOGS_PACE_S, kind=_log_widget_class)
+    widget = show_source(source, "logs.js", shell, pace_s=LOGS_PACE_S)
     if widget is not None:
         source.send = lambda content, pieces: widget.send(content, pieces)
 
@@ -429,7 +416,7 @@ def show_batch(handle: BatchHandle[Any]) -> None:
     except KernelKitError as error:
         publish(_unreadable(handle, error), uuid.uuid4().hex, update=False)
         return
-    show_source(source, "batch.js", shell, kind=_batch_widget_class)
+    show_source(source, "batch.js", shell)
 
 
 def batch_bundle(handle: BatchHandle[Any]) -> Bundle:

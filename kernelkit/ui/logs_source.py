@@ -123,7 +123,7 @@ class LogsSource:
         return list(self._lines)
 
     def view(self) -> dict[str, Any]:
-        return {**msgspec.to_builtins(self.log()), "lines": self.lines}
+        return {**msgspec.to_builtins(self.log()), "lines": msgspec.to_builtins(self.lines)}
 
     def bundle(self, **face: Any) -> Bundle:
         view, lines = self.log(), self.lines

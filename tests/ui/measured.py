@@ -237,7 +237,10 @@ def logs() -> Iterator[View]:
     lines = [LogLine(later(n // 50), "info", f"embedded document {n} of 40,000 in 1.9 s") for n in range(2_500)]
     for step in range(STEPS):
         shown = [line_view(n, lines[n], BERLIN) for n in range(40 * step, 2_000 + 40 * step)]
-        yield {**msgspec.to_builtins(log_view(top(), 2_000, now=later(step), zone=BERLIN)), "lines": shown}
+        yield {
+            **msgspec.to_builtins(log_view(top(), 2_000, now=later(step), zone=BERLIN)),
+            "lines": msgspec.to_builtins(shown),
+        }
 
 
 def token() -> Iterator[View]:

@@ -12,9 +12,8 @@ from kernelkit.models.run import Run, RunStatus
 from kernelkit.testing import VirtualEngine, engine
 from kernelkit.ui import words
 from kernelkit.ui.batch import batch_text, batch_view
-from kernelkit.ui.batch_grid import CODES, NOT_KEPT, batch_grid, cells, changes
+from kernelkit.ui.batch_grid import CODES, NOT_KEPT, batch_grid, cells
 from kernelkit.ui.batch_source import BatchSource
-from kernelkit.ui.batch_widget import BatchWidget
 from kernelkit.ui.live_view import LiveView, views
 from tests.ui import samples
 from tests.ui.fakes import until
@@ -69,27 +68,6 @@ def test_the_live_picture_counts_together_and_names_failures_and_the_chosen_one(
     assert (shown.total, shown.ended, shown.open, shown.is_final) == (8, 7, 1, False)
     assert batch_grid(batch, items, chosen=1, now=NOW, zone=BERLIN).chosen.text == "not kept any more"  # type: ignore[union-attr]  # it is there
     assert batch_grid(batch, items, chosen=8, now=NOW, zone=BERLIN).chosen is None
-
-
-def test_a_thousand_changes_are_a_small_message() -> None:
-    changed = changes("q" * 1000, "C" * 990 + "F" * 10)
-    assert len(msgspec.json.encode(changed)) < 5_000
-    assert changes("qqe", "qqe") == {}
-
-
-def test_the_widget_sends_changes_alone_and_the_whole_to_whoever_asks_later() -> None:
-    widget = BatchWidget("batch.js", {"batch_id": "batch_1", "cells": "qqq"}, lambda _: None)
-    sent: list[dict[str, Any]] = []
-    widget.observe(lambda change: sent.append({change["name"]: change["new"]}), ["cells", "changed"])
-
-    widget.paint({"batch_id": "batch_1", "cells": "qeq"})
-    widget.paint({"batch_id": "batch_1", "cells": "qeq", "ended": 1})
-    widget.paint({"batch_id": "batch_1", "cells": "Ceq"})
-
-    assert sent == [{"changed": {"e": [1]}}, {"changed": {"C": [0]}}]
-    assert widget.get_state()["cells"] == "Ceq"
-    assert "cells" not in widget.view
-    widget.close()
 
 
 # ---- the source ----------------------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ def view(chance: random.Random) -> dict[str, Any]:
     }
     keyless = [{"n": chance.randrange(3)} for _ in range(chance.randrange(4))]
     twice = [{"name": chance.choice("xy"), "n": chance.randrange(3)} for _ in range(chance.randrange(5))]
-    return {"rows": rows, "lines": lines, "keyless": keyless, "twice": twice, **told}
+    cells = "".join(chance.choices("qeC", weights=[chance.choice([1, 900]), 1, 3], k=chance.choice([120, 120, 130])))
+    return {"cells": cells, "rows": rows, "lines": lines, "keyless": keyless, "twice": twice, **told}
 
 
 def test_news_mends_any_view_into_any_other() -> None:

@@ -14,7 +14,6 @@ from kernelkit.ui import logs_source, words
 from kernelkit.ui.live_view import LiveView, views
 from kernelkit.ui.logs import line_view, log_view, logs_html, logs_text
 from kernelkit.ui.logs_source import LogsSource
-from kernelkit.ui.logs_widget import LogWidget
 from tests.ui import samples
 from tests.ui.fakes import until
 from tests.ui.samples import BERLIN, NOW
@@ -102,16 +101,16 @@ def test_a_viewer_follows_its_run_and_goes_on_after_its_end(kk_engine: VirtualEn
     widget = FakeWidget()
     views().add(LiveView(source, widget, lambda _: None, pace_s=0.01), "", "")
     until(lambda: widget.painted and widget.painted[-1]["count"] == 10)
-    assert [line.text for line in widget.painted[-1]["lines"]] == [f"line {n}" for n in range(20, 30)]
+    assert [text for *_, text in widget.painted[-1]["lines"]] == [f"line {n}" for n in range(20, 30)]
     assert widget.painted[-1]["earlier"]
 
     kk_engine.advance(seconds=61)
-    until(lambda: widget.painted[-1]["lines"][-1].text == "after the wait")
+    until(lambda: widget.painted[-1]["lines"][-1][-1] == "after the wait")
     kk_engine.advance(minutes=3)
     until(lambda: widget.painted[-1]["status"] == "FAILED")
     assert not widget.is_closed and "follow" not in widget.painted[-1]
     source.asked({"do": "filter", "level": ["warn"], "search": ""})
-    until(lambda: [line.text for line in widget.painted[-1]["lines"]] == ["after the wait"])
+    until(lambda: [text for *_, text in widget.painted[-1]["lines"]] == ["after the wait"])
     views()._views[-1].stop()
     until(lambda: widget.is_closed and views().count == 0)
 
@@ -152,26 +151,3 @@ def test_the_file_has_every_line(kk_engine: VirtualEngine) -> None:
     assert written[7].endswith("Z info   line 7")
     assert len(sent) > 2
     source.close()
-
-
-def test_the_widget_sends_new_lines_alone() -> None:
-    head = {"run_id": "run_1"}
-    widget = LogWidget("logs.js", {**head, "lines": LINES}, lambda _: None)
-    sent: list[Any] = []
-    widget.observe(lambda change: sent.append(change["new"]), ["came"])
-    more = [line_view(n, LogLine(NOW, "info", f"line {n}"), BERLIN) for n in (-1, 2)]
-
-    widget.paint({**head, "lines": LINES})
-    widget.paint({**head, "lines": [*LINES, more[1]]})
-    widget.paint({**head, "lines": [more[0], *LINES, more[1]]})
-    widget.paint({**head, "lines": [*LINES[1:], more[1]]})
-    widget.paint({**head, "lines": []})
-
-    assert [(each["first"], each["last"], len(each["before"]), len(each["after"])) for each in sent] == [
-        (0, 2, 0, 1),
-        (-1, 2, 1, 0),
-        (1, 2, 0, 0),
-        (0, -1, 0, 0),
-    ]
-    assert widget.get_state()["lines"] == []
-    widget.close()

@@ -10,14 +10,11 @@ import comm
 import pytest
 
 from kernelkit.ui import assets, hosts
-from kernelkit.ui.batch_widget import BatchWidget
-from kernelkit.ui.logs_widget import LogWidget
 from kernelkit.ui.view_widget import ViewWidget
 from tests.ui.measured import KINDS
 from tests.ui.test_widget import Wire
 
 MESSAGE_BYTES = 8_000
-WIDGETS: dict[str, type[ViewWidget]] = {"batch.js": BatchWidget, "logs.js": LogWidget}
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, 
 def painted(kind: str, sent: list[tuple[str, dict[str, Any]]]) -> tuple[int, list[int]]:
     """Bytes of the first view and of each paint after it."""
     first, *rest = KINDS[kind]()
-    widget = WIDGETS.get(kind, ViewWidget)(kind, first, lambda heard: None)
+    widget = ViewWidget(kind, first, lambda heard: None)
     begun = sum(len(json.dumps(data)) for kind, data in sent if kind == "comm_open" and "view" in data["state"])
     sizes = []
     for view in rest:

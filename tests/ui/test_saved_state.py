@@ -15,7 +15,6 @@ import pytest
 from kernelkit.ui import assets, hosts, parts
 from kernelkit.ui.view_widget import ViewWidget
 from tests.ui.measured import KINDS
-from tests.ui.test_messages import WIDGETS
 from tests.ui.test_widget import Wire
 
 VIEW_BYTES = 30_000
@@ -35,7 +34,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def live(kind: str) -> tuple[str, str, dict[str, Any]]:
     """The states of all models that the page has of a lone view, after it has been painted some times."""
     first, *rest = KINDS[kind]()
-    widget = WIDGETS.get(kind, ViewWidget)(kind, first, lambda heard: None)
+    widget = ViewWidget(kind, first, lambda heard: None)
     for view in rest:
         widget.paint(view)
     states = ViewWidget.get_manager_state(drop_defaults=True, widgets=[widget, widget.layout, *widget.parts])["state"]
