@@ -157,7 +157,7 @@ def test_a_run_that_has_ended_has_a_widget_only_where_a_person_looks_and_it_goes
         display.show_live(samples.completed(), caller, shell)
     assert [MIME in bundle for bundle in published] == [False, True, True, True]
     assert all("To be or not" in bundle[kind] for bundle in published for kind in ("text/html", "text/plain"))
-    until(lambda: len(ipywidgets.widgets.widget._instances) == before + 2)
+    until(lambda: len(ipywidgets.widgets.widget._instances) == before + 1)
     assert display.cards.count == 0 and caller.watched == 0, "nothing is followed"
 
     monkeypatch.setattr(live, "MAX_WIDGETS", 0)
