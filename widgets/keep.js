@@ -38,7 +38,8 @@ function keep(manager) {
   const live = manager.get_state_sync({ drop_defaults: true }).state;
   /** @type {Record<string, Saved>} */
   const state = {};
-  for (const [id, one] of Object.entries(before)) if (!isOurs(one)) state[id] = one;
+  const layouts = new Set(Object.values(before).filter(isOurs).map((one) => one.state.layout));
+  for (const [id, one] of Object.entries(before)) if (!isOurs(one) && !layouts.has(PREFIX + id)) state[id] = one;
   const of = (/** @type {string} */ id) => live[id] ?? before[id];
   for (const id of shown(notebook)) {
     const one = of(id);

@@ -128,7 +128,7 @@ test('forms are not kept, nor what was new last', () => {
 });
 
 test('what was saved stays while it is shown and no kernel has it, and what others saved stays', () => {
-  const before = { widgets: { [STATE]: { state: { a: ours({ parts: ['IPY_MODEL_p'] }), p: ours(), old: ours(), foreign: { model_name: 'IntSliderModel', state: {} } } } } };
+  const before = { widgets: { [STATE]: { state: { a: ours({ parts: ['IPY_MODEL_p'] }), p: ours(), old: ours({ layout: 'IPY_MODEL_l' }), l: { model_name: 'LayoutModel', state: {} }, foreign: { model_name: 'IntSliderModel', state: {} } } } } };
   const { metadata, save } = notebook({}, ['a'], before);
   save();
   assert.deepEqual(Object.keys(metadata.widgets[STATE].state).sort(), ['a', 'foreign', 'p']);
