@@ -131,17 +131,23 @@ def show_run(handle: RunHandle[Any]) -> None:
 
 
 def show_live(
-    run: Run, caller: Caller, shell: hosts.Shell, display_id: str = "", *, update: bool = False
+    run: Run,
+    caller: Caller,
+    shell: hosts.Shell,
+    display_id: str = "",
+    *,
+    update: bool = False,
+    opened: bool = False,
 ) -> LiveCard | None:
     """Publish the card of `run` and, unless it has ended, keep it up to date until it has.
 
-    With `update` it takes the place of what has that `display_id`. The card of a run that has ended has a widget where
-    a person looks, for Replay and for what "More" opens.
+    With `update` it takes the place of what has that `display_id`. One that a person has `opened` is a widget after the
+    run's end too, for Replay and what "More" opens; what a cell shows is to last, in exports without a network as well.
     """
     display_id = display_id or uuid.uuid4().hex
     streams = last_streams(caller, run.id) if run.is_completed else ()
     view = cards.view(run, caller=caller, streams=streams)
-    if run.is_completed and not hosts.is_looked_at(shell):
+    if run.is_completed and not opened:
         publish(static_bundle(view), display_id, update=update)
         return None
     cell, execution = hosts.executing_cell(shell)
@@ -181,7 +187,7 @@ class CardOpener:
         self._card = self._context.run(self._show, run, update)
 
     def _show(self, run: Run, update: bool) -> LiveCard | None:
-        return show_live(run, self._caller, self._shell, self._display_id, update=update)
+        return show_live(run, self._caller, self._shell, self._display_id, update=update, opened=True)
 
 
 def _view_widget_class() -> type[ViewWidget]:

@@ -136,7 +136,7 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
     assert "Completed in" in last[1]["text/html"]
 
 
-def test_a_run_that_has_ended_has_a_widget_only_where_a_person_looks_and_it_goes_with_its_cell(
+def test_a_run_that_has_ended_has_a_widget_only_where_a_person_opened_its_card_and_it_goes_with_its_cell(
     sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ipywidgets
@@ -147,14 +147,12 @@ def test_a_run_that_has_ended_has_a_widget_only_where_a_person_looks_and_it_goes
     before = len(ipywidgets.widgets.widget._instances)
     caller, shell = FakeCaller(), FakeShell()
     caller.streams = (StreamTail("out/words", 2, 12, ('"To be "', '"or not"')),)
-    shell.cell = ""  # as a notebook that runs by itself
     display.show_live(samples.completed(), caller, shell)
     assert MIME not in published[0] and sent == []
 
-    shell.cell = "cell-1"
     for again in range(3):
         shell.execution = again
-        display.show_live(samples.completed(), caller, shell)
+        display.show_live(samples.completed(), caller, shell, opened=True)
     assert [MIME in bundle for bundle in published] == [False, True, True, True]
     assert all("To be or not" in bundle[kind] for bundle in published for kind in ("text/html", "text/plain"))
     until(lambda: len(ipywidgets.widgets.widget._instances) == before + 1)
@@ -162,7 +160,7 @@ def test_a_run_that_has_ended_has_a_widget_only_where_a_person_looks_and_it_goes
 
     monkeypatch.setattr(live, "MAX_WIDGETS", 0)
     shell.cell = "cell-2"
-    display.show_live(samples.completed(), caller, shell)
+    display.show_live(samples.completed(), caller, shell, opened=True)
     until(lambda: len(ipywidgets.widgets.widget._instances) == before)
     assert sum(MIME not in bundle for bundle in published) == 3, "what is still shown gives way to its static face"
 
