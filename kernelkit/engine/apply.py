@@ -326,8 +326,8 @@ def _enter_queue(state: State, run: LiveRun, at: int) -> None:
     run.order = (state.clock - round(run.priority * MICROS) if run.priority else state.clock, state.seq)
     if run.ttl:
         run.expires_at = at + round(run.ttl * MICROS)
+        state.set_timer(run)
     state.line_up(run)
-    state.set_timer(run)
 
 
 def _run_rescheduled(state: State, event: ev.RunRescheduled) -> LiveRun:

@@ -74,6 +74,11 @@ class WorkersPort(Protocol):
 class NoticesPort(Protocol):
     """Whoever tells clients what became of runs; called only after the commit."""
 
+    @property
+    def are_heard(self) -> bool:
+        """Whether anybody wants to hear of changes now; whoever comes later is told how things are then."""
+        ...
+
     def changed(self, run_id: str, *, status_changed: bool) -> None: ...
 
     def ended(self, run: Run) -> None: ...
@@ -325,7 +330,7 @@ class Core:
         ended = None if run.id in self.state.runs else history_row(change, self.state, self.capacity)
         if ended is not None:
             self.ledger.add(ended)
-            self.pulse.ended(self.clock.now())
+            self.pulse.ended(event.at)
         if run.id in self.listened and run.id not in self.state.runs:
             self._after.append(lambda: self.on_left(run.id))
         follow = _FOLLOW.get(type(event))
@@ -335,7 +340,8 @@ class Core:
             follow(self, event, run, ended)
 
     def _tell(self, run_id: str, *, status_changed: bool) -> None:
-        self._after.append(lambda: self.notices.changed(run_id, status_changed=status_changed))
+        if self.notices.are_heard:
+            self._after.append(lambda: self.notices.changed(run_id, status_changed=status_changed))
 
     def _after_change(self, event: ev.AnyEvent, run: LiveRun, ended: HistoryRow | None) -> None:
         self._tell(run.id, status_changed=True)
@@ -391,7 +397,11 @@ class Core:
             self._tell(run.id, status_changed=False)
 
     def _start(self, run: LiveRun, event: ev.RunDispatched) -> None:
-        self.text_of(run.payload, lambda text: self._start_with(run, event, text))
+        payload = run.payload
+        if payload.ref is None and payload.text is not None:
+            self._start_with(run, event, payload.text)
+        else:
+            self.text_of(payload, lambda text: self._start_with(run, event, text))
 
     def tell_results(self, run: LiveRun, ops: Iterable[str]) -> None:
         """Give the run's attempt the results of those of its waits that are over, unless it is still on its way.
@@ -459,7 +469,8 @@ class Core:
                 hold_for=self.hold_for,
             ),
         )
-        self.notices.changed(run.id, status_changed=True)
+        if self.notices.are_heard:
+            self.notices.changed(run.id, status_changed=True)
 
     def _ended(self, run: Run, output: Value | None) -> None:
         if output is None or output.ref is None:

@@ -279,7 +279,7 @@ def _of_item(
             return [answer]
     triggered = _triggered(state, item, now, batch_id=batch_id, parent=parent, queues=queues)
     finder.note(item)
-    return [triggered, *_ended_with(parent, item.run_id, now)]
+    return [triggered] if parent is None else [triggered, *_ended_with(parent, item.run_id, now)]
 
 
 def _parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
@@ -295,9 +295,9 @@ def _parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
     return run
 
 
-def _ended_with(parent: LiveRun | None, run_id: str, now: int) -> Iterator[ev.RunCanceled]:
+def _ended_with(parent: LiveRun, run_id: str, now: int) -> Iterator[ev.RunCanceled]:
     """Of a run whose parent is over while its code has not stopped yet: what it still starts ends with it."""
-    if parent is not None and parent.status in FINAL:
+    if parent.status in FINAL:
         how = "took longer than it may" if parent.status is RunStatus.TIMED_OUT else "was canceled"
         yield ev.RunCanceled(now, run_id, _with_parent(parent.id, how))
 
@@ -547,6 +547,8 @@ def _with_parent(run_id: str, how: str = "was canceled") -> str:
 
 def next_due(state: State) -> int | None:
     """The next moment at which `Tick` has something to do; drops timers that no longer matter."""
+    if not (state.due or state.slots or state.turns.throttled or state.kept):
+        return None
     moments = [at for at in (schedules.next_due(state), state.next_token_at()) if at is not None]
     while state.due:
         at, whose = state.due[0]

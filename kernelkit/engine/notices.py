@@ -46,6 +46,12 @@ class Notices:
 
     # ---- what the core tells -------------------------------------------------------------------------------------
 
+    @property
+    def are_heard(self) -> bool:
+        """Whether anybody hears of changes now. One who begins between a change and its commit needs no notice of it:
+        what that one is told at the start, or lists, is read off a state that has it."""
+        return bool(self._watchers or self.subscriptions)
+
     def changed(self, run_id: str, *, status_changed: bool) -> None:
         if self.subscriptions:
             self.subscriptions.changed(run_id, status_changed=status_changed)

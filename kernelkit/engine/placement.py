@@ -38,7 +38,7 @@ def next_dispatch(state: State, capacity: Capacity, now: int, roll: Roll) -> Seq
     for _, run in firsts:
         if run.machine and too_large:  # it would keep the larger one from ever starting
             continue
-        if fits(state, run.machine, capacity):
+        if not run.machine or fits(state, run.machine, capacity):
             return dispatch(state, run, capacity, now, roll)
         too_large = True
     return ()
@@ -53,7 +53,7 @@ def dispatch(state: State, run: LiveRun, capacity: Capacity, now: int, roll: Rol
     spec = version.spec
     env_id = run.env_id or spec.env_id  # one bundle may be triggered from several surroundings
     events: list[ev.AnyEvent] = []
-    machine = granted(run.machine, capacity)
+    machine = granted(run.machine, capacity) if run.machine else None
     worker_id = _free_worker(state, env_id, run.isolation, capacity, machine)
     if worker_id is None:
         worker_id = roll.worker_id()
@@ -96,6 +96,8 @@ def _free_worker(
         return next((worker.id for worker in usable if worker.id not in state.by_worker), None)
     if len(usable) < capacity.shared_workers:
         return None
+    if len(usable) == 1:
+        return usable[0].id
 
     def load(worker: Worker) -> int:
         return len(state.by_worker.get(worker.id, ()))

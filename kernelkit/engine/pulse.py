@@ -39,10 +39,11 @@ class Pulse:
     def started(self, now: int, waited: int) -> None:
         """A run was given to a worker for the first time, so many microseconds after it was queued."""
         step = self._now(now)
-        if len(step.waits) < _SAMPLES:
-            step.waits.append(max(0, waited))
+        waited = waited if waited > 0 else 0
+        if step.started < _SAMPLES:
+            step.waits.append(waited)
         else:
-            step.waits[step.started % _SAMPLES] = max(0, waited)
+            step.waits[step.started % _SAMPLES] = waited
         step.started += 1
 
     def read(self, now: int) -> Beats:

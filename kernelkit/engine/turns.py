@@ -54,7 +54,8 @@ class Turns:
 
     def changed(self, queue: str, slots: str) -> None:
         """Something about a copy has changed: it takes part with the rank it has when a turn is asked for."""
-        self._changed[slots] = queue
+        if slots in self._state.since:
+            self._changed[slots] = queue
 
     def _settle(self) -> None:
         """Give each copy that has changed the rank it has now, if it may start anything."""
@@ -73,14 +74,38 @@ class Turns:
 
     def leave(self, slots: str) -> None:
         """Nobody of a copy is queued any more."""
-        for kind in KINDS:
-            self._entered.pop((slots, kind), None)
+        self._changed.pop(slots, None)
+        if self._entered:
+            for kind in KINDS:
+                self._entered.pop((slots, kind), None)
 
     def firsts(self, kinds: tuple[Kind, ...], moment: int) -> list[tuple[Rank, LiveRun]]:
         """The first run of each of these kinds that has one."""
+        if len(self._state.since) == 1:
+            return self._of_one(kinds, moment)
         self._settle()
         queues = self._queues
         return [first for kind in kinds if queues[kind] and (first := self._first(kind, moment)) is not None]
+
+    def _of_one(self, kinds: tuple[Kind, ...], moment: int) -> list[tuple[Rank, LiveRun]]:
+        """The same where only one copy has anybody in line: no rank is needed, and what has changed stays noted."""
+        state = self._state
+        (slots,) = state.since
+        lanes = state.lanes.get(slots, {})
+        found: list[tuple[Rank, LiveRun]] = []
+        for kind in kinds:
+            run = state.head((slots, kind)) if kind in lanes else None
+            if run is None:
+                continue
+            if state.queues and (queue := run.queue) in state.queues:
+                if state.is_full(queue, slots):
+                    break
+                if not self._may_start((queue, kind), moment):
+                    if not state.is_paused(queue):
+                        self.throttled[queue] = None
+                    continue
+            found.append(((0, 0, slots), run))
+        return found
 
     def first(self, kind: Kind, moment: int) -> tuple[Rank, LiveRun] | None:
         """The run that goes first of those of this kind, with the rank of its copy."""

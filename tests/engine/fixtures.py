@@ -78,6 +78,8 @@ class Workers:
 class Notes:
     """Notes what leaves for clients."""
 
+    are_heard = True
+
     def __init__(self) -> None:
         self.changes: list[str] = []
         self.ends: list[Run] = []
