@@ -4,7 +4,8 @@
     flag 0   payload is one message
     flag 1   payload is 4 bytes stream id and a part of a large message; flag 2 is its last part
 
-Small sends of one loop tick leave in one write, or in a few of `PROMPT` bytes. A message over 1 MiB goes in parts,
+Small sends of one loop tick leave in one write, or in a few: the first of `PROMPT` bytes, so that the peer begins, each
+after it twice as large, as every write costs both ends a system call and a turn. A message over 1 MiB goes in parts,
 between which others pass; but never those that would break an order somebody counts on (a report and the next, a batch
 and its seal): see `_lane`. What a newcomer would get wrong: nothing here is thread-safe, everything happens on the loop
 that made the channel.
@@ -75,6 +76,7 @@ class Channel(asyncio.BufferedProtocol):
         # sending
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._prompt = PROMPT
         self._flush_due = False
         self._paused = False
         self._lanes: dict[str, _Lane] = {}  # large messages under way, and what must not pass them
@@ -107,9 +109,10 @@ class Channel(asyncio.BufferedProtocol):
         self._out.append(_head.pack(size + 1, _WHOLE))
         self._out.append(data)
         self._out_bytes += size + 5
-        if self._out_bytes >= PROMPT:
+        if self._out_bytes >= self._prompt:
             self._write()
-        elif not self._flush_due:
+            self._prompt *= 2
+        if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
 
@@ -148,6 +151,7 @@ class Channel(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         """Small messages always go to the transport; one part of a large one goes along while the peer keeps up."""
         self._flush_due = False
+        self._prompt = PROMPT
         if self._closing:
             return
         if not self._paused and self._turns:
