@@ -22,9 +22,9 @@ class LoadedBundles:
         self._modules = ModuleWatch(watched=watched)
         self._shown = ""  # whose sources the line cache holds
 
-    def find(self, bundle: str) -> LoadedTask | None:
-        """The task, if it is loaded and no helper module was edited since."""
-        if self._modules.changed():
+    def find(self, bundle: str, *, look: bool = True) -> LoadedTask | None:
+        """The task, if it is loaded and no helper module was edited since; without `look`, since somebody looked."""
+        if look and self._modules.changed():
             self._modules.forget()
             self._tasks.clear()
         found = self._tasks.get(bundle)

@@ -52,6 +52,7 @@ class SharedWorker:
         self._live: dict[str, _Live] = {}  # by fence
         self._loading: dict[str, asyncio.Future[LoadedTask]] = {}
         self._threads: ThreadPoolExecutor | None = None
+        self._looked = False
         self._retiring = False
         self._over = asyncio.Event()
         self._link: Link
@@ -102,7 +103,7 @@ class SharedWorker:
 
     async def _attempt(self, live: _Live) -> None:
         try:
-            loaded = self._bundles.find(live.start.bundle)
+            loaded = self._find(live.start.bundle)
             if loaded is None:
                 token = current.set(live)  # what an import prints belongs to this run
                 try:
@@ -124,6 +125,17 @@ class SharedWorker:
         self._link.report(live.start, outcome)
         if self._retiring and not self._live:
             self._over.set()
+
+    def _find(self, bundle: str) -> LoadedTask | None:
+        """The task, if it is loaded. One look at a person's modules serves all attempts that came before it: those
+        that come after begin behind `_look_again`."""
+        look, self._looked = not self._looked, True
+        if look:
+            self._loop.call_soon(self._look_again)
+        return self._bundles.find(bundle, look=look)
+
+    def _look_again(self) -> None:
+        self._looked = False
 
     def _began(self, live: _Live, at: int) -> None:
         # A body that was over before the loop turned needs no such report: its last one says when it began.

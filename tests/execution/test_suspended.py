@@ -63,7 +63,7 @@ class _Bundles:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._loaded = loaded(function)
 
-    def find(self, bundle: str) -> Any:  # a task of the tests, which stands for a LoadedTask
+    def find(self, bundle: str, *, look: bool = True) -> Any:  # a task of the tests, which stands for a LoadedTask
         return self._loaded
 
 
