@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -22,50 +23,50 @@ class Home:
 
     path: Path
 
-    @property
+    @cached_property  # some are asked for at each trigger
     def database(self) -> Path:
         return self.path / "engine.duckdb"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """Held by the engine for life (`flock`); its text names the owner, for humans only."""
         return self.path / "engine.lock"
 
-    @property
+    @cached_property
     def engine_log(self) -> Path:
         return self.path / "engine.log"
 
-    @property
+    @cached_property
     def settings(self) -> Path:
         """What `kernelkit config set` has kept, JSON."""
         return self.path / "settings.json"
 
-    @property
+    @cached_property
     def down_mark(self) -> Path:
         """Present after `kernelkit down`: only an explicit call starts the engine again."""
         return self.path / "down"
 
-    @property
+    @cached_property
     def bundles(self) -> Path:
         """Code and captured globals, files of mode 0600 named by hash."""
         return self.path / "bundles"
 
-    @property
+    @cached_property
     def environments(self) -> Path:
         """`<env id>.json`, mode 0600: interpreter, folder, path and variables of a defining process."""
         return self.path / "environments"
 
-    @property
+    @cached_property
     def orphans(self) -> Path:
         """Results that found no engine for 60 s, one file a worker, taken in by the next engine."""
         return self.path / "orphans"
 
-    @property
+    @cached_property
     def artifacts(self) -> Path:
         """`<run id>/`: files that runs left, of mode 0600, removed with their run or when there is too much."""
         return self.path / "artifacts"
 
-    @property
+    @cached_property
     def archive(self) -> Path:
         """Removed runs as Parquet files, where the settings ask for it; exports on their way are below it."""
         return self.path / "archive"

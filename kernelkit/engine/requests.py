@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar, assert_never
 
@@ -372,8 +373,8 @@ class Requests:
 
     def _refuse_unknown_surroundings(self, items: tuple[m.TriggerItem, ...]) -> None:
         for env_id, item in {item.env_id: item for item in items if item.env_id}.items():
-            path = self._home.environments / f"{env_id}.json"
-            if not path.exists():
+            path = os.path.join(self._home.environments, f"{env_id}.json")  # at each trigger: no `Path` is made
+            if not os.path.exists(path):
                 raise TaskDefinitionError(
                     f"The file {path} with the surroundings that {item.task_id!r} was triggered from is missing. "
                     "Trigger it again.",

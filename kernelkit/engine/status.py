@@ -38,6 +38,7 @@ def engine_status(
     workers = [_worker(core, worker, silent_for(worker.id)) for worker in state.workers.values()]
     executing, problem, held = len(state.holders), core.writer.problem, _held(core)
     pulse = core.pulse.read(core.clock.now())
+    commits = sorted(core.store.commits)
 
     def read() -> EngineStatus:
         return EngineStatus(
@@ -56,6 +57,8 @@ def engine_status(
             memory_limit=core.capacity.memory,
             engine_memory=memory_of(pid),
             held=held,
+            commit=commits[len(commits) // 2] if commits else -1.0,
+            commit_p95=commits[len(commits) * 95 // 100] if commits else -1.0,
         )
 
     return read

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ _ROWS_AT_ONCE = 10_000
 _PARTS_AT_ONCE = 64  # of a stream, read for one answer …
 _PARTS_AT_END = 16  # … or for what is shown of it
 CHUNKS_BYTES = 512 * 1024
+COMMITS_KEPT = 500
 CHECKPOINT_EVERY = 50_000  # transactions; replaying them after a crash takes one to three seconds
 CHECKPOINT_BYTES = 256 * 1024**2  # of log
 _LOOK_EVERY = 64  # transactions; a look at the log's size costs a few microseconds
@@ -101,6 +104,7 @@ class Store:
         self._last_seq = 0
         self._closed = False
         self.transactions = 0  # since the last checkpoint
+        self.commits: deque[float] = deque(maxlen=COMMITS_KEPT)  # how long the latest took, in seconds
         self._connect()
 
     @classmethod
@@ -132,6 +136,7 @@ class Store:
         whole = len(parts) == 1 and not replaced and not batch.unwanted
         with self._writing:
             connection = self._open_connection()
+            began = time.perf_counter()
             try:
                 if not whole:
                     connection.execute("BEGIN")
@@ -154,6 +159,7 @@ class Store:
             if batch.events:
                 self._last_seq = max(self._last_seq, batch.events[-1].seq)
             self.transactions += 1
+            self.commits.append(time.perf_counter() - began)
 
     def holds(self, batch: Batch) -> bool:
         """Whether `batch` is on disk already: a commit that ended in an error may have been made all the same."""

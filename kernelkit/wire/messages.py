@@ -468,6 +468,8 @@ class EngineStatus(Message, frozen=True):
     memory_limit: int = 0  # bytes that all workers together may hold
     engine_memory: int = 0
     held: tuple[QueueHeld, ...] = ()  # queues with runs in line, the longest first, at most 5
+    commit: float = -1.0  # seconds that the latest commits took: their median; -1 while there was none
+    commit_p95: float = -1.0
 
 
 class StopEngine(Message, frozen=True):

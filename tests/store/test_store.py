@@ -62,6 +62,7 @@ def test_what_was_appended_is_there_after_reopening_the_file(tmp_path: Path) -> 
     store = open_store(tmp_path)
     store.append(events(1, 2))
     store.append(events(3))
+    assert len(store.commits) == 2 and min(store.commits) > 0
     store.close()
 
     again = open_store(tmp_path)
