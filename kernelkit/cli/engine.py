@@ -128,8 +128,14 @@ def status_text(found: EngineStatus, *, now: datetime) -> str:
     """What people read of a running engine: its text face, then each worker and where the log is."""
     view = engine_view(found, now=now, zone=words.local_zone())
     workers = [f"  {worker.kind}, pid {worker.pid}: {worker.doing}" for worker in view.workers]
+    commits = [f"  a commit takes {found.commit * 1e3:,.1f} ms, p95 {found.commit_p95 * 1e3:,.1f} ms"]
     return "\n".join(
-        [engine_text(view, width=terminal_width(), ascii=wants_ascii()), *workers, f"  log {found.log_path}"]
+        [
+            engine_text(view, width=terminal_width(), ascii=wants_ascii()),
+            *workers,
+            *(commits if found.commit >= 0 else ()),
+            f"  log {found.log_path}",
+        ]
     )
 
 

@@ -76,8 +76,6 @@ def engine_view(status: EngineStatus, *, now: datetime, zone: tzinfo) -> EngineV
     figures.append(f"{done:,} ended" if done else f"{sum(status.pulse.ended):,} ended in 15 min")
     figures.append(_count(len(status.workers), "worker"))
     figures.append(_count(status.clients, "client"))
-    if status.commit >= 0:
-        figures.append(f"a commit takes {status.commit * 1e3:,.1f} ms")
     silent = [worker for worker in status.workers if worker.silent_s > SILENT_S]
     problem = words.clean(status.store_problem)
     if not problem and silent:

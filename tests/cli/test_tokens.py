@@ -27,6 +27,7 @@ def test_tokens_are_completed_shown_and_listed(kernelkit: KernelKit, home: Home)
     assert (read["output"], nothing["output"], nothing["status"]) == ({"from": "a pipe"}, None, "COMPLETED")
     assert json.loads(kernelkit("tokens", "show", done["id"], "--json")) == done
     assert f"token {done['id']}: completed" in kernelkit("tokens", "show", "deploy")
+    assert "a commit takes" in kernelkit("status"), "there have been some"
     listed = kernelkit("tokens", "list", "--status", "completed", "--limit", "2")
     assert "the newest 2 of 3 tokens" in listed
     assert json.loads(kernelkit("tokens", "list", "--tag", "none", "--json")) == []
