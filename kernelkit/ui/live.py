@@ -118,7 +118,7 @@ class LiveCards:
         self._zone = zone
         self._wake = threading.Condition()
         self._feeds: dict[tuple[int, str], _Feed] = {}
-        self._settled: list[_Feed] = []  # shown after their end: nothing comes any more
+        self._past: list[_Feed] = []  # shown after their end: nothing comes any more
         self._dropped: list[tuple[_Feed, LiveCard]] = []
         self._finishing = 0  # feeds that are no longer among them, but whose cards have not all been replaced
         self._thread: threading.Thread | None = None
@@ -141,7 +141,7 @@ class LiveCards:
             if card.cell:
                 self._retire(card)
             if card.run.is_completed:
-                self._settled.append(_Feed(caller, card.run, streams=streams, cards=[card]))
+                self._past.append(_Feed(caller, card.run, streams=streams, cards=[card]))
             else:
                 self._feeds.setdefault((id(caller), card.run.id), _Feed(caller, card.run)).cards.append(card)
             widgets = [(f, c) for f in self._all() for c in f.cards if c.widget is not None]
@@ -150,7 +150,7 @@ class LiveCards:
             self._begin()
 
     def _all(self) -> list[_Feed]:
-        return [*self._settled, *self._feeds.values()]
+        return [*self._past, *self._feeds.values()]
 
     def _begin(self) -> None:
         """Have the thread look, if there is anything to look at."""
@@ -239,7 +239,7 @@ class LiveCards:
                 feeds = list(self._feeds.items())
                 dropped, self._dropped = self._dropped, []
                 taken = [card for _, card in dropped]
-                self._settled = [feed for feed in self._settled if any(card not in taken for card in feed.cards)]
+                self._past = [feed for feed in self._past if any(card not in taken for card in feed.cards)]
             for feed, card in dropped:
                 self._quieten(feed, card)
             for key, feed in feeds:
@@ -269,11 +269,13 @@ class LiveCards:
                 self._finishing += 1
         if feed.is_over:
             _stop_watching(feed)
-            if ended is not None:
-                self._finish(feed, ended, cards)
-            with self._wake:
-                self._finishing -= 1
-                self._wake.notify_all()
+            try:
+                if ended is not None:
+                    self._finish(feed, ended, cards)
+            finally:
+                with self._wake:
+                    self._finishing -= 1
+                    self._wake.notify_all()
             return
         if feed.should_open():
             feed.is_opening = True
