@@ -16,6 +16,7 @@ from kernelkit.store.rows import Batch, HistoryRow, LineRow, LogRow
 from kernelkit.store.store import Store
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
+NOW = int(START.timestamp()) * 1_000_000
 DAY = 86_400 * 1_000_000
 
 
@@ -67,6 +68,10 @@ FAILURE = Error(name="ValueError", message="broken", traceback="Traceback …")
 
 def ended(run: Run, *, seq: int = 1, payload_ref: str | None = None, output_ref: str | None = None) -> HistoryRow:
     return HistoryRow(run, payload_ref, output_ref, seq)
+
+
+def history(*numbers: int) -> Batch:
+    return Batch(history=[ended(finished(number), seq=number) for number in numbers])
 
 
 def line(number: int, n: int, text: str = "hello") -> LineRow:

@@ -132,7 +132,7 @@ def test_a_full_disk_stores_nothing_more_and_goes_on_when_there_is_room(small_di
     ballast.unlink()
     writer.nudge()
 
-    assert "no space left" in problem.lower() and str(store._where) in problem
+    assert "no space left" in problem.lower() and str(store._database.where) in problem
     assert on_disk < 100
     assert clear.wait(20) and writer.flush(20)
     assert told == list(range(1, 101))

@@ -232,8 +232,8 @@ def test_migrations_run_once_in_order_and_a_failing_one_changes_nothing(
     store = open_store(tmp_path)
 
     assert store.last_seq == 1
-    assert store._open_connection().execute("SELECT value FROM meta").fetchall() == [("2",)]
-    assert store._open_connection().execute("SELECT count(*) FROM queues").fetchall() == [(0,)]
+    assert store._database.connection.execute("SELECT value FROM meta").fetchall() == [("2",)]
+    assert store._database.connection.execute("SELECT count(*) FROM queues").fetchall() == [(0,)]
     store.append(events(2))
     store.close()
 
@@ -246,3 +246,16 @@ def test_a_crash_while_the_file_is_made_leaves_no_half_database(tmp_path: Path) 
     open_store(tmp_path).close()
 
     assert sorted(path.name for path in home.path.glob("engine.duckdb*")) == ["engine.duckdb", "engine.duckdb.version"]
+
+
+def test_people_s_sql_reaches_no_file_outside(store: Store, tmp_path: Path) -> None:
+    connection = store._database.connection
+
+    for statement in (
+        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SET enable_external_access = true",
+        "SET threads = 8",
+    ):
+        with pytest.raises(duckdb.Error):
+            connection.execute(statement)

@@ -1,24 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from kernelkit.config import EngineSettings
 from kernelkit.models.stream import StreamTail
 from kernelkit.store.rows import Batch, PartRow
 from kernelkit.store.store import Store
-from tests.store.samples import DAY, START, ended, event, finished, open_store, run_id
-
-NOW = int(START.timestamp()) * 1_000_000
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store()
-    yield opened
-    opened.close()
+from tests.store.samples import DAY, NOW, START, ended, event, finished, run_id
 
 
 def part(number: int, first: int, *values: str, stream: str = "out/tokens") -> PartRow:

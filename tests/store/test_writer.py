@@ -170,7 +170,7 @@ def test_a_commit_that_was_made_though_it_failed_is_not_made_twice(store: Gated,
     assert writer.flush(5) and writer.stop()
     assert len(list(store.recover().events)) == len(batch.events)
     assert len(store.lines(run_id(1), 10).lines) == len(batch.lines)
-    assert len(store._rows("values", refs=["a"])) == len(batch.values)
+    assert len(store._database.rows("values", refs=["a"])) == len(batch.values)
 
 
 def test_an_error_nobody_foresaw_is_a_problem_and_not_the_end_of_the_writer(store: Gated) -> None:
@@ -235,7 +235,7 @@ def test_an_invalidated_database_is_opened_again_and_nothing_is_doubled(tmp_path
     writer.put(events(1), None)
     assert writer.flush(5)
 
-    store._invalid = True  # as any statement leaves it after DuckDB's FatalException
+    store._database.is_invalid = True  # as any statement leaves it after DuckDB's FatalException
     writer.put(events(2), None)
     assert writer.flush(5)
     writer.put(events(3), None)
