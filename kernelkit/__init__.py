@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from kernelkit.authoring.artifacts import Artifact, Artifacts
     from kernelkit.authoring.batch import batch
     from kernelkit.authoring.bulk import BulkHandle
-    from kernelkit.authoring.context import CancelSignal, Context, ctx
+    from kernelkit.authoring.cancelsignal import CancelSignal
+    from kernelkit.authoring.context import Context
+    from kernelkit.authoring.ctx import ctx
     from kernelkit.authoring.debounce import Debounce
     from kernelkit.authoring.defaults import configure
     from kernelkit.authoring.handle import BatchHandle, RunHandle
@@ -115,7 +117,7 @@ _ROOMS: dict[str, str] = {
     "BatchHandle": "authoring.handle",
     "Bulk": "models.bulk",
     "BulkHandle": "authoring.bulk",
-    "CancelSignal": "authoring.context",
+    "CancelSignal": "authoring.cancelsignal",
     "Client": "client.client",
     "Context": "authoring.context",
     "Debounce": "authoring.debounce",
@@ -142,7 +144,7 @@ _ROOMS: dict[str, str] = {
     "Usage": "models.run",
     "batch": "authoring.batch",
     "configure": "authoring.defaults",
-    "ctx": "authoring.context",
+    "ctx": "authoring.ctx",
     "engine": "client.default",
     "heartbeats": "authoring.heartbeats",
     "idempotency_keys": "authoring.idempotency",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kernelkit.authoring.context import Scope
+from kernelkit.authoring.scope import Scope
 from kernelkit.errors import KernelKitError
 from kernelkit.models.sameness import Match
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Generic, Literal, Protocol, TypeVar
 
-from kernelkit.authoring.context import Scope, current_scope
+from kernelkit.authoring.scope import Scope, current_scope
 from kernelkit.clock import MICROS
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import KernelKitError, UnknownRunError

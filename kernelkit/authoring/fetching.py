@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 import httpx2
 
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.options import Retry, refuse_unknown
 from kernelkit.authoring.retry import pause, tell
+from kernelkit.authoring.scope import scope
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.task import RetryPolicy

@@ -23,12 +23,12 @@ from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.asked import Asked
 from kernelkit.authoring.bulk import start_bulk
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.durable import DurableWait, runs_wait, waited, waited_sync
 from kernelkit.authoring.logs import RunLogs, logs_request
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import delay_of
+from kernelkit.authoring.scope import scope
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree

@@ -12,7 +12,7 @@ import asyncio
 import time
 from typing import Final
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 
 _EVERY_S: Final = 0.05
 _TURNS: Final = 3  # of the loop: a question comes in with one, and its answer goes out with the next

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 from kernelkit.errors import KernelKitError
 
 if TYPE_CHECKING:

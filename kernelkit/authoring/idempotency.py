@@ -14,7 +14,7 @@ from typing import Any, get_args
 from kernelkit import ids
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.context import scope as current
+from kernelkit.authoring.scope import scope as current
 from kernelkit.durations import to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError
 from kernelkit.models.sameness import KeyScope, KeyUse

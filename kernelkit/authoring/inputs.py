@@ -18,13 +18,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.context import Scope, current_scope
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
 from kernelkit.authoring.named import NamedStream
 from kernelkit.authoring.outbox import outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
+from kernelkit.authoring.scope import Scope, current_scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.authoring.waited import PendingWaited, Waited
 from kernelkit.clock import to_datetime
 from kernelkit.durations import Duration, to_seconds

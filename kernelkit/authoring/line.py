@@ -16,7 +16,7 @@ from kernelkit.clock import WallClock
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from kernelkit.authoring.context import Scope
+    from kernelkit.authoring.scope import Scope
     from kernelkit.wire.messages import ReplyBody, ReportBody, RequestBody
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from kernelkit.authoring.context import current_scope
+from kernelkit.authoring.scope import current_scope
 from kernelkit.errors import InvalidOptionError, KernelKitError
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 from kernelkit.clock import MICROS
 
 _outside = logging.getLogger("kernelkit.task")

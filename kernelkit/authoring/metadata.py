@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope, Site, call_site, current_scope
+from kernelkit.authoring.scope import Scope, Site, call_site, current_scope
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.value import MAX_METADATA_BYTES
 from kernelkit.rules.limits import check_text

@@ -15,7 +15,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from kernelkit.authoring.context import Scope, Site, call_site, unrepeated
+from kernelkit.authoring.scope import Scope, Site, call_site, unrepeated
 from kernelkit.errors import KernelKitError
 from kernelkit.wire.messages import AppendStream
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from kernelkit.authoring.context import Scope, Site, call_site
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.result import Result
+from kernelkit.authoring.scope import Scope, Site, call_site
+from kernelkit.authoring.scope import scope as current
 from kernelkit.durations import Duration
 from kernelkit.errors import InvalidOptionError, KernelKitError, NeverAwaitedError
 

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError as FutureCancelledError
 from typing import Generic, Self, TypeVar
 
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.context import current_scope
+from kernelkit.authoring.scope import current_scope
 from kernelkit.models.stream import name_of_key
 from kernelkit.wire.messages import ReadStream, ReplyBody, StreamChunks
 

@@ -17,8 +17,8 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.options import Retry
+from kernelkit.authoring.scope import scope
 from kernelkit.durations import Duration
 from kernelkit.errors import AbortTaskRunError, CompleteTaskWithOutput, InvalidOptionError
 from kernelkit.models.task import RetryPolicy

@@ -26,7 +26,7 @@ _INJECTED_NAMES: dict[str, Injected] = {"ctx": "ctx", "signal": "signal", "init"
 # By name, so that reading a signature needs none of the machinery behind a running attempt.
 _INJECTED_TYPES: dict[tuple[str, str], Injected] = {
     ("kernelkit.authoring.context", "Context"): "ctx",
-    ("kernelkit.authoring.context", "CancelSignal"): "signal",
+    ("kernelkit.authoring.cancelsignal", "CancelSignal"): "signal",
 }
 
 

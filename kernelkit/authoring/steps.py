@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope, current_scope, marked, no_waits, unrepeated
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.returned import Returned
+from kernelkit.authoring.scope import Scope, current_scope, marked, no_waits, unrepeated
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import KeepStep

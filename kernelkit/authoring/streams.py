@@ -15,14 +15,14 @@ from typing import Any, Generic, TypeVar, cast
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.context import current_scope
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.inputs import InputStream
 from kernelkit.authoring.named import NamedStream
 from kernelkit.authoring.outbox import Appended, Target, outbox_of
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.reading import Reading
+from kernelkit.authoring.scope import current_scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError, NotInTaskError
 from kernelkit.models.run import Run

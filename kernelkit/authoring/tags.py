@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kernelkit.authoring.context import current_scope
+from kernelkit.authoring.scope import current_scope
 from kernelkit.errors import InvalidOptionError
 from kernelkit.rules.limits import check_tags
 from kernelkit.wire.messages import AddTags

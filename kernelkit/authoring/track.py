@@ -18,8 +18,8 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, TypeVar, overload
 
-from kernelkit.authoring.context import Scope, current_scope
 from kernelkit.authoring.metadata import state_of
+from kernelkit.authoring.scope import Scope, current_scope
 from kernelkit.errors import InvalidOptionError
 
 PROGRESS_KEY = "kk.progress"

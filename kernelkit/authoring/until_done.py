@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Awaitable
 from typing import Any
 
-from kernelkit.authoring.context import Scope, current_scope
+from kernelkit.authoring.scope import Scope, current_scope
 from kernelkit.errors import InvalidOptionError
 
 Work = Awaitable[Any] | concurrent.futures.Future[Any]  # what comes of it is dropped

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kernelkit.authoring.context import current_scope
+from kernelkit.authoring.scope import current_scope
 from kernelkit.clock import MICROS
 from kernelkit.models.run import Usage
 

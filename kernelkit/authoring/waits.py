@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from kernelkit import ids
-from kernelkit.authoring.context import Scope, current_scope
 from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
 from kernelkit.authoring.pending import Pending, refuse_timeout
+from kernelkit.authoring.scope import Scope, current_scope
 from kernelkit.authoring.tokens import PendingToken, Token, TokenResult, key_text, name_of
 from kernelkit.clock import MICROS, from_datetime, to_datetime
 from kernelkit.durations import Duration, to_seconds

@@ -17,9 +17,9 @@ from typing import Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import LoadedTask, load_bundle
-from kernelkit.authoring.context import Scope
 from kernelkit.authoring.line import Line
 from kernelkit.authoring.run_options import RunOptions
+from kernelkit.authoring.scope import Scope
 from kernelkit.authoring.signature import Signature
 from kernelkit.authoring.task import Task
 from kernelkit.clock import WallClock

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from kernelkit.authoring.context import Scope
+from kernelkit.authoring.scope import Scope
 from kernelkit.errors import CompleteTaskWithOutput
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]  # of a person's function

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from kernelkit.authoring.context import Scope
-from kernelkit.authoring.context import scope as current
+from kernelkit.authoring.scope import Scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.execution.body import Arguments, Ended, call_on_loop, call_plain, completed
 
 logger = logging.getLogger(__name__)

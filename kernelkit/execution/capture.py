@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TextIO
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 from kernelkit.models.run import LogLine
 from kernelkit.wire.messages import WorkerLogs
 

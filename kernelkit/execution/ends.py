@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kernelkit.authoring.context import Scope
+from kernelkit.authoring.scope import Scope
 from kernelkit.errors import AbortTaskRunError, KernelKitError, OutOfMemoryError, OutputTooLargeError
 from kernelkit.execution.failure import describe
 from kernelkit.execution.hardexit import HardExit

@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 
 from kernelkit.authoring.bundle import LoadedTask
-from kernelkit.authoring.context import Scope
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.line import Line
+from kernelkit.authoring.scope import Scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles

@@ -10,7 +10,7 @@ import os
 import posix
 from typing import NoReturn
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 
 
 class HardExit(SystemExit):

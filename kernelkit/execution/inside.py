@@ -13,7 +13,7 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from kernelkit.authoring.caller import Heard
-from kernelkit.authoring.context import Scope, current_scope, unrepeated
+from kernelkit.authoring.scope import Scope, current_scope, unrepeated
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
 from kernelkit.models.filter import RunFilter

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope, marked, no_waits, unrepeated
 from kernelkit.authoring.durable import WaitInfo
 from kernelkit.authoring.hooks import Hook, Kind
 from kernelkit.authoring.result import Result
+from kernelkit.authoring.scope import Scope, marked, no_waits, unrepeated
 from kernelkit.clock import to_datetime
 from kernelkit.errors import KernelKitError, NeverAwaitedError, RunCanceledError
 from kernelkit.execution.body import Arguments, BodyInterrupted, Ended

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from kernelkit import errors
-from kernelkit.authoring.context import Scope
+from kernelkit.authoring.scope import Scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError
 from kernelkit.models.sameness import Match

@@ -12,9 +12,9 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
-from kernelkit.authoring.context import Scope
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.hooks import NO_HOOKS, HookSet
+from kernelkit.authoring.scope import Scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.errors import KernelKitError, NeverAwaitedError, PayloadValidationError
 from kernelkit.execution.body import Arguments, BodyInterrupted, Ended, call_plain, completed, is_from_outside
 from kernelkit.execution.ends import (

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kernelkit.authoring.bundle import LoadedTask
-from kernelkit.authoring.context import Scope
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.line import Line
+from kernelkit.authoring.scope import Scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.capture import CROWDED_BYTES, LogPump, RunLog

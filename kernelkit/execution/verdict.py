@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kernelkit.authoring.context import Scope
 from kernelkit.authoring.hooks import Hook
 from kernelkit.authoring.onerror import OnError
 from kernelkit.authoring.options import Retry
+from kernelkit.authoring.scope import Scope
 from kernelkit.clock import MICROS, from_datetime, to_datetime
 from kernelkit.errors import AbortTaskRunError, KernelKitError
 from kernelkit.execution.body import Ended

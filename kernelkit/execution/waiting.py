@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from msgspec.structs import replace
 
-from kernelkit.authoring.context import Scope, call_site, no_waits
-from kernelkit.authoring.context import scope as current
 from kernelkit.authoring.durable import DurableWait
+from kernelkit.authoring.scope import Scope, call_site, no_waits
+from kernelkit.authoring.scope import scope as current
 from kernelkit.errors import KernelKitError, NotInTaskError, ReplayDivergedError
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.models.value import Value

@@ -24,8 +24,8 @@ from typing import TextIO, cast
 
 from kernelkit.authoring.bundle import load_bundle
 from kernelkit.authoring.caller import install_default
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.defaults import ignore_project
+from kernelkit.authoring.scope import scope
 from kernelkit.authoring.surroundings import read_environment
 from kernelkit.config import Home
 from kernelkit.execution.begun import Begun, BegunNotes, Nowhere

@@ -18,8 +18,8 @@ from typing import Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.bundle import LoadedTask, load_bundle
-from kernelkit.authoring.context import Scope
 from kernelkit.authoring.line import Line
+from kernelkit.authoring.scope import Scope
 from kernelkit.clock import Clock, to_datetime
 from kernelkit.config import Home
 from kernelkit.engine import commands as c

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.logger import logger
+from kernelkit.authoring.scope import scope
 from tests.execution.attempts import Attempt, start_of
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.metadata import metadata
+from kernelkit.authoring.scope import scope
 from kernelkit.errors import InvalidOptionError, NotInTaskError, PayloadNotSerializableError, UnknownTaskError
 from kernelkit.rules.metadata import apply_ops
 from kernelkit.wire.messages import ChangeMetadata

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kernelkit.authoring import retry as room
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.retry import retry
+from kernelkit.authoring.scope import scope
 from kernelkit.errors import AbortTaskRunError, CompleteTaskWithOutput, InvalidOptionError
 from tests.execution.attempts import Attempt
 

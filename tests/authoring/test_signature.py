@@ -11,6 +11,8 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 
 from kernelkit import jsonvalues
+from kernelkit.authoring.cancelsignal import CancelSignal
+from kernelkit.authoring.context import Context
 from kernelkit.authoring.signature import Signature
 from kernelkit.errors import OutputNotSerializableError, PayloadValidationError, TaskDefinitionError
 
@@ -152,14 +154,6 @@ def test_a_task_without_parameters_takes_nothing() -> None:
 
 
 def test_context_and_signal_are_found_by_annotation_too() -> None:
-    class Context: ...
-
-    class CancelSignal: ...
-
-    for kind in (Context, CancelSignal):
-        kind.__module__ = "kernelkit.authoring.context"
-        kind.__qualname__ = kind.__name__
-
     def body(n: int, c: Any, stop: Any) -> None: ...
 
     body.__annotations__ |= {"c": Context, "stop": CancelSignal}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 from kernelkit.authoring.tags import tags
 from kernelkit.errors import InvalidOptionError, NotInTaskError
 from kernelkit.wire.messages import AddTags

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kernelkit.authoring import track as module
-from kernelkit.authoring.context import scope
 from kernelkit.authoring.metadata import metadata
+from kernelkit.authoring.scope import scope
 from kernelkit.authoring.track import PROGRESS_KEY, track
 from kernelkit.errors import InvalidOptionError, NotInTaskError
 from tests.execution.attempts import Attempt

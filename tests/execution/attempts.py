@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kernelkit import jsonvalues
-from kernelkit.authoring.context import Scope
 from kernelkit.authoring.hooks import NO_HOOKS, Hook, HookSet
 from kernelkit.authoring.line import Line
+from kernelkit.authoring.scope import Scope
 from kernelkit.authoring.signature import Signature
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import ReportBody, StartAttempt

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelkit.authoring.context import scope
+from kernelkit.authoring.scope import scope
 from kernelkit.config import Home
 from kernelkit.errors import KernelKitError, NotInTaskError
 from kernelkit.execution.inside import InsideCaller

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kernelkit.authoring.context import Scope
 from kernelkit.authoring.line import Line
+from kernelkit.authoring.scope import Scope
 from kernelkit.config import Home
 from kernelkit.execution.link import Link
 from kernelkit.models.value import NULL

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from kernelkit.authoring.context import CancelSignal, Scope, ctx, marked, no_waits
+from kernelkit.authoring.cancelsignal import CancelSignal
+from kernelkit.authoring.ctx import ctx
 from kernelkit.authoring.line import Line
 from kernelkit.authoring.metadata import metadata
+from kernelkit.authoring.scope import Scope, marked, no_waits
 from kernelkit.authoring.tags import tags
 from kernelkit.errors import AbortTaskRunError, NotInTaskError, OutOfMemoryError, UnknownTaskError
 from kernelkit.execution.body import BodyInterrupted

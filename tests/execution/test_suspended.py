@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 import kernelkit as kk
-from kernelkit.authoring.context import Scope
+from kernelkit.authoring.scope import Scope
 from kernelkit.execution.link import Link
 from kernelkit.execution.shared import SharedWorker
 from kernelkit.execution.waiting import follow_tasks

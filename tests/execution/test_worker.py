@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import pytest
 
-from kernelkit.authoring.context import ctx
+from kernelkit.authoring.ctx import ctx
 from kernelkit.authoring.logger import logger
 from kernelkit.authoring.metadata import metadata
 from kernelkit.authoring.tags import tags

@@ -51,7 +51,7 @@ def note(*what):
     os.close(file)
 
 def fence():
-    from kernelkit.authoring.context import scope
+    from kernelkit.authoring.scope import scope
     return scope.get().start.fence
 
 def heard():

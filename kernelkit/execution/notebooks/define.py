@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from kernelkit.authoring.context import CancelSignal
+from kernelkit.authoring.cancelsignal import CancelSignal
 from kernelkit.authoring.kernelspecs import choose_kernel
 from kernelkit.authoring.parameters import Parameters, read_parameters
 from kernelkit.authoring.task import Task, task

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kernelkit.authoring.context import Scope
 from kernelkit.authoring.metadata import state_of
+from kernelkit.authoring.scope import Scope
 from kernelkit.authoring.track import JOB_KEY, track
 
 T = TypeVar("T")

@@ -17,8 +17,9 @@ from typing import Any
 from kernelkit import jsonvalues
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.artifacts import folder_of, write_artifact
-from kernelkit.authoring.context import CancelSignal, Scope
-from kernelkit.authoring.context import scope as current
+from kernelkit.authoring.cancelsignal import CancelSignal
+from kernelkit.authoring.scope import Scope
+from kernelkit.authoring.scope import scope as current
 from kernelkit.errors import KernelKitError, NotebookKernelError
 from kernelkit.execution.notebooks import page, trouble
 from kernelkit.execution.notebooks.job import NotebookJob, first_line, injected, is_executed, still_known
