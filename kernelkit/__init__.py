@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.context import Context
     from kernelkit.authoring.ctx import ctx
     from kernelkit.authoring.debounce import Debounce
+    from kernelkit.authoring.decorator import task
     from kernelkit.authoring.defaults import configure
     from kernelkit.authoring.handle import BatchHandle, RunHandle
     from kernelkit.authoring.heartbeats import heartbeats
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.subscription import Subscription
     from kernelkit.authoring.table import Table
     from kernelkit.authoring.tags import tags
-    from kernelkit.authoring.task import Task, task
+    from kernelkit.authoring.task import Task
     from kernelkit.authoring.tasks import tasks
     from kernelkit.authoring.tokens import Token, tokens
     from kernelkit.authoring.track import track
@@ -162,7 +163,7 @@ _ROOMS: dict[str, str] = {
     "step": "authoring.steps",
     "streams": "authoring.streams",
     "tags": "authoring.tags",
-    "task": "authoring.task",
+    "task": "authoring.decorator",
     "tasks": "authoring.tasks",
     "tokens": "authoring.tokens",
     "track": "authoring.track",

@@ -10,12 +10,13 @@ from kernelkit import ids
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
 from kernelkit.authoring.caller import Caller
+from kernelkit.authoring.decorator import Decorator
+from kernelkit.authoring.decorator import task as make_task
 from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.options import check_id, refuse_unknown
 from kernelkit.authoring.registration import tell_all
 from kernelkit.authoring.schedule import Schedule, ScheduleTable, answered, preview, ran_now, switched
-from kernelkit.authoring.task import Decorator, Task
-from kernelkit.authoring.task import task as make_task
+from kernelkit.authoring.task import Task
 from kernelkit.authoring.timing import TIMING_OPTIONS, timing_of
 from kernelkit.errors import InvalidOptionError
 from kernelkit.models.schedule import MAX_CATCH_UP, CatchUp, Overlap

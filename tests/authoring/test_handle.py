@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from kernelkit.authoring import display
+from kernelkit.authoring.decorator import task
 from kernelkit.authoring.handle import BatchHandle, RunHandle
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.runs import runs
-from kernelkit.authoring.task import task
 from kernelkit.errors import SubtaskError, UnknownRunError
 from kernelkit.models.error import Error
 from kernelkit.models.run import RunStatus

@@ -11,10 +11,11 @@ import pytest
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.batch import batch
+from kernelkit.authoring.decorator import task
 from kernelkit.authoring.options import Retry
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.run_options import Item
-from kernelkit.authoring.task import Task, on_definition, task
+from kernelkit.authoring.task import Task, on_definition
 from kernelkit.authoring.tasks import tasks
 from kernelkit.errors import (
     InvalidOptionError,

@@ -190,7 +190,7 @@ def test_options_over_a_function_make_the_same_task(notebook: Notebook) -> None:
 
 
 def test_a_decorated_function_is_registered_at_once(notebook: Notebook) -> None:
-    notebook.run("from kernelkit.authoring.task import task\n@task(queue='q')\ndef f(): return 1")
+    notebook.run("from kernelkit.authoring.decorator import task\n@task(queue='q')\ndef f(): return 1")
 
     assert [spec.id for spec in notebook.engine.specs] == ["f"]
 
@@ -288,7 +288,7 @@ def test_a_task_may_trigger_itself_and_others(notebook: Notebook) -> None:
 
 
 def test_a_decorated_task_may_trigger_itself_when_it_is_triggered_by_id(notebook: Notebook) -> None:
-    notebook.run("from kernelkit.authoring.task import task\n@task\ndef f(): return f\ndef plain(): return plain")
+    notebook.run("from kernelkit.authoring.decorator import task\n@task\ndef f(): return f\ndef plain(): return plain")
     notebook.run("g = task(plain)")
 
     loaded = load_bundle(notebook.engine.home, notebook.engine.specs[0].bundle)
@@ -432,7 +432,7 @@ def test_loading_is_quiet_and_loading_twice_doubles_nothing(
     extension.load(notebook.shell)
     assert capsys.readouterr().out == ""
 
-    notebook.run("from kernelkit.authoring.task import task\n@task\ndef f(): return 1")
+    notebook.run("from kernelkit.authoring.decorator import task\n@task\ndef f(): return 1")
 
     assert len(notebook.engine.specs) == 1
     assert notebook.shell.input_transformers_cleanup.count(comments_below) == 1
@@ -463,7 +463,7 @@ def test_unloading_takes_the_magics_away(notebook: Notebook) -> None:
 
 
 def test_a_hook_of_a_task_is_told_at_once_and_a_refusal_leaves_the_task_bound(notebook: Notebook) -> None:
-    notebook.run("from kernelkit.authoring.task import task\n@task\ndef f(): return 1")
+    notebook.run("from kernelkit.authoring.decorator import task\n@task\ndef f(): return 1")
 
     notebook.run("@f.on_start\ndef log(): ...")
     first, second = notebook.engine.specs

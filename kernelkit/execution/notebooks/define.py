@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kernelkit.authoring.cancelsignal import CancelSignal
+from kernelkit.authoring.decorator import task
 from kernelkit.authoring.kernelspecs import choose_kernel
 from kernelkit.authoring.parameters import Parameters, read_parameters
-from kernelkit.authoring.task import Task, task
+from kernelkit.authoring.task import Task
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidOptionError, TaskDefinitionError
 from kernelkit.execution.notebooks.job import NotebookJob, Source, read_notebook
