@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kernelkit.wire.messages import AnyMessage
+from kernelkit.wire.messages.envelopes import AnyMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)
