@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kernelkit.engine import apply as applying
 from kernelkit.engine import sameness
+from kernelkit.engine.folds import ends, notes, triggers
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus
@@ -19,7 +20,7 @@ from tests.simulation.mutants import Mutant, Patch, handle
 
 def key_not_held(patch: Patch) -> None:
     """Whoever gives a key does not hold it."""
-    patch.setattr(applying, "hold_key", lambda state, run, key: None)
+    patch.setattr(triggers, "hold_key", lambda state, run, key: None)
 
 
 def key_freed_by_any_end(patch: Patch) -> None:
@@ -38,7 +39,7 @@ def key_freed_by_any_end(patch: Patch) -> None:
 
 def key_kept_by_failure(patch: Patch) -> None:
     """A run that failed stands for its key for ever."""
-    patch.setattr(applying, "free_key", lambda state, run, status: None)
+    patch.setattr(ends, "free_key", lambda state, run, status: None)
 
 
 def key_kept_by_a_time_out(patch: Patch) -> None:
@@ -54,7 +55,7 @@ def key_of_a_merged_trigger_not_held(patch: Patch) -> None:
         if key == run.key:
             before(state, run, key)
 
-    patch.setattr(applying, "hold_key", hold_key)
+    patch.setattr(triggers, "hold_key", hold_key)
 
 
 def keys_of_all_tasks_are_one(patch: Patch) -> None:
@@ -83,12 +84,12 @@ def key_by_the_machines_clock(patch: Patch) -> None:
         state.keys[digest] = HeldKey(run.id, run.created_at + round(key.ttl_s * 1_000_000))
         run.keys = [*(run.keys or ()), digest]
 
-    patch.setattr(applying, "hold_key", hold_key)
+    patch.setattr(triggers, "hold_key", hold_key)
 
 
 def reset_forgotten(patch: Patch) -> None:
     """A key that was taken back still stands for its run."""
-    patch.setattr(applying, "clear_key", lambda state, event: None)
+    patch.setattr(triggers, "clear_key", lambda state, event: None)
 
 
 def items_of_one_batch_do_not_see_each_other(patch: Patch) -> None:
@@ -130,7 +131,8 @@ def answers_not_remembered(patch: Patch) -> None:
     def remember(state: State, asked: str, answer: Answer) -> None:
         state.answers = {asked: answer} if asked else {}
 
-    patch.setattr(applying, "remember", remember)
+    for room in (triggers, notes):
+        patch.setattr(room, "remember", remember)
 
 
 def push_to_an_earlier_moment(patch: Patch) -> None:
@@ -182,7 +184,8 @@ def leading_push_overwrites(patch: Patch) -> None:
 
 def queued_run_takes_pushes(patch: Patch) -> None:
     """A run that has left its delay is pushed all the same."""
-    patch.setattr(applying, "take_no_pushes", lambda state, run: None)
+    for room in (triggers, ends):
+        patch.setattr(room, "take_no_pushes", lambda state, run: None)
 
 
 def earlier_run_takes_pushes(patch: Patch) -> None:
@@ -193,7 +196,7 @@ def earlier_run_takes_pushes(patch: Patch) -> None:
         if (run.task_id, run.debounce) not in state.debounced:
             before(state, run)
 
-    patch.setattr(applying, "take_pushes", take_pushes)
+    patch.setattr(triggers, "take_pushes", take_pushes)
 
 
 SAMENESS_MUTANTS = (

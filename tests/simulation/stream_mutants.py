@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
 from kernelkit.engine import attempts, decide, streams
+from kernelkit.engine.folds import attempts as folds_of_attempts
+from kernelkit.engine.folds import ends
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models import event as ev
@@ -52,13 +54,14 @@ def client_appends_again(patch: Patch) -> None:
 
 def each_attempt_begins_the_stream(patch: Patch) -> None:
     """A stream is as long as what its last attempt has appended."""
-    before = applying._end_attempt
+    before = folds_of_attempts.end_attempt
 
     def end(run: LiveRun, *others: Any) -> None:
         before(run, *others)
         run.streams = {}
 
-    patch.setattr(applying, "_end_attempt", end)
+    for room in (folds_of_attempts, ends):
+        patch.setattr(room, "end_attempt", end)
 
 
 def appended_to_who_has_ended(patch: Patch) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
 from kernelkit.engine import attempts, decide, placement, waits
+from kernelkit.engine.folds.waits import close_wait
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models import event as ev
@@ -70,7 +71,7 @@ def told_and_not_queued(patch: Patch) -> None:
 
     def over(state: State, event: ev.WaitOver) -> LiveRun:
         run = state.runs[event.run_id]
-        wait = applying._close_wait(state, run, event.op)
+        wait = close_wait(state, run, event.op)
         run.done = {**run.done, event.op: Done(wait, event.value, event.timed_out)}
         state.set_timer(run)
         return run
