@@ -21,7 +21,7 @@ from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
-from kernelkit.ui.view import Output, value_view
+from kernelkit.ui.value import Output, value_view
 from kernelkit.wire.messages import PauseQueue
 
 LINES = 1000

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kernelkit.ui import words
+from kernelkit.ui.failure import ErrorView
 from kernelkit.ui.job import JobView
-from kernelkit.ui.view import Bit, ErrorView, RunCard
+from kernelkit.ui.reason import Bit
+from kernelkit.ui.view import RunCard
 
 NBSP = "&nbsp;"
 

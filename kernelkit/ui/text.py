@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TextIO
 
 from kernelkit.ui import words
+from kernelkit.ui.failure import ErrorView
 from kernelkit.ui.job import JobView
 from kernelkit.ui.progress import Bar
-from kernelkit.ui.view import Bit, ErrorView, RunCard
+from kernelkit.ui.reason import Bit
+from kernelkit.ui.view import RunCard
 
 WIDTH = 80
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")

@@ -53,9 +53,9 @@ def _cut_harder(card: RunCard, name: int, line: int, value: int, message: int, t
     if job is not None:
         job = replace(
             job,
-            source="\n".join(_cut(text, line) for text in job.source.split("\n")),
-            output=_cut(job.output, value),
-            parameters=tuple(replace(each, value=_cut(each.value, value)) for each in job.parameters),
+            source="\n".join(words.cut_line(text, line) for text in job.source.split("\n")),
+            output=words.cut_line(job.output, value),
+            parameters=tuple(replace(each, value=words.cut_line(each.value, value)) for each in job.parameters),
         )
     if output is not None:
         output = replace(output, flat="")
@@ -63,33 +63,28 @@ def _cut_harder(card: RunCard, name: int, line: int, value: int, message: int, t
         frames = tuple(
             replace(
                 frame,
-                place=_cut(frame.place, name),
-                source=_cut(frame.source, value),
-                before=_cut(frame.before, value),
-                after=_cut(frame.after, value),
+                place=words.cut_line(frame.place, name),
+                source=words.cut_line(frame.source, value),
+                before=words.cut_line(frame.before, value),
+                after=words.cut_line(frame.after, value),
             )
             for frame in error.frames
         )
         kept = error.traceback[-traceback:] if traceback else ""
-        error = replace(error, message=_cut(error.message, message), traceback=kept, frames=frames)
+        error = replace(error, message=words.cut_line(error.message, message), traceback=kept, frames=frames)
     return replace(
         card,
-        task=_cut(card.task, name),
+        task=words.cut_line(card.task, name),
         payload="",
-        queue=_cut(card.queue, name),
-        reason=tuple(replace(bit, text=_cut(bit.text, line)) for bit in card.reason),
-        logs=tuple(replace(row, text=_cut(row.text, line)) for row in card.logs),
-        metadata=tuple(replace(pair, value=_cut(pair.value, value)) for pair in card.metadata),
+        queue=words.cut_line(card.queue, name),
+        reason=tuple(replace(bit, text=words.cut_line(bit.text, line)) for bit in card.reason),
+        logs=tuple(replace(row, text=words.cut_line(row.text, line)) for row in card.logs),
+        metadata=tuple(replace(pair, value=words.cut_line(pair.value, value)) for pair in card.metadata),
         output=output,
         error=error,
         job=job,
         files=tuple(replace(file, path="") for file in card.files),
     )
-
-
-def _cut(text: str, limit: int) -> str:
-    shown, is_cut = words.cut_block(text, max_bytes=limit, max_lines=1)
-    return shown + "…" if is_cut else shown
 
 
 class RunWidget(ViewWidget):

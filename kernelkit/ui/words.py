@@ -359,6 +359,26 @@ def cut_block(text: str, *, max_bytes: int = 2000, max_lines: int = 8) -> tuple[
     return kept, kept != text
 
 
+def cut_line(text: str, max_bytes: int = 2000) -> str:
+    """The first line of `text` within the limit, with an ellipsis where anything was left out.
+
+    >>> cut_line("one\\ntwo"), cut_line("handbook", 4)
+    ('one…', 'hand…')
+    """
+    shown, is_cut = cut_block(text, max_bytes=max_bytes, max_lines=1)
+    return shown + "…" if is_cut else shown
+
+
+def line(text: str, max_bytes: int = 2000) -> str:
+    """`clean`, and cut."""
+    return cut_line(clean(text), max_bytes)
+
+
+def name(text: str | None) -> str:
+    """A name of the person's choosing: a task's, a queue's, a worker's."""
+    return line(text or "", 200)
+
+
 def sentence(text: str) -> str:
     """`text` with a capital first letter and a full stop, as it stands on a card.
 
