@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
-from kernelkit.engine import decide
+from kernelkit.engine import decide, newruns, triggers
 from kernelkit.engine.state import State
 from kernelkit.errors import KernelKitError
 from kernelkit.models import event as ev
@@ -25,8 +25,8 @@ def one_bad_item_stops_the_batch(patch: Patch) -> None:
             raise KernelKitError(refused.error.message)
         return events
 
-    before = decide._batch
-    patch.setattr(decide, "_batch", batch)
+    before = triggers._batch
+    patch.setattr(triggers, "_batch", batch)
 
 
 def bad_items_are_dropped(patch: Patch) -> None:
@@ -45,28 +45,29 @@ def bad_items_are_dropped(patch: Patch) -> None:
                 kept.append(event)
         return kept
 
-    before = decide._batch
-    patch.setattr(decide, "_batch", batch)
+    before = triggers._batch
+    patch.setattr(triggers, "_batch", batch)
 
 
 def batch_made_again_when_sent_again(patch: Patch) -> None:
     """That a batch has been made before is not asked."""
-    before = decide._trigger
+    before = triggers.trigger
 
     def trigger(state: State, command: c.TriggerRuns, now: int, size: int | None) -> list[ev.AnyEvent]:
         return before(state, replace(command, made=None), now, size)
 
-    patch.setattr(decide, "_trigger", trigger)
+    patch.setattr(decide, "trigger", trigger)
 
 
 def too_large_item_triggered(patch: Patch) -> None:
     """What an item says is wrong with it is not heard."""
-    before = decide._triggered
+    before = newruns.new_run
 
     def triggered(state: State, item: Any, now: int, **others: Any) -> ev.RunTriggered:
         return before(state, replace(item, problem=None), now, **others)
 
-    patch.setattr(decide, "_triggered", triggered)
+    for room in (triggers, newruns):
+        patch.setattr(room, "new_run", triggered)
 
 
 BATCH_MUTANTS = (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
-from kernelkit.engine import attempts, decide, machines, placement
+from kernelkit.engine import attempts, decide, machines, newruns, placement, triggers
 from kernelkit.engine import commands as c
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.models import event as ev
@@ -82,12 +82,13 @@ def out_of_memory_retried_like_any_error(patch: Patch) -> None:
 
 def machine_of_the_trigger_ignored(patch: Patch) -> None:
     """A run has the machine of its task, whatever its trigger says."""
-    before = decide._triggered
+    before = newruns.new_run
 
     def triggered(state: State, item: object, now: int, **options: object) -> ev.RunTriggered:
         return before(state, replace(item, machine=""), now, **options)  # type: ignore[arg-type, type-var]  # as they came
 
-    patch.setattr(decide, "_triggered", triggered)
+    for room in (triggers, newruns):
+        patch.setattr(room, "new_run", triggered)
 
 
 MACHINE_MUTANTS = (

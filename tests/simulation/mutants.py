@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
-from kernelkit.engine import attempts, decide, placement
+from kernelkit.engine import attempts, decide, placement, triggers
 from kernelkit.engine import commands as c
 from kernelkit.engine.folds import moves
 from kernelkit.engine.state import Lane, LiveRun, State
@@ -56,7 +56,7 @@ def dropped_fence_check(patch: Patch) -> None:
         return run
 
     patch.setattr(attempts, "run_of", run_of)
-    patch.setattr(decide, "run_of", run_of)
+    patch.setattr(triggers, "run_of", run_of)
 
 
 def leaked_slot(patch: Patch) -> None:
@@ -109,15 +109,15 @@ def early_wake(patch: Patch) -> None:
 
 def forgotten_run_ids(patch: Patch) -> None:
     """A trigger that is sent again makes its runs again."""
-    before = decide._trigger
+    before = triggers.trigger
 
     def trigger(state: State, command: c.TriggerRuns, now: int, size: int | None = None) -> list[ev.AnyEvent]:
         if command.batch_id:
             return before(state, command, now, size)
         fresh = [item for item in command.items if item.run_id not in command.known]
-        return decide._made(state, fresh, now, decide._parent(state, command), size)
+        return triggers._made(state, fresh, now, triggers._parent(state, command), size)
 
-    patch.setattr(decide, "_trigger", trigger)
+    patch.setattr(decide, "trigger", trigger)
 
 
 def forgotten_op_key(patch: Patch) -> None:
@@ -131,7 +131,7 @@ def forgotten_op_key(patch: Patch) -> None:
 
 def forgotten_op_key_of_children(patch: Patch) -> None:
     """A child that a body triggers once more, after a lost reply, is made twice."""
-    before = decide._child_trigger
+    before = triggers.child_trigger
 
     def child_trigger(
         state: State, command: c.TakeReport, body: m.ChildTrigger, now: int, size: int | None
@@ -141,7 +141,7 @@ def forgotten_op_key_of_children(patch: Patch) -> None:
             run.ops = {op: result for op, result in run.ops.items() if op != body.op}
         return before(state, command, body, now, size)
 
-    patch.setattr(decide, "_child_trigger", child_trigger)
+    patch.setattr(decide, "child_trigger", child_trigger)
 
 
 def queue_limit_off_by_one(patch: Patch) -> None:
@@ -210,7 +210,7 @@ def cancel_spares_children(patch: Patch) -> None:
         if run is not None and run.status is not RunStatus.CANCELED:
             yield ev.RunCanceled(now, run_id, reason)
 
-    patch.setattr(decide, "_cancel", cancel)
+    patch.setattr(decide, "cancel", cancel)
 
 
 def cancel_frees_slot_at_once(patch: Patch) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
-from kernelkit.engine import attempts, decide
+from kernelkit.engine import attempts, decide, triggers
 from kernelkit.engine import commands as c
-from kernelkit.engine.folds import moves, triggers
+from kernelkit.engine.folds import moves
+from kernelkit.engine.folds import triggers as folds_of_triggers
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL, RunStatus
@@ -31,7 +32,7 @@ def delay_ignored(patch: Patch) -> None:
         run = before(state, event)
         if run is not None and run.status is RunStatus.DELAYED:
             run.status = RunStatus.QUEUED
-            triggers.enter_queue(state, run, event.at)
+            folds_of_triggers.enter_queue(state, run, event.at)
         return run
 
     handle(patch, ev.RunTriggered, triggered)
@@ -112,26 +113,26 @@ def ttl_counted_from_the_trigger(patch: Patch) -> None:
 
 def priority_turned_round(patch: Patch) -> None:
     """Who should go ahead goes behind."""
-    before = triggers.enter_queue
+    before = folds_of_triggers.enter_queue
 
     def enter_queue(state: State, run: LiveRun, at: int) -> None:
         priority, run.priority = run.priority, -run.priority
         before(state, run, at)
         run.priority = priority
 
-    patch.setattr(triggers, "enter_queue", enter_queue)
+    patch.setattr(folds_of_triggers, "enter_queue", enter_queue)
 
 
 def order_by_the_machines_clock(patch: Patch) -> None:
     """Who comes after the clock was set back overtakes everyone."""
-    before = triggers.enter_queue
+    before = folds_of_triggers.enter_queue
 
     def enter_queue(state: State, run: LiveRun, at: int) -> None:
         clock, state.clock = state.clock, at
         before(state, run, at)
         state.clock = clock
 
-    patch.setattr(triggers, "enter_queue", enter_queue)
+    patch.setattr(folds_of_triggers, "enter_queue", enter_queue)
 
 
 def copies_share_one_limit(patch: Patch) -> None:
@@ -226,12 +227,12 @@ def processes_trigger_for_attempts_that_are_over(patch: Patch) -> None:
     def parent(state: State, command: c.TriggerRuns) -> LiveRun | None:
         return state.runs.get(command.parent_id)
 
-    patch.setattr(decide, "_parent", parent)
+    patch.setattr(triggers, "_parent", parent)
 
 
 def processes_of_attempts_forgotten(patch: Patch) -> None:
     """What a process of an attempt triggers is nobody's child."""
-    patch.setattr(decide, "_parent", lambda state, command: None)
+    patch.setattr(triggers, "_parent", lambda state, command: None)
 
 
 OPTION_MUTANTS = (

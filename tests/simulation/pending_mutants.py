@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
 from kernelkit.engine import commands as c
-from kernelkit.engine import decide
+from kernelkit.engine import decide, definitions
 from kernelkit.engine.state import LiveRun, State
 from kernelkit.models import event as ev
 from kernelkit.models.task import TaskSpec
@@ -17,12 +17,12 @@ from tests.simulation.mutants import Mutant, Patch, handle
 
 def definition_wakes_nobody(patch: Patch) -> None:
     """Runs that wait for a task go on waiting when it is defined."""
-    before = decide._define
+    before = definitions.define
 
     def define(state: State, command: c.DefineTask, now: int) -> Sequence[ev.AnyEvent]:
         return before(state, command, now)[:1]
 
-    patch.setattr(decide, "_define", define)
+    patch.setattr(decide, "define", define)
 
 
 def waiting_run_stands_in_its_queue(patch: Patch) -> None:
@@ -41,12 +41,12 @@ def waiting_run_stands_in_its_queue(patch: Patch) -> None:
 
 def definition_overrules_the_trigger(patch: Patch) -> None:
     """What a trigger said itself is forgotten once the task is there."""
-    before = decide._version_found
+    before = definitions._version_found
 
     def found(run: LiveRun, spec: TaskSpec, now: int) -> ev.VersionFound:
         return replace(before(run, spec, now), queue=spec.queue_name, ttl=spec.ttl)
 
-    patch.setattr(decide, "_version_found", found)
+    patch.setattr(definitions, "_version_found", found)
 
 
 def ended_run_still_waits(patch: Patch) -> None:
