@@ -23,7 +23,8 @@ from kernelkit.engine.folds import (
     waits,
     workers,
 )
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 
 

@@ -12,9 +12,10 @@ from typing import assert_never
 from kernelkit import jsonvalues
 from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.machines import larger_machine, out_of_memory_error
 from kernelkit.engine.sameness import decide_reset
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.engine.streams import appended_by_attempt
 from kernelkit.engine.waits import complete_token, decide_wait_report, make_token
 from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError, WorkerLostError

@@ -20,10 +20,11 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import Change, next_due, step
 from kernelkit.engine.ledger import Ledger, history_row, stopped_error
+from kernelkit.engine.liverun import LiveRun, share
 from kernelkit.engine.placement import locked_version
 from kernelkit.engine.pulse import Pulse
 from kernelkit.engine.results import gather, replay_of
-from kernelkit.engine.state import LiveRun, State, share
+from kernelkit.engine.state import State
 from kernelkit.engine.streams import part_row
 from kernelkit.engine.values import RecentValues, values_of
 from kernelkit.engine.views import run_view

@@ -1,6 +1,6 @@
 """What follows from a command: events, or a refusal. Pure: state, command, `now` and a roll in; events out.
 
-`decide` answers one command, by the room of what it is about (`triggers.py`, `attempts.py`, `waits.py` and others); what
+`decide` answers one command, by the room of what it is about (`triggers.py`, `attempts.py`, `waits.py` and so on); what
 time brings is here. `step` is how every driver (daemon, test engine, simulation) uses it: decide, apply, then start
 whoever may start now, so that a finish and the dispatch it allows are events of one commit.
 """
@@ -21,12 +21,13 @@ from kernelkit.engine.attempts import decide_ended_worker, decide_report, decide
 from kernelkit.engine.bulk import abort_bulk, advance_bulk, start_bulk
 from kernelkit.engine.cancels import cancel
 from kernelkit.engine.definitions import define
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.machines import with_machines_checked
 from kernelkit.engine.newruns import again, fired
 from kernelkit.engine.placement import next_dispatch
 from kernelkit.engine.queues import decide_override, decide_pause
 from kernelkit.engine.sameness import decide_reset
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.engine.streams import appended_by_client
 from kernelkit.engine.triggers import child_trigger, trigger
 from kernelkit.engine.waits import complete_token, due_waits, let_go, make_token, waits_over

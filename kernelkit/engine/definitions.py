@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from kernelkit.clock import to_datetime
 from kernelkit.engine import commands as c
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.errors import (
     DuplicateTaskError,
 )

@@ -9,7 +9,8 @@ from collections import OrderedDict
 
 from kernelkit.engine.commands import Capacity
 from kernelkit.engine.decide import Change
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.engine.views import run_view
 from kernelkit.errors import TaskTimeoutError
 from kernelkit.models import event as ev

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from kernelkit.clock import from_datetime
 from kernelkit.engine.core import Core
-from kernelkit.engine.state import LiveRun
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
 from kernelkit.rules.matching import matches

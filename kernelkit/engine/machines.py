@@ -12,7 +12,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.errors import InvalidOptionError, OutOfMemoryError, to_wire
 from kernelkit.models.error import Error
 from kernelkit.models.machine import PRESETS, Machine, check_preset, in_gib, told

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from functools import partial
 
 from kernelkit.engine import schedules
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.queues import Intake, names, unknown_queue
 from kernelkit.engine.sameness import first_moment
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.errors import InvalidOptionError, PayloadTooLargeError, UnknownTaskError, from_wire
 from kernelkit.models import event as ev
 from kernelkit.models.task import MAX_ATTEMPTS, Owner, TaskSpec

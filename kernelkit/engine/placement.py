@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kernelkit.engine.commands import Capacity, Roll
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.machines import fits, granted
-from kernelkit.engine.state import LiveRun, State, Worker
+from kernelkit.engine.state import State, Worker
 from kernelkit.engine.turns import KINDS, SHARED
 from kernelkit.models import event as ev
 from kernelkit.models.machine import Machine

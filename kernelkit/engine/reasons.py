@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from kernelkit.clock import to_datetime
 from kernelkit.engine.commands import Capacity
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.machines import shortage
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.engine.turns import MACHINES
 from kernelkit.models.run import RunStatus
 

@@ -18,7 +18,7 @@ from kernelkit.wire import messages as m
 
 if TYPE_CHECKING:
     from kernelkit.engine.core import Core
-    from kernelkit.engine.state import LiveRun
+    from kernelkit.engine.liverun import LiveRun
 
 
 def gather(core: Core, run_id: str, done: Mapping[str, Done], then: Callable[[tuple[m.WaitResult, ...]], None]) -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.errors import UnknownKeyError
 from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchRecord

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kernelkit.engine import commands as c
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.errors import InvalidOptionError, RunOverError, StreamFullError
 from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import run_of
 from kernelkit.engine.cancels import ended_with
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.newruns import check_item, new_run, spec_of
 from kernelkit.engine.queues import Intake
 from kernelkit.engine.sameness import Finder
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.errors import InvalidOptionError, KernelKitError, RunOverError
 from kernelkit.models import event as ev
 from kernelkit.models.batch import BatchError, BatchRecord

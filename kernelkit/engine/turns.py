@@ -16,7 +16,8 @@ import heapq
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from kernelkit.engine.state import LiveRun, State
+    from kernelkit.engine.liverun import LiveRun
+    from kernelkit.engine.state import State
 
 Rank = tuple[int, int, str]
 """Slots that a copy holds, the event since which it waits for its turn, and its name; the lowest goes first."""

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from kernelkit.clock import MICROS, to_datetime
 from kernelkit.engine.commands import Capacity
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.machines import clamped_notice
 from kernelkit.engine.reasons import queued_reason
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.models.error import Error
 from kernelkit.models.run import Attempt, Run
 from kernelkit.models.value import Value

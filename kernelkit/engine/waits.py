@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.errors import InvalidOptionError, OutputTooLargeError, UnknownTokenError
 from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL, RunStatus

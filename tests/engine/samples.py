@@ -7,7 +7,8 @@ from typing import Any
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.decide import Change, step
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.task import Owner, RetryPolicy, TaskSpec

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernelkit.engine.state import Order, State
+from kernelkit.engine.liverun import Order
+from kernelkit.engine.state import State
 
 
 def fields_of(state: State) -> dict[str, object]:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.decide import Change, next_due, step
-from kernelkit.engine.state import LiveRun
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.errors import KernelKitError, RunOverError
 from kernelkit.models import event as ev
 from kernelkit.models.task import Isolation

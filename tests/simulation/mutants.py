@@ -19,7 +19,8 @@ from kernelkit.engine import apply as applying
 from kernelkit.engine import attempts, decide, placement, triggers
 from kernelkit.engine import commands as c
 from kernelkit.engine.folds import moves
-from kernelkit.engine.state import Lane, LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import Lane, State
 from kernelkit.models import event as ev
 from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus

@@ -16,7 +16,8 @@ from kernelkit.engine import attempts, decide, triggers
 from kernelkit.engine import commands as c
 from kernelkit.engine.folds import moves
 from kernelkit.engine.folds import triggers as folds_of_triggers
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.run import FINAL, RunStatus
 from kernelkit.wire import messages as m

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from kernelkit.engine import apply as applying
 from kernelkit.engine import commands as c
 from kernelkit.engine import decide, definitions
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.task import TaskSpec
 from tests.simulation.mutants import Mutant, Patch, handle

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from kernelkit.engine import apply as applying
 from kernelkit.engine import reasons
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.queues import Intake, QueueRecord
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.engine.turns import Turns
 from kernelkit.models import event as ev
 from kernelkit.models.queue import RateLimit

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from kernelkit.engine import apply as applying
 from kernelkit.engine import sameness
 from kernelkit.engine.folds import ends, notes, triggers
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import Answer, HeldKey, KeyUse

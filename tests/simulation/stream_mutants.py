@@ -11,7 +11,8 @@ from kernelkit.engine import apply as applying
 from kernelkit.engine import attempts, decide, streams
 from kernelkit.engine.folds import attempts as folds_of_attempts
 from kernelkit.engine.folds import ends
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models import event as ev
 from kernelkit.wire import messages as m

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from kernelkit.engine import apply as applying
 from kernelkit.engine import attempts, decide, placement, waits
 from kernelkit.engine.folds.waits import close_wait
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus

@@ -9,7 +9,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from kernelkit.engine.folds.moves import move
-from kernelkit.engine.state import EMPTY, LiveRun, PastAttempt, State
+from kernelkit.engine.liverun import EMPTY, LiveRun, PastAttempt
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import AttemptStatus, RunStatus

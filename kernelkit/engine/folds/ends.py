@@ -9,8 +9,9 @@ from __future__ import annotations
 from kernelkit.engine.folds.attempts import end_attempt
 from kernelkit.engine.folds.moves import move
 from kernelkit.engine.folds.schedules import tell_schedule
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.sameness import free_key, take_no_pushes
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.run import AttemptStatus, RunStatus
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from kernelkit.engine.state import LiveRun
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.models.run import RunStatus
 from kernelkit.rules.lifecycle import allows
 

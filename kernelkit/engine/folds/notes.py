@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.sameness import remember
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.sameness import Answer
 from kernelkit.models.stream import StreamLength

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.schedule import KEPT_MISSED, Missed
 

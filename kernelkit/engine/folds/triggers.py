@@ -11,8 +11,9 @@ from sys import intern
 from kernelkit.clock import MICROS
 from kernelkit.engine.folds.moves import move
 from kernelkit.engine.folds.tasks import use_bundle
+from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.sameness import clear_key, hold_key, remember, take_no_pushes, take_pushes
-from kernelkit.engine.state import LiveRun, State
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import Answer

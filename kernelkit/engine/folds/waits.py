@@ -9,7 +9,8 @@ from sys import intern
 
 from kernelkit.engine.folds.attempts import go_on
 from kernelkit.engine.folds.moves import move
-from kernelkit.engine.state import EMPTY, LiveRun, State
+from kernelkit.engine.liverun import EMPTY, LiveRun
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.run import RunStatus
 from kernelkit.models.wait import Done, Wait

@@ -5,7 +5,8 @@ import tracemalloc
 from collections.abc import Callable
 
 from kernelkit.engine.apply import apply
-from kernelkit.engine.state import LiveRun, State, share
+from kernelkit.engine.liverun import LiveRun, share
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.wait import Wait
 from kernelkit.wire import messages as m
