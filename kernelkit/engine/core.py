@@ -10,87 +10,31 @@ share this file. Not thread-safe: all calls come on one loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from kernelkit.clock import MICROS, Clock
+from kernelkit.clock import Clock
 from kernelkit.engine import commands as c
+from kernelkit.engine.aftermath import follow
 from kernelkit.engine.apply import apply
 from kernelkit.engine.decide import Change, next_due, step
 from kernelkit.engine.ledger import Ledger, history_row, stopped_error
-from kernelkit.engine.liverun import LiveRun, share
-from kernelkit.engine.placement import locked_version
+from kernelkit.engine.liverun import share
+from kernelkit.engine.ports import NoticesPort, ReadPort, T, Then, WorkersPort, WriterPort
 from kernelkit.engine.pulse import Pulse
-from kernelkit.engine.results import gather, replay_of
 from kernelkit.engine.state import State
 from kernelkit.engine.streams import part_row
 from kernelkit.engine.values import RecentValues, values_of
 from kernelkit.engine.views import run_view
 from kernelkit.errors import StoreError, StoreFullError, UnknownRunError
 from kernelkit.models import event as ev
-from kernelkit.models.run import Run, RunStatus
-from kernelkit.models.task import RetryPolicy
+from kernelkit.models.run import Run
 from kernelkit.models.value import Value
-from kernelkit.store.batches import batch_row
-from kernelkit.store.rows import Batch, HistoryRow, LineRow, LogRow
+from kernelkit.store.rows import Batch, LineRow, LogRow
 from kernelkit.store.store import Store
-from kernelkit.wire import messages as m
 
-SIGNAL_S = 30.0  # how long a body that takes the cancel signal may go on by itself
-TIMEOUT_SIGNAL_S = 5.0  # the same for a body that has taken longer than it may
-_DEFAULT_RETRY = RetryPolicy()
 _HISTORY_ROWS = 1_000  # that many finished runs are appended at once, or whatever there is when it has been quiet
-
-Then = Callable[[], None]
-T = TypeVar("T")
-
-
-class WriterPort(Protocol):
-    """Commits batches in the order given and then calls `committed` on the loop."""
-
-    @property
-    def problem(self) -> str: ...
-
-    def put(self, batch: Batch, committed: Then | None) -> None: ...
-
-
-class WorkersPort(Protocol):
-    """Whoever gets attempts to workers; called only after the commit."""
-
-    def start(self, worker_id: str, env_id: str, attempt: m.StartAttempt) -> None: ...
-
-    def stop(self, worker_id: str, attempt: m.StopAttempt) -> None: ...
-
-    def tell(self, worker_id: str, results: m.WaitsOver) -> None:
-        """Give an attempt what came of its waits."""
-        ...
-
-    def let_go(self, worker_id: str) -> None:
-        """End a process whose suspended attempt has left it."""
-        ...
-
-
-class NoticesPort(Protocol):
-    """Whoever tells clients what became of runs; called only after the commit."""
-
-    @property
-    def are_heard(self) -> bool:
-        """Whether anybody wants to hear of changes now; whoever comes later is told how things are then."""
-        ...
-
-    def changed(self, run_id: str, *, status_changed: bool) -> None: ...
-
-    def ended(self, run: Run) -> None: ...
-
-    def queues_changed(self) -> None: ...
-
-
-class ReadPort(Protocol):
-    """Runs a blocking read off the loop and then calls back on it."""
-
-    def __call__(self, fn: Callable[[], T], then: Callable[[T], None]) -> None: ...
 
 
 class Core:
@@ -134,9 +78,9 @@ class Core:
         self._free_checked = 0
         self._free = True
         self._values = RecentValues()
-        self._unwanted: list[str] = []  # refs of payloads that others took the place of, until they are removed
-        self._batch = Batch()
-        self._after: list[Then] = []
+        self.unwanted: list[str] = []  # refs of payloads that others took the place of, until they are removed
+        self.batch = Batch()
+        self.outgoing: list[Then] = []
         self._flush_due = False
         self._closed = False
         self.unsent: set[str] = set()  # fences of attempts that no worker was given yet
@@ -154,14 +98,14 @@ class Core:
         changes = step(self.state, command, self.capacity, now, self.roll)
         if values:  # of what was sent again, or merged into an earlier run, they are there or not wanted
             wanted = values_of(changes)
-            self._batch.values.extend(row for row in values if row.ref in wanted)
+            self.batch.values.extend(row for row in values if row.ref in wanted)
         for change in changes:
-            self._batch.events.append(_log_row(change))
+            self.batch.events.append(_log_row(change))
             if isinstance(change.event, ev.StreamAppended):
-                self._batch.parts.append(part_row(command, change.event))
-            self._follow(change)
+                self.batch.parts.append(part_row(command, change.event))
+            follow(self, change)
         if then is not None:
-            self._after.append(then)
+            self.outgoing.append(then)
         self._schedule_flush()
         if changes or isinstance(command, c.Tick):
             self.on_timer(next_due(self.state))
@@ -178,14 +122,14 @@ class Core:
 
     def after_commit(self, then: Then) -> None:
         """Call `then` once everything taken so far is on disk."""
-        self._after.append(then)
+        self.outgoing.append(then)
         self._schedule_flush()
 
     def add_lines(self, lines: Iterable[LineRow]) -> None:
         """Captured log lines: they ride in the next commit, best effort; while nothing commits they are dropped."""
         if self.writer.problem:
             return
-        self._batch.lines.extend(lines)
+        self.batch.lines.extend(lines)
         self._schedule_flush()
 
     # ---- reading -----------------------------------------------------------------------------------------------
@@ -256,25 +200,14 @@ class Core:
         found = {ref: text for ref in refs if (text := self._values.get(ref)) is not None}
         return found, [ref for ref in refs if ref not in found]
 
-    def stop_order(self, run: LiveRun) -> m.StopAttempt:
-        """What to tell the worker of a canceled or timed-out run; of the time its body may still take, what is left."""
-        canceled = run.status is RunStatus.CANCELED
-        left = 0.0
-        if locked_version(self.state, run).spec.takes_signal:
-            since = (self.clock.now() - run.stopped_at) / MICROS
-            left = max(0.0, (SIGNAL_S if canceled else TIMEOUT_SIGNAL_S) - since)
-        if run.suspended_at:  # its body stands still: nobody can heed the signal, and on_cancel is not called
-            left, canceled = 0.0, False
-        return m.StopAttempt(run.id, run.fence, run.stop_reason or "", left, canceled)
-
     # ---- history and snapshots ---------------------------------------------------------------------------------
 
     def flush_history(self, then: Then | None = None) -> None:
         """Append every finished run to history; `then` once that is on disk."""
         rows = self.ledger.take()
-        self._batch.history.extend(rows)
-        self._batch.unwanted.extend(self._unwanted)
-        self._unwanted.clear()
+        self.batch.history.extend(rows)
+        self.batch.unwanted.extend(self.unwanted)
+        self.unwanted.clear()
 
         def written() -> None:
             self.ledger.written(rows)
@@ -314,170 +247,8 @@ class Core:
             if ended is not None:
                 self.ledger.add(ended)
             if isinstance(event, ev.RunDebounced) and event.replaced_ref:
-                self._unwanted.append(event.replaced_ref)
+                self.unwanted.append(event.replaced_ref)
         share(self.state.runs.values())
-
-    def _follow(self, change: Change) -> None:
-        """Note what must leave the engine after the commit of `change`."""
-        event, run = change.event, change.run
-        if run is None:
-            if isinstance(event, _OF_QUEUES):
-                self._after.append(self.notices.queues_changed)
-            elif isinstance(event, ev.TokenCompleted | ev.TokenTimedOut):
-                self._after.append(lambda: self.on_token(event.token_id))
-            elif isinstance(event, ev.BatchMade):
-                self._batch.batches.append(batch_row(event.batch, change.seq))
-            return
-        ended = None if run.id in self.state.runs else history_row(change, self.state, self.capacity)
-        if ended is not None:
-            self.ledger.add(ended)
-            self.pulse.ended(event.at)
-        if run.id in self.listened and run.id not in self.state.runs:
-            self._after.append(lambda: self.on_left(run.id))
-        follow = _FOLLOW.get(type(event))
-        if follow is None:
-            self._tell(run.id, status_changed=False)
-        else:
-            follow(self, event, run, ended)
-
-    def _tell(self, run_id: str, *, status_changed: bool) -> None:
-        if self.notices.are_heard:
-            self._after.append(lambda: self.notices.changed(run_id, status_changed=status_changed))
-
-    def _after_change(self, event: ev.AnyEvent, run: LiveRun, ended: HistoryRow | None) -> None:
-        self._tell(run.id, status_changed=True)
-
-    def _after_append(self, event: ev.StreamAppended, run: LiveRun, ended: HistoryRow | None) -> None:
-        self._after.append(lambda: self.on_stream(run.id, event.stream))
-
-    def _after_debounce(self, event: ev.RunDebounced, run: LiveRun, ended: HistoryRow | None) -> None:
-        if event.replaced_ref:
-            self._unwanted.append(event.replaced_ref)
-        else:
-            self._tell(run.id, status_changed=False)
-
-    def _after_dispatch(self, event: ev.RunDispatched, run: LiveRun, ended: HistoryRow | None) -> None:
-        self.unsent.add(event.fence)
-        if event.attempt == 1 and not event.resumes:
-            self.pulse.started(event.at, event.at - run.queued_at)
-        self._after.append(lambda: self._start(run, event))
-
-    def _after_end(self, event: ev.RunFinished | ev.RunRefused, run: LiveRun, ended: HistoryRow | None) -> None:
-        assert ended is not None, "it has left the state, or never was in it"
-        output = event.output if isinstance(event, ev.RunFinished) else None
-        self._after.append(lambda: self._ended(ended.run, output))
-
-    def _after_stop(self, event: ev.RunCanceled | ev.RunTimedOut, run: LiveRun, ended: HistoryRow | None) -> None:
-        view = ended.run if ended else self.view(run.id)
-        assert view is not None, "it is live, or has just ended"
-        self._after.append(lambda: self._ended(view, None))
-        if run.fence:
-            stop = self.stop_order(run)
-            self._after.append(lambda: self.workers.stop(run.worker_id, stop))
-
-    def _after_opening(self, event: ev.WaitOpened, run: LiveRun, ended: HistoryRow | None) -> None:
-        token = event.wait.token
-        if token:
-            self._after.append(lambda: self.on_token(token))
-        self._tell(run.id, status_changed=False)
-
-    def _after_wait(self, event: ev.WaitOver, run: LiveRun, ended: HistoryRow | None) -> None:
-        if run.fence and not run.suspended_at:
-            self._after.append(lambda: self.tell_results(run, (event.op,)))
-        else:
-            self._tell(run.id, status_changed=True)
-
-    def _after_resume(self, event: ev.RunResumed, run: LiveRun, ended: HistoryRow | None) -> None:
-        self._after.append(lambda: self.tell_results(run, event.ops))
-        self._tell(run.id, status_changed=True)
-
-    def _after_parking(self, event: ev.AttemptParked, run: LiveRun, ended: HistoryRow | None) -> None:
-        if event.let_go:
-            self._after.append(lambda: self.workers.let_go(event.let_go))
-        else:
-            self._tell(run.id, status_changed=False)
-
-    def _start(self, run: LiveRun, event: ev.RunDispatched) -> None:
-        payload = run.payload
-        if payload.ref is None and payload.text is not None:
-            self._start_with(run, event, payload.text)
-        else:
-            self.text_of(payload, lambda text: self._start_with(run, event, text))
-
-    def tell_results(self, run: LiveRun, ops: Iterable[str]) -> None:
-        """Give the run's attempt the results of those of its waits that are over, unless it is still on its way.
-
-        One on its way is told when it is sent (`catch_up`); told twice it does not mind."""
-        fence, worker_id = run.fence, run.worker_id
-        done = {op: run.done[op] for op in ops if op in run.done}
-        if fence and done and fence not in self.unsent:
-            gather(self, run.id, done, lambda found: self.workers.tell(worker_id, m.WaitsOver(run.id, fence, found)))
-
-    def catch_up(self, start: m.StartAttempt) -> None:
-        """The attempt was just sent: tell it of waits that were over after its checkpoints were gathered."""
-        run = self.state.runs.get(start.run_id)
-        if run is not None and run.fence == start.fence and start.replay is not None:
-            known = {result.op for result in start.replay.results}
-            self.tell_results(run, [op for op in run.done if op not in known])
-
-    def _start_with(self, run: LiveRun, event: ev.RunDispatched, payload: str) -> None:
-        if not run.steps and not event.resumes:
-            self._start_whole(run, event, payload, {}, None)
-            return
-        replay_of(self, run, event.resumes, lambda steps, replay: self._start_whole(run, event, payload, steps, replay))
-
-    def _start_whole(
-        self, run: LiveRun, event: ev.RunDispatched, payload: str, steps: dict[str, str], replay: m.Resumption | None
-    ) -> None:
-        worker = self.state.workers.get(event.worker_id)
-        spec = locked_version(self.state, run).spec
-        self.workers.start(
-            event.worker_id,
-            event.env_id,
-            m.StartAttempt(
-                run_id=run.id,
-                task_id=run.task_id,
-                fence=event.fence,
-                attempt=event.attempt,
-                max_attempts=event.max_attempts,
-                bundle=event.bundle,
-                payload=Value(text=payload, size=run.payload.size),
-                version=event.version,
-                queue=run.queue,
-                created_at=run.created_at,
-                tags=run.tags,
-                metadata=run.metadata,
-                parent_id=run.parent_id,
-                root_id=run.root_id,
-                depth=run.depth,
-                batch_id=run.batch_id,
-                max_duration=run.max_duration or None,
-                priority=run.priority,
-                is_test=run.is_test,
-                is_replay=run.is_replay,
-                machine=None if worker is None else worker.machine,
-                log_level=spec.log_level,
-                run_started_at=run.started_at,
-                file_path=spec.file_path,
-                environment=self.environment,
-                project=self.project,
-                key=run.key,
-                compute_before=sum([attempt.compute for attempt in run.past]),
-                retry=None if event.retry == _DEFAULT_RETRY else event.retry,
-                steps=steps,
-                replay=replay,
-                suspend_after=self.suspend_after,
-                hold_for=self.hold_for,
-            ),
-        )
-        if self.notices.are_heard:
-            self.notices.changed(run.id, status_changed=True)
-
-    def _ended(self, run: Run, output: Value | None) -> None:
-        if output is None or output.ref is None:
-            self.notices.ended(run)
-        else:
-            self.text_of(output, lambda text: self.notices.ended(replace(run, output_json=text)))
 
     def _schedule_flush(self) -> None:
         if not self._flush_due:
@@ -494,8 +265,8 @@ class Core:
         if self._closed:
             return
         self.turn += 1
-        batch, after = self._batch, self._after
-        self._batch, self._after = Batch(), []
+        batch, after = self.batch, self.outgoing
+        self.batch, self.outgoing = Batch(), []
         if batch.is_empty and not self._uncommitted:
             _run(after)
             return
@@ -520,36 +291,6 @@ class Core:
 
     def _no_space(self) -> str:
         return f"the disk of the home has less than {self._min_free // 2**20} MiB free"
-
-
-_OF_QUEUES = (ev.QueuePaused, ev.QueueResumed, ev.QueueOverridden, ev.QueueLimited, ev.QueueRated)
-
-# What follows from the events of a run; from all others, that it has changed. Each takes the class it stands under.
-_FOLLOW: dict[type[ev.Event], Callable[[Core, Any, LiveRun, HistoryRow | None], None]] = {
-    ev.AttemptStarted: Core._after_change,
-    ev.StreamAppended: Core._after_append,
-    ev.RunDebounced: Core._after_debounce,
-    ev.RunDispatched: Core._after_dispatch,
-    ev.RunFinished: Core._after_end,
-    ev.RunRefused: Core._after_end,
-    ev.RunCanceled: Core._after_stop,
-    ev.RunTimedOut: Core._after_stop,
-    ev.WaitOpened: Core._after_opening,
-    ev.WaitOver: Core._after_wait,
-    ev.RunResumed: Core._after_resume,
-    ev.AttemptParked: Core._after_parking,
-    **dict.fromkeys(
-        (
-            ev.RunSuspended,
-            ev.AttemptFailed,
-            ev.RunTriggered,
-            ev.DelayOver,
-            ev.RetryDue,
-            ev.AttemptStopped,
-        ),
-        Core._after_change,
-    ),
-}
 
 
 def _unheard(run_id: str, stream: str) -> None:

@@ -18,6 +18,7 @@ from kernelkit.engine.attempts import lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
 from kernelkit.engine.intake import Intake
+from kernelkit.engine.orders import catch_up, stop_order, tell_results
 from kernelkit.engine.state import Worker
 from kernelkit.errors import KernelKitError
 from kernelkit.wire import messages as m
@@ -121,7 +122,7 @@ class Fleet:
     def _send_attempt(self, channel: Channel, attempt: m.StartAttempt) -> None:
         channel.send(attempt)
         self._core.unsent.discard(attempt.fence)
-        self._core.catch_up(attempt)
+        catch_up(self._core, attempt)
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         link = self.workers.get(worker_id)
@@ -264,9 +265,9 @@ class Fleet:
             if run is None or run.fence != fence:
                 link.channel.send(m.StopAttempt(run_id, fence, "another attempt took its place", signal_s=0))
             elif run.stop_reason is not None:
-                self.stop(link.id, self._core.stop_order(run))
+                self.stop(link.id, stop_order(self._core, run))
             elif run.done and not run.suspended_at:  # it may not have been told, and does not mind being told twice
-                self._core.tell_results(run, tuple(run.done))
+                tell_results(self._core, run, tuple(run.done))
         for run_id in list(state.by_worker.get(link.id, ())):
             fence = state.runs[run_id].fence  # it may still hold an earlier attempt of the same run, without an ack
             if held.get(run_id) != fence and run_id not in link.waiting:

@@ -14,10 +14,11 @@ from kernelkit.config import Home
 from kernelkit.engine import commands as c
 from kernelkit.engine.batches import OpenBatches
 from kernelkit.engine.bulkwork import BulkWork
-from kernelkit.engine.core import Core, ReadPort
+from kernelkit.engine.core import Core
 from kernelkit.engine.decide import Change
 from kernelkit.engine.listing import list_runs, summarize_runs
 from kernelkit.engine.notices import Notices, Peer
+from kernelkit.engine.ports import ReadPort
 from kernelkit.engine.queues import queue_info, queue_infos
 from kernelkit.engine.relations import with_relations
 from kernelkit.engine.replaying import replayed_item

@@ -26,6 +26,7 @@ from kernelkit.engine import commands as c
 from kernelkit.engine.attempts import StaleFence, lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
+from kernelkit.engine.orders import catch_up
 from kernelkit.engine.requests import Requests
 from kernelkit.engine.sameness import matches
 from kernelkit.errors import KernelKitError, from_wire
@@ -117,7 +118,7 @@ class LocalFleet:
             )
             self._threads[attempt.fence] = (thread, scope)
             thread.start()
-        self._core.catch_up(attempt)
+        catch_up(self._core, attempt)
 
     def stop(self, worker_id: str, attempt: m.StopAttempt) -> None:
         if attempt.fence in self._async:
