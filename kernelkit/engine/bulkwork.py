@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
 
 from msgspec import structs
 
@@ -17,6 +16,7 @@ from kernelkit import ids
 from kernelkit.engine import commands as c
 from kernelkit.engine.core import Core
 from kernelkit.engine.listing import list_runs, matching_here
+from kernelkit.engine.offloop import Refuse, read_now, read_settled
 from kernelkit.engine.replaying import replayed_item
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.bulk import Bulk
@@ -26,12 +26,9 @@ from kernelkit.wire import messages as m
 
 CHUNK = 100
 
-T = TypeVar("T")
-
 logger = logging.getLogger(__name__)
 
 Told = Callable[[Bulk], None]
-Refuse = Callable[[Exception], None]
 
 
 class BulkWork:
@@ -60,10 +57,7 @@ class BulkWork:
         asked = structs.replace(asked, created_to=min(asked.created_to or now + 1, now + 1))
         page = list_runs(core, m.ListRuns(**structs.asdict(asked), limit=1))
 
-        def counted(found: m.RunPage | Exception) -> None:
-            if isinstance(found, Exception):
-                refuse(found)
-                return
+        def counted(found: m.RunPage) -> None:
             bulk = Bulk(body.bulk_id, body.kind, asked, now, found.total, reason=body.reason)
             try:
                 core.take(c.StartBulk(bulk), lambda: begun(bulk.id))
@@ -74,7 +68,7 @@ class BulkWork:
             told(core.state.bulks[bulk_id])
             self._begin(bulk_id)
 
-        core.after_commit(lambda: core.read(lambda: _tried(page), counted))
+        read_settled(core, page, counted, refuse)
 
     def abort(self, bulk_id: str, told: Told) -> None:
         """Do no further chunk. Raises `InvalidOptionError` for an action that is not known."""
@@ -136,10 +130,7 @@ class BulkWork:
             self._tell(bulk_id)
             return
 
-        def found(older: list[str] | Exception) -> None:
-            if isinstance(older, Exception):
-                self._stall(bulk_id, older)
-                return
+        def found(older: list[str]) -> None:
             here = self._here[bulk_id]
             candidates = sorted({*older, *here[-CHUNK - 1 :]}, reverse=True)
             chunk = candidates[:CHUNK]
@@ -147,7 +138,10 @@ class BulkWork:
                 here.pop()
             self._take(bulk, tuple(chunk), is_last=len(candidates) <= CHUNK)
 
-        core.read(lambda: _tried(lambda: core.store.run_ids(bulk.asked, limit=CHUNK + 1, after=bulk.cursor)), found)
+        def page() -> list[str]:
+            return core.store.run_ids(bulk.asked, limit=CHUNK + 1, after=bulk.cursor)
+
+        read_now(core, page, found, lambda problem: self._stall(bulk_id, problem))
 
     def _take(self, bulk: Bulk, chunk: tuple[str, ...], *, is_last: bool) -> None:
         def go_on() -> None:
@@ -163,10 +157,7 @@ class BulkWork:
             found = core.store.runs_of([run_id for run_id in chunk if run_id not in here])
             return found | {run_id: fill() for run_id, fill in here.items()}
 
-        def replay(sources: dict[str, Run] | Exception) -> None:
-            if isinstance(sources, Exception):
-                self._stall(bulk.id, sources)
-                return
+        def replay(sources: dict[str, Run]) -> None:
             items = tuple(
                 replayed_item(source, m.TriggerItem(ids.make_id("run"), "", NULL), (), core.state)
                 for run_id in chunk
@@ -174,7 +165,7 @@ class BulkWork:
             )
             core.take(c.AdvanceBulk(bulk.id, chunk, items, is_last), go_on)
 
-        core.read(lambda: _tried(read), replay)
+        read_now(core, read, replay, lambda problem: self._stall(bulk.id, problem))
 
     def _stall(self, bulk_id: str, problem: Exception) -> None:
         """The store cannot be read, which other readers are told as well: try again in a second."""
@@ -186,10 +177,3 @@ class BulkWork:
         for _, told in self._waiting.pop(bulk_id, []):
             if bulk is not None:
                 told(bulk)
-
-
-def _tried(read: Callable[[], T]) -> T | Exception:
-    try:
-        return read()
-    except Exception as problem:  # whatever went wrong is told where it is waited for
-        return problem

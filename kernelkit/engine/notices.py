@@ -11,6 +11,7 @@ from typing import Protocol
 
 from kernelkit.engine.core import Core
 from kernelkit.engine.logbook import Logbook
+from kernelkit.engine.offloop import read_now
 from kernelkit.engine.subscriptions import Subscriptions
 from kernelkit.models.run import FINAL, Logs, Run, RunStatus
 from kernelkit.models.stream import StreamTail
@@ -108,21 +109,7 @@ class Notices:
                 self._read_ended(peer, run_id, unknown)
 
     def _read_ended(self, peer: Peer, run_id: str, unknown: Callable[[Exception], None]) -> None:
-        read = self._core.read_run(run_id)
-
-        def safely() -> Run | Exception:
-            try:
-                return read()
-            except Exception as problem:  # any failure of the read belongs to whoever asked
-                return problem
-
-        def tell(found: Run | Exception) -> None:
-            if isinstance(found, Exception):
-                unknown(found)
-            else:
-                peer.send(m.RunEnded(found))
-
-        self._core.read(safely, tell)
+        read_now(self._core, self._core.read_run(run_id), lambda run: peer.send(m.RunEnded(run)), unknown)
 
     def _say(self, peer: Peer, message: m.AnyMessage) -> None:
         """Send what was read off the state, once the events it was read off are on disk."""

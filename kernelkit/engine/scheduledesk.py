@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.core import Core
-from kernelkit.errors import UnknownScheduleError
+from kernelkit.engine.offloop import Refuse, read_settled
+from kernelkit.errors import KernelKitError, UnknownScheduleError
 from kernelkit.models.schedule import Schedule
 from kernelkit.wire import messages as m
 
@@ -48,6 +49,20 @@ class ScheduleDesk:
                 ]
                 matching.sort(key=lambda one: (one.task_id, one.created_at, one.id))
                 core.after_commit(lambda: reply(m.ScheduleList(tuple(matching))))
+
+    def run(self, body: m.RunSchedule, again: bool, reply: Callable[[m.ReplyBody], None], refuse: Refuse) -> None:
+        """Make a run of the schedule now, unless this request made it before and is sent `again`."""
+
+        def take(known: bool) -> None:
+            try:
+                self._core.take(c.RunSchedule(body.id, body.run_id, known), lambda: reply(m.Triggered((body.run_id,))))
+            except KernelKitError as refusal:
+                refuse(refusal)
+
+        if again and self._core.view(body.run_id) is None:
+            read_settled(self._core, lambda: self._core.store.run(body.run_id) is not None, take, refuse)
+        else:
+            take(again)
 
     def _reply_with(self, schedule_id: str, reply: Callable[[m.ReplyBody], None]) -> None:
         schedule = self._core.state.schedules.get(schedule_id)

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from kernelkit.engine import commands as c
 from kernelkit.engine.core import Core
+from kernelkit.engine.offloop import Refuse, read_now, read_settled
 from kernelkit.errors import RunOverError, UnknownRunError
 from kernelkit.wire import messages as m
 
 Reply = Callable[[m.ReplyBody], None]
-Refuse = Callable[[Exception], None]
-
-
-class OffLoop(Protocol):
-    """Reads off the loop what is on disk, and calls back."""
-
-    def __call__(self, read: Callable[[], m.ReplyBody], then: Reply, refuse: Refuse, /) -> None: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -38,11 +31,8 @@ class _Reader:
 class StreamDesk:
     """The readers of all streams."""
 
-    def __init__(
-        self, core: Core, off_loop: OffLoop, monotonic: Callable[[], float], grew: Callable[[str], None]
-    ) -> None:
+    def __init__(self, core: Core, monotonic: Callable[[], float], grew: Callable[[str], None]) -> None:
         self._core = core
-        self._off_loop = off_loop
         self._time = monotonic
         self._grew = grew
         self._waiting: dict[tuple[str, str], list[_Reader]] = {}  # by run and key
@@ -73,7 +63,7 @@ class StreamDesk:
                 self._known(body.run_id)
             return m.StreamList(tuple(found))
 
-        self._core.after_commit(lambda: self._off_loop(read, reply, refuse))
+        read_settled(self._core, read, reply, refuse)
 
     def tend(self) -> None:
         """Called about once a second: whoever has waited long enough is told that there is nothing."""
@@ -121,7 +111,7 @@ class StreamDesk:
             total = total or 0
             return m.StreamChunks(chunks, total, is_over=body.start + len(chunks) >= total)
 
-        self._off_loop(read, reader.reply, reader.refuse)
+        read_now(self._core, read, reader.reply, reader.refuse)
 
     def _known(self, run_id: str) -> None:
         if self._core.view(run_id) is None and self._core.store.run(run_id) is None:
@@ -134,7 +124,7 @@ class StreamDesk:
             self._known(run_id)
             raise over
 
-        self._core.after_commit(lambda: self._off_loop(read, lambda _: None, refuse))
+        read_settled(self._core, read, lambda _: None, refuse)
 
     def _grown(self, run_id: str, stream: str) -> None:
         self._look_again((run_id, stream))

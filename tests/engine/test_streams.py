@@ -14,8 +14,8 @@ from kernelkit.models.stream import MAX_CHUNKS, MAX_STREAM_BYTES, MAX_STREAMS, S
 from kernelkit.models.value import Value
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
+from tests.engine.desk import Desk
 from tests.engine.samples import Engine, item
-from tests.engine.test_requests import Desk
 
 OUT = "out/tokens"
 
