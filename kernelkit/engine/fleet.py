@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from kernelkit.config import EngineSettings, Home
 from kernelkit.engine import commands as c
@@ -18,62 +16,21 @@ from kernelkit.engine.attempts import lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
 from kernelkit.engine.intake import Intake
+from kernelkit.engine.links import Keeper, WorkerLink
 from kernelkit.engine.orders import catch_up, stop_order, tell_results
-from kernelkit.engine.state import Worker
+from kernelkit.engine.ports import KeeperLauncher
+from kernelkit.engine.silence import notice_silence, stalled
 from kernelkit.errors import KernelKitError
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
-from kernelkit.wire.liveness import boot_id, cpu_seconds, is_alive
+from kernelkit.wire.liveness import boot_id, is_alive
 
 logger = logging.getLogger(__name__)
 
 SPAWN_WITHIN_S = 30.0
-SILENT_AFTER_S = 2.0
-COMPUTES_S = 0.05  # of processor time: whoever uses more meanwhile does not stand still
 STOOD_STILL_S = 5.0  # between two looks at the workers: it is the engine that was not executed, or its machine
 DIAL_IN_S = 2.0  # keepers of a former engine redial several times in that
 IDLE_EXCLUSIVE_S = 60.0
-
-
-class KeeperLauncher(Protocol):
-    """Starts keeper programs; `engine/keepers.py` does it with processes."""
-
-    def launch(self, env_id: str) -> None:
-        """Start a keeper; raises `KernelKitError` in words when that is impossible."""
-        ...
-
-    def failure(self, env_id: str) -> str | None:
-        """Why the launched keeper has ended, or None while it runs."""
-        ...
-
-
-@dataclass
-class Keeper:
-    """One environment's keeper, as far as it is known."""
-
-    env_id: str
-    channel: Channel | None = None
-    asked: dict[str, float] = field(default_factory=dict)  # workers to be spawned, and by when they must have dialled
-    since: float = 0.0  # of the loss of its connection, or of its launch
-
-
-@dataclass
-class WorkerLink:
-    """One worker's connection."""
-
-    id: str
-    env_id: str
-    channel: Channel | None = None
-    waiting: dict[str, m.StartAttempt] = field(default_factory=dict)  # not sent yet, by run id
-    exited: m.WorkerExited | None = None  # the keeper's word; the channel may still hold reports
-    silent_since: float = 0.0  # no connection
-    idle_since: float = 0.0
-    pinged_at: float = 0.0
-    ponged_at: float = 0.0
-    watched: tuple[float, float] | None = None  # of an exclusive one: silent since when, and its processor time then
-    kills: dict[str, float] = field(default_factory=dict)  # run ids of stopped attempts: kill the process by then
-    killed_for: str = ""  # why its keeper was told to kill it
-    greeted: bool = False  # it has dialled in, to this engine or a former one
 
 
 class Fleet:
@@ -424,7 +381,7 @@ class Fleet:
         keeper = self.keepers.get(link.env_id)
         if attempts:
             is_shared = worker is None or worker.isolation == "shared"
-            self._notice_silence(link, len(attempts), is_shared=is_shared)
+            notice_silence(self._core, link, len(attempts), now, is_shared=is_shared)
             if link.ponged_at >= link.pinged_at:
                 link.pinged_at = now
                 channel.send(m.Ping())
@@ -436,27 +393,8 @@ class Fleet:
         overdue = any(now > deadline and run_id in attempts for run_id, deadline in link.kills.items())
         if overdue:
             self._kill(link, keeper, "another attempt in the same process did not stop when it was canceled")
-        elif attempts and worker is not None and (why := self._stalled(link, worker, now)):
+        elif attempts and worker is not None and (why := stalled(link, worker, self._settings.stalled_after, now)):
             self._kill(link, keeper, why)
-
-    def _stalled(self, link: WorkerLink, worker: Worker, now: float) -> str:
-        """Why a worker that does not answer is given up, or "".
-
-        A shared one holds up others. An exclusive one answers while its body computes, but for code in C that lets no
-        other thread run: while that uses the processor it may go on.
-        """
-        limit, silent = self._settings.stalled_after, self.silent_for(link.id)
-        if silent < SILENT_AFTER_S or not limit:
-            link.watched = None
-            return ""
-        if worker.isolation == "shared":
-            is_over, how = silent >= limit, "a body blocked its loop"
-        else:
-            used = cpu_seconds(worker.pid)
-            if link.watched is None or used > link.watched[1] + COMPUTES_S:
-                link.watched = now, used
-            is_over, how = now - link.watched[0] >= limit, "its process stood still"
-        return f"it had not answered for {silent:.0f} s: {how}" if is_over else ""
 
     def _kill(self, link: WorkerLink, keeper: Keeper | None, why: str) -> None:
         """Have its keeper kill it, once."""
@@ -464,28 +402,10 @@ class Fleet:
             link.killed_for = why
             keeper.channel.send(m.KillWorker(link.id))
 
-    def _notice_silence(self, link: WorkerLink, attempts: int, *, is_shared: bool) -> None:
-        silent = self.silent_for(link.id)
-        if silent >= SILENT_AFTER_S:
-            which = "this run's body" if attempts == 1 else f"the body of one of its {attempts} runs"
-            how = (
-                f"{which} blocks its loop. Make the task a plain def, or await asyncio.to_thread(…) around what blocks."
-                if is_shared
-                else "it stands still, or executes code in C that lets no other thread run. What it logs comes late."
-            )
-            self._core.worker_notices[link.id] = f"Worker {link.id} has not answered for {silent:.0f} s: {how}"
-        elif self._core.worker_notices.pop(link.id, None) is None:
-            return
-        for run_id in self._core.state.by_worker.get(link.id, ()):
-            self._core.notices.changed(run_id, status_changed=False)
-
     def silent_for(self, worker_id: str) -> float:
         """How long a connected worker's loop has not answered: over 2 s it is blocked by a body."""
         link = self.workers.get(worker_id)
-        if link is None:
-            return 0.0
-        waiting = link.channel is not None and link.pinged_at > link.ponged_at
-        return self._time() - link.pinged_at if waiting else 0.0
+        return 0.0 if link is None else link.silent_for(self._time())
 
     def shut_down(self, *, leave: bool) -> None:
         """The engine is stopping: keepers end their workers, unless attempts are left to them."""

@@ -1,4 +1,4 @@
-"""What the engine's core is given from outside: whoever writes, sends, tells and reads.
+"""What the engine is given from outside: whoever writes, sends, tells, reads, and starts keepers.
 
 None of them may be told anything before the commit of what it says; `core.py` sees to that. The daemon puts loops and
 sockets behind them, the test engine virtual time.
@@ -61,3 +61,15 @@ class ReadPort(Protocol):
     """Runs a blocking read off the loop and then calls back on it."""
 
     def __call__(self, fn: Callable[[], T], then: Callable[[T], None]) -> None: ...
+
+
+class KeeperLauncher(Protocol):
+    """Starts keeper programs; `engine/keepers.py` does it with processes."""
+
+    def launch(self, env_id: str) -> None:
+        """Start a keeper; raises `KernelKitError` in words when that is impossible."""
+        ...
+
+    def failure(self, env_id: str) -> str | None:
+        """Why the launched keeper has ended, or None while it runs."""
+        ...

@@ -1,7 +1,7 @@
 """What clients ask, and the answers: each leaves after the commit of what it says.
 
-Whatever takes more than a command and a reply has a desk of its own (`triggerdesk.py`, `bulkwork.py` and others); here is
-who answers what.
+Whatever takes more than a command and a reply has a desk of its own (`triggerdesk.py`, `bulkwork.py` and so on); here
+is who answers what.
 """
 
 from __future__ import annotations

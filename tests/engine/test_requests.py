@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,11 +12,6 @@ from kernelkit.wire.channel import Channel
 from tests.engine.desk import Desk
 from tests.engine.samples import item, spec
 from tests.engine.yard import succeeded
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 def test_a_bug_in_one_request_is_told_to_its_client_and_harms_nobody(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -80,11 +79,6 @@ def test_a_client_cannot_append_to_a_canceled_run_whose_code_has_not_stopped() -
         engine.take(c.AppendStream(m.AppendStream("in/orders", ("1",), "run_1", asked="ask_1")))
     engine.report("run_1", append("1"))
     assert engine.run("run_1").streams[OUT].count == 1
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 def do(desk: Desk, command: c.Command) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
-
-import pytest
 
 from kernelkit.models.task import Owner
 from kernelkit.wire import messages as m
@@ -11,11 +8,6 @@ from kernelkit.wire.channel import Channel
 from tests.engine.desk import Desk
 from tests.engine.samples import spec
 from tests.engine.yard import Wire
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 def test_a_definition_whose_files_are_missing_is_refused_with_their_names(desk: Desk) -> None:

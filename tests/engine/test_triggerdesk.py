@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -11,11 +10,6 @@ from kernelkit.wire.channel import Channel
 from tests.engine.desk import Desk
 from tests.engine.samples import item
 from tests.engine.yard import succeeded
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 def triggers(desk: Desk) -> int:
