@@ -27,10 +27,12 @@ from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.caps import MemoryCap
-from kernelkit.execution.capture import CROWDED_BYTES, DescriptorCapture, LogPump, RunLog
+from kernelkit.execution.descriptors import DescriptorCapture
 from kernelkit.execution.ends import Outcome, is_out_of_memory
 from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
+from kernelkit.execution.log_pump import CROWDED_BYTES, LogPump
+from kernelkit.execution.run_log import RunLog
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.execution.shared import run_for_ever
 from kernelkit.execution.waiting import follow_tasks

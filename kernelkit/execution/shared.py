@@ -19,10 +19,11 @@ from kernelkit.authoring.scope import Scope
 from kernelkit.authoring.scope import scope as current
 from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
-from kernelkit.execution.capture import CROWDED_BYTES, LogPump, RunLog
 from kernelkit.execution.ends import Outcome
 from kernelkit.execution.failure import describe
 from kernelkit.execution.link import Link
+from kernelkit.execution.log_pump import CROWDED_BYTES, LogPump
+from kernelkit.execution.run_log import RunLog
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.wire.messages import Failed, ReportBody, StartAttempt, Started, StopAttempt, WaitsOver
 

@@ -31,7 +31,8 @@ from kernelkit.config import Home
 from kernelkit.execution.begun import Begun, BegunNotes, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.caps import MemoryCap
-from kernelkit.execution.capture import DescriptorCapture, capture_logging, capture_streams, follow_threads
+from kernelkit.execution.capture import capture_logging, capture_streams, follow_threads
+from kernelkit.execution.descriptors import DescriptorCapture
 from kernelkit.execution.exclusive import ExclusiveWorker
 from kernelkit.execution.hardexit import soften_exit
 from kernelkit.execution.inside import InsideCaller

@@ -1,45 +1,9 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
-
 import pytest
 
-from kernelkit.execution.capture import FREE_BYTES, MAX_LINE, RING_BYTES, LogPump, RunLog, _tail_to_keep
-from kernelkit.wire.messages import WorkerLogs
-
-
-class Pumped:
-    """A pump whose timer the test turns by hand."""
-
-    def __init__(self) -> None:
-        self.sent: list[WorkerLogs] = []
-        self.online = True
-        self.crowded = False
-        self.timers: list[Callable[[], None]] = []
-        self.pump = LogPump(
-            send=self._send, crowded=lambda: self.crowded, later=lambda seconds, then: self.timers.append(then)
-        )
-        self.log = self.pump.open("run_1", 1)
-
-    def _send(self, batch: WorkerLogs) -> bool:
-        if self.online:
-            self.sent.append(batch)
-        return self.online
-
-    def tick(self) -> None:
-        timers, self.timers = self.timers, []
-        for then in timers:
-            then()
-
-    @property
-    def lines(self) -> list[tuple[str, str]]:
-        return [(line.level, line.text) for batch in self.sent for line in batch.lines]
-
-    @property
-    def dropped(self) -> int:
-        return sum(batch.dropped for batch in self.sent)
+from kernelkit.execution.run_log import FREE_BYTES, MAX_LINE, RING_BYTES, RunLog
+from tests.execution.pumped import Pumped
 
 
 def test_parts_of_lines_are_joined_per_stream() -> None:
@@ -179,47 +143,6 @@ def test_a_first_megabyte_that_could_not_be_sent_is_not_dropped_either() -> None
     assert len(one.lines) + one.dropped == 200_000
 
 
-def test_a_busy_run_leaves_room_for_others() -> None:
-    one = Pumped()
-    quiet = one.pump.open("run_2", 1)
-    one.log.write("stdout", ("x" * 99 + "\n") * 80_000)
-    while sum(len(batch.lines) for batch in one.sent) < 20_000:  # past its free megabyte
-        one.tick()
-    one.sent.clear()
-
-    quiet.write("stdout", "hello\n")
-    one.tick()
-
-    assert any(batch.run_id == "run_2" for batch in one.sent)
-    assert sum(len(text) for _, text in one.lines) < 500_000
-
-
-def test_nothing_is_sent_while_the_engine_lags_or_is_away_and_nothing_is_lost_or_doubled() -> None:
-    one = Pumped()
-    one.log.write("stdout", "a\n")
-    one.crowded = True
-    one.tick()
-    assert one.lines == []
-
-    one.crowded, one.online = False, False
-    one.tick()
-    one.log.write("stdout", "b\n")
-    one.pump.finish(one.log)
-    assert one.lines == []
-
-    one.online = True
-    one.tick()
-    assert one.lines == [("stdout", "a"), ("stdout", "b")]
-    assert one.timers == []
-
-
-@pytest.mark.parametrize(
-    ("data", "kept"), [(b"abc", 0), (b"ab\xc3", 1), (b"a\xe2\x82", 2), (b"a\xe2\x82\xac", 0), (b"abcMA", 2), (b"", 0)]
-)
-def test_what_may_be_the_beginning_of_a_character_or_of_the_mark_waits(data: bytes, kept: int) -> None:
-    assert _tail_to_keep(data, b"MARK") == kept
-
-
 def test_a_log_is_cheap_until_it_is_used() -> None:
     log = RunLog("run_1", 1, lambda log: None)
 
@@ -227,22 +150,3 @@ def test_a_log_is_cheap_until_it_is_used() -> None:
 
     assert log.is_empty
     assert log.take(1_000) is None
-
-
-def test_a_line_is_there_at_once_whatever_the_mark_between_attempts_is() -> None:
-    """In one process of 256 the mark began with a newline: a line then waited for the next one."""
-    script = """
-import secrets, sys, threading
-secrets.token_bytes = lambda count: bytes([10] * count)
-from kernelkit.execution.capture import DescriptorCapture, RunLog
-came = threading.Event()
-log = RunLog("run_1", 1, lambda log: came.set())
-capture = DescriptorCapture()
-capture.begin(log)
-print("imported")
-is_there = came.wait(20)
-capture.end()
-sys.exit(0 if is_there and [line.text for line in log.take(1000).lines] == ["imported"] else 1)
-"""
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
