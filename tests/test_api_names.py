@@ -32,7 +32,7 @@ NAMES = {
         "Error RunStatus Table ScheduledPayload"
     ),
     "kk.tasks": f"list {TRIGGERS} {HOOKS}",
-    "kk.runs": "list retrieve tree timeline cancel replay reschedule subscribe cancel_all replay_all",
+    "kk.runs": "list retrieve tree timeline cancel replay reschedule retry_now subscribe cancel_all replay_all",
     "kk.batch": "trigger trigger_and_wait retrieve",
     "kk.queues": "list retrieve pause resume set_concurrency reset_concurrency",
     "kk.schedules": ("task create list retrieve update activate deactivate delete run_now timezones preview"),
@@ -49,7 +49,7 @@ NAMES = {
     "kk.engine": "status start stop restart logs",
     "kk.Task": f"id options local json_schema {TRIGGERS} {HOOKS}",
     "kk.RunHandle": (
-        "id status result is_cached cancel replay reschedule tree timeline logs metadata refresh artifacts"
+        "id status result is_cached cancel replay reschedule retry_now tree timeline logs metadata refresh artifacts"
     ),
     "kk.BatchHandle": "id status runs counts result",
     "kk.Result": "ok output error unwrap",

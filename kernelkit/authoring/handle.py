@@ -45,6 +45,7 @@ from kernelkit.wire.messages import (
     Reschedule,
     Retrieve,
     RetrieveBatch,
+    RetryNow,
     RunReply,
 )
 
@@ -268,6 +269,16 @@ class RunHandle(display.Shown, Generic[T]):
         """
         return self._keep(reschedule_run(self._caller_now(), self.id, delay))
 
+    def retry_now(self) -> Run:
+        """Have the next attempt of a run that is between two attempts without the rest of its backoff; returns it as it
+        is then. Its queue, its limits and the number of its attempts stay as they are.
+
+            run.retry_now()         # the service that failed it is back
+
+        Raises `InvalidOptionError` when it does not wait for another attempt.
+        """
+        return self._keep(retry_run_now(self._caller_now(), self.id))
+
     # ---- the rest --------------------------------------------------------------------------------------------------
 
     def _caller_now(self) -> Caller:
@@ -439,6 +450,13 @@ def reschedule_run(caller: Caller, run_id: str, delay: Duration | datetime) -> R
         raise InvalidDurationError("delay=None is no moment to move the run to.", field="delay")
     delay_s, delay_until = delay_of(delay)
     reply = caller.call(Reschedule(run_id, delay_s, delay_until, ids.make_id("ask")))
+    assert isinstance(reply, RunReply)
+    return reply.run
+
+
+def retry_run_now(caller: Caller, run_id: str) -> Run:
+    """End a run's backoff, and the run as it is then."""
+    reply = caller.call(RetryNow(run_id, ids.make_id("ask")))
     assert isinstance(reply, RunReply)
     return reply.run
 

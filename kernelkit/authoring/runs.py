@@ -15,7 +15,7 @@ from kernelkit.authoring import display
 from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.bulk import BulkHandle, retrieve_bulk, start_bulk
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import PAGE, RunHandle, cancel_run, reschedule_run, retrieve_run
+from kernelkit.authoring.handle import PAGE, RunHandle, cancel_run, reschedule_run, retrieve_run, retry_run_now
 from kernelkit.authoring.replaying import SAME, replay_run
 from kernelkit.authoring.subscription import Subscription, of_filter, of_run
 from kernelkit.authoring.timeline import RunTimeline
@@ -285,10 +285,20 @@ class Runs:
         """Have a delayed run start after another delay; raises `InvalidOptionError` when it is not delayed."""
         return reschedule_run(self._current(), name_of(run_id, "run_id"), delay)
 
+    def retry_now(self, run_id: str) -> Run:
+        """Have a run's next attempt without the rest of its backoff, as `RunHandle.retry_now`; raises
+        `InvalidOptionError` when it does not wait for another attempt.
+
+            for run in kk.runs.list(task="fetch_prices", status="queued"):
+                if run.retry_at is not None:
+                    kk.runs.retry_now(run.id)
+        """
+        return retry_run_now(self._current(), name_of(run_id, "run_id"))
+
     def __repr__(self) -> str:
         return (
             "<kk.runs: list(…), retrieve(id), subscribe(run), cancel(id), replay(id), reschedule(id, delay=…), "
-            "cancel_all(…), replay_all(…)>"
+            "retry_now(id), cancel_all(…), replay_all(…)>"
         )
 
 

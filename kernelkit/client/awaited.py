@@ -48,6 +48,7 @@ class AwaitedRuns:
         self.cancel = awaited(plain.cancel)
         self.replay = awaited(plain.replay)
         self.reschedule = awaited(plain.reschedule)
+        self.retry_now = awaited(plain.retry_now)
         self.cancel_all = awaited(plain.cancel_all)
         self.replay_all = awaited(plain.replay_all)
         self.bulk = awaited(plain.bulk)

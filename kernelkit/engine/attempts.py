@@ -49,6 +49,21 @@ def run_of(state: State, command: c.TakeReport) -> LiveRun:
     return run
 
 
+def retry_now(state: State, command: c.RetryNow, now: int) -> Sequence[ev.AnyEvent]:
+    """The next attempt of a run without the rest of its backoff; its queue and its limits hold as ever."""
+    if command.asked in state.answers:
+        return ()
+    run = state.runs.get(command.run_id)
+    if run is None or not run.retry_at:
+        status = run.status if run is not None else "over"
+        raise InvalidOptionError(
+            f"Cannot retry {command.run_id} now: it does not wait for another attempt, it is {status}. A run that has "
+            "ended is made anew by kk.runs.replay(id).",
+            run_id=command.run_id,
+        )
+    return (ev.RetryDue(now, run.id, command.asked),)
+
+
 def decide_report(state: State, command: c.TakeReport, now: int, roll: c.Roll) -> Sequence[ev.AnyEvent]:
     """The events of one report of an attempt, all kinds but `ChildTrigger`."""
     run = run_of(state, command)

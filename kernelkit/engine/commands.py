@@ -63,6 +63,11 @@ class RescheduleRun(msgspec.Struct, frozen=True, gc=False):
     asked: str = ""
 
 
+class RetryNow(msgspec.Struct, frozen=True, gc=False):
+    run_id: str
+    asked: str = ""
+
+
 class ResetKey(msgspec.Struct, frozen=True, gc=False):
     task_id: str
     hash: str
@@ -177,6 +182,7 @@ Command = (
     | AdvanceBulk
     | AbortBulk
     | RescheduleRun
+    | RetryNow
     | ResetKey
     | SaveSchedule
     | SwitchSchedule

@@ -17,7 +17,13 @@ from kernelkit.clock import MICROS
 from kernelkit.engine import commands as c
 from kernelkit.engine import schedules
 from kernelkit.engine.apply import apply
-from kernelkit.engine.attempts import decide_ended_worker, decide_report, decide_unbegun_worker, decide_undelivered
+from kernelkit.engine.attempts import (
+    decide_ended_worker,
+    decide_report,
+    decide_unbegun_worker,
+    decide_undelivered,
+    retry_now,
+)
 from kernelkit.engine.bulk import abort_bulk, advance_bulk, start_bulk
 from kernelkit.engine.cancels import cancel
 from kernelkit.engine.definitions import define
@@ -91,6 +97,8 @@ def decide(
             return abort_bulk(state, command, now)
         case c.RescheduleRun():
             return _reschedule(state, command, now)
+        case c.RetryNow():
+            return retry_now(state, command, now)
         case c.ResetKey():
             return decide_reset(state, command, now)
         case c.PauseQueue():

@@ -42,6 +42,7 @@ _NEEDS_THE_STORE = (
     | m.StartBulk
     | m.AbortBulk
     | m.Reschedule
+    | m.RetryNow
     | m.ResetKey
     | m.Retrieve
     | m.ListRuns
@@ -162,7 +163,10 @@ class Requests:
             case m.AbortBulk():
                 self._bulks.abort(body.bulk_id, lambda bulk: reply(m.BulkReply(bulk)))
             case m.Reschedule():
-                self._reschedule(body, reply, refuse)
+                moved = c.RescheduleRun(body.run_id, body.delay_s, body.delay_until, body.asked)
+                self._take_and_show(moved, reply, refuse)
+            case m.RetryNow():
+                self._take_and_show(c.RetryNow(body.run_id, body.asked), reply, refuse)
             case m.ResetKey():
                 self._core.take(c.ResetKey(body.task_id, body.hash, body.text, body.asked), lambda: reply(m.Done()))
             case m.Retrieve(related=True):
@@ -258,6 +262,7 @@ class Requests:
                 m.Retrieve()
                 | m.Cancel()
                 | m.Reschedule()
+                | m.RetryNow()
                 | m.GetLogs()
                 | m.AppendStream()
                 | m.ReadStream()
@@ -268,11 +273,11 @@ class Requests:
             case _:
                 return body
 
-    def _reschedule(self, body: m.Reschedule, reply: Answer, refuse: Refuse) -> None:
-        def rescheduled() -> None:  # read, since the run of a request that was sent again may be over for long
-            read_now(self._core, self._core.read_run(body.run_id), lambda run: reply(m.RunReply(run)), refuse)
+    def _take_and_show(self, command: c.RescheduleRun | c.RetryNow, reply: Answer, refuse: Refuse) -> None:
+        def taken() -> None:  # read, since the run of a request that was sent again may be over for long
+            read_now(self._core, self._core.read_run(command.run_id), lambda run: reply(m.RunReply(run)), refuse)
 
-        self._core.take(c.RescheduleRun(body.run_id, body.delay_s, body.delay_until, body.asked), rescheduled)
+        self._core.take(command, taken)
 
     def _cancel(self, body: m.Cancel, reply: Answer, refuse: Refuse) -> None:
         if body.run_id not in self._core.state.runs:

@@ -68,7 +68,8 @@ def _open(state: State, run: LiveRun, body: m.OpenWait, now: int) -> Iterator[ev
             yield ev.TokenMade(now, token)
         wait = Wait("token", wait.until, token=token.id, shown=token.name or wait.shown)
     elif body.key:
-        found = _by_key(state, "duration", body.key, now)
+        # Sent again, it finds what it made, also when the key's time is over by now.
+        found = state.tokens.get(body.new_id) or _by_key(state, "duration", body.key, now)
         if found is None:
             found = Token(
                 body.new_id,

@@ -53,6 +53,7 @@ from kernelkit.wire.messages import (
     RetrieveBatch,
     RetrieveQueue,
     RetrieveToken,
+    RetryNow,
     RunChanged,
     RunSchedule,
     SaveSchedule,
@@ -87,7 +88,17 @@ _READS = (
     | SummarizeRuns
 )
 """What changes nothing, and is asked as a client asks it."""
-_SETS = AbortBulk | Cancel | DeleteSchedule | OverrideQueue | PauseQueue | Reschedule | SaveSchedule | SwitchSchedule
+_SETS = (
+    AbortBulk
+    | Cancel
+    | DeleteSchedule
+    | OverrideQueue
+    | PauseQueue
+    | Reschedule
+    | RetryNow
+    | SaveSchedule
+    | SwitchSchedule
+)
 """What may be asked again without harm, as it is when a resumed body comes to it once more."""
 _ONCE = Replay | RunSchedule | StartBulk
 """What makes something new each time: inside a step, whose result is kept."""

@@ -196,3 +196,63 @@ def test_03_5_a_run_keeps_the_code_and_policy_it_began_with(kk_engine: VirtualEn
     assert run.result(timeout=5).output == "old code"
     assert (run.refresh().version, len(run.refresh().attempts)) == (first.version, 3)
     assert second.version != first.version
+
+
+def test_the_rest_of_a_backoff_can_be_spared(stage: Stage) -> None:
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=3600, max_timeout=3600, randomize=False))
+    async def patient() -> str:
+        if kk.ctx.attempt.number == 1:
+            raise ValueError("the service is down")
+        return "it is back"
+
+    run = patient.trigger()
+    stage.until(lambda: run.refresh().retry_at is not None)
+
+    told = run.retry_now()
+    stage.finish()
+
+    assert (told.id, told.retry_at) == (run.id, None)
+    assert run.result(timeout=20).output == "it is back"
+    first, second = run.refresh().attempts
+    assert first.finished_at is not None and second.started_at is not None
+    assert second.started_at - first.finished_at < timedelta(minutes=10)
+
+
+def test_only_a_run_between_two_attempts_is_retried_now(kk_engine: VirtualEngine) -> None:
+    @kk.task(retry=kk.Retry(max_attempts=3, min_timeout=3600, max_timeout=3600))
+    async def fails() -> None:
+        raise ValueError("always")
+
+    delayed = fails.options(delay="1h").trigger()
+    with pytest.raises(kk.InvalidOptionError, match=r"does not wait for another attempt, it is DELAYED"):
+        kk.runs.retry_now(delayed.id)
+    delayed.cancel()
+    run = fails.trigger()
+    kk_engine.drain()
+    kk.runs.retry_now(run.id)
+    kk_engine.drain()
+    assert (len(run.refresh().attempts), run.refresh().retry_at is not None) == (2, True)
+    run.retry_now()
+    kk_engine.drain()
+    assert (run.status, len(run.refresh().attempts)) == ("FAILED", 3)
+    with pytest.raises(kk.InvalidOptionError, match=r"is over. A run that has ended is made anew by kk.runs.replay"):
+        run.retry_now()
+
+
+def test_a_run_that_is_retried_now_still_waits_in_its_queue(kk_engine: VirtualEngine) -> None:
+    @kk.task(id="retried-in-queue", retry=kk.Retry(max_attempts=2, min_timeout=3600, max_timeout=3600))
+    async def fails() -> None:
+        raise ValueError("always")
+
+    run = fails.trigger()
+    kk_engine.drain()
+    kk.queues.pause("task/retried-in-queue")
+
+    run.retry_now()
+    kk_engine.drain()
+
+    assert (run.status, run.refresh().retry_at, len(run.refresh().attempts)) == ("QUEUED", None, 1)
+    assert "paused" in (run.refresh().queued_reason or "")
+    kk.queues.resume("task/retried-in-queue")
+    kk_engine.drain()
+    assert (run.status, len(run.refresh().attempts)) == ("FAILED", 2)

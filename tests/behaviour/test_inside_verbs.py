@@ -77,6 +77,26 @@ def test_a_run_cancels_and_reschedules_others(stage: Stage) -> None:
     assert late.result(timeout=20).output == 5
 
 
+def test_a_run_spares_another_the_rest_of_its_backoff(stage: Stage) -> None:
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=3600, max_timeout=3600))
+    async def down() -> int:
+        if kk.ctx.attempt.number == 1:
+            raise ConnectionError("down")
+        return kk.ctx.attempt.number
+
+    @kk.task(retry=None)
+    async def looks(other: str) -> bool:
+        return (await asyncio.to_thread(kk.runs.retry_now, other)).retry_at is None
+
+    other = down.trigger()
+    stage.until(lambda: other.refresh().retry_at is not None)
+    run = looks.trigger(other=other.id)
+    stage.finish()
+
+    assert run.result(timeout=20).output is True
+    assert other.result(timeout=20).output == 2
+
+
 def test_a_run_sees_to_queues_and_schedules(stage: Stage) -> None:
     @kk.task(retry=None, queue=kk.Queue("verbs-queue", concurrency_limit=3))
     async def manages(user_id: str) -> list[Any]:

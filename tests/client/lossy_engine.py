@@ -45,10 +45,10 @@ class LossyEngine(ScriptedEngine):
         self.bench.core.take(command)
         self.bench.settle()
 
-    def fail(self, run_id: str) -> None:
-        """The run's attempt fails for good."""
+    def fail(self, run_id: str, *, retried: bool = False) -> None:
+        """The run's attempt fails, for good unless it is to be `retried`."""
         fence = self.bench.core.state.runs[run_id].fence
-        self.take(c.TakeReport(run_id, fence, m.Failed(Error("ValueError", "no"), 0, 0, retry=False)))
+        self.take(c.TakeReport(run_id, fence, m.Failed(Error("ValueError", "no"), 0, 0, retry=retried)))
 
     def forget(self) -> None:
         """What is over goes to history, and is at hand no more."""

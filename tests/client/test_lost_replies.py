@@ -127,6 +127,18 @@ def test_a_reschedule_moves_once_also_when_the_run_has_started_by_then(client: C
     assert moved.status == RunStatus.DEQUEUED
 
 
+def test_a_retry_without_the_rest_of_its_backoff_comes_once(client: Client, lossy: LossyEngine) -> None:
+    run = job.trigger(n=1)
+    lossy.fail(run.id, retried=True)
+    lossy.dies_after = m.RetryNow
+
+    told = run.retry_now()
+
+    assert lossy.deaths == 1
+    assert lossy.kinds().count("RetryDue") == 1
+    assert (told.id, told.retry_at) == (run.id, None)
+
+
 def test_a_key_is_reset_once_and_not_refused_the_second_time(client: Client, lossy: LossyEngine) -> None:
     first = job.options(idempotency_key="k").trigger(n=1)
     lossy.dies_after = m.ResetKey

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-Asked = c.TriggerRuns | c.RescheduleRun | c.ResetKey | c.AppendStream
+Asked = c.TriggerRuns | c.RescheduleRun | c.RetryNow | c.ResetKey | c.AppendStream
 
 
 @dataclass
@@ -117,6 +117,13 @@ class Client:
         delay_s, delay_until = random_delay(world)
         run_id = random.choice(pool) if pool else "run_unknown"
         self.send(c.RescheduleRun(run_id, delay_s, delay_until, world.new_id("ask")))
+
+    def retry_now(self) -> None:
+        """Mostly of a run between two attempts; the others are refused."""
+        world, random = self.world, self._random
+        between = [run.id for run in world.host.state.runs.values() if run.retry_at]
+        pool = between if between and random.random() < 0.85 else list(world.book.runs)
+        self.send(c.RetryNow(random.choice(pool) if pool else "run_unknown", world.new_id("ask")))
 
     def reset_key(self) -> None:
         """Mostly of a key that some run was given."""

@@ -214,10 +214,11 @@ def attempts_are_counted(world: World, event: ev.RunDispatched) -> None:
 
 
 def retries_wait_for_their_moment(world: World, event: ev.RunDispatched | ev.RetryDue) -> None:
-    """No attempt follows before the moment of its retry, and that moment comes once."""
-    entry = _entry(world, event)
+    """No attempt follows before the moment of its retry unless somebody asks for it, and that moment comes once."""
+    entry, command = _entry(world, event), world.host.command
     if isinstance(event, ev.RetryDue):
-        if not entry.retry_at or event.at < entry.retry_at:
+        is_asked = isinstance(command, c.RetryNow) and command.run_id == event.run_id
+        if not entry.retry_at or (event.at < entry.retry_at and not is_asked):
             broken(retries_wait_for_their_moment, f"{event} while due at {entry.retry_at}")
     elif entry.retry_at:
         broken(retries_wait_for_their_moment, f"{event} while due at {entry.retry_at}")

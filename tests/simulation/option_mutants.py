@@ -75,6 +75,16 @@ def reschedule_of_any_run(patch: Patch) -> None:
     patch.setattr(decide, "_reschedule", reschedule)
 
 
+def retry_now_of_any_run(patch: Patch) -> None:
+    """A run that waits for no attempt is retried when somebody asks."""
+
+    def retry_now(state: State, command: c.RetryNow, now: int) -> Sequence[ev.AnyEvent]:
+        run = state.runs.get(command.run_id)
+        return () if run is None else (ev.RetryDue(now, run.id, command.asked),)
+
+    patch.setattr(decide, "retry_now", retry_now)
+
+
 def _arm_again(patch: Patch, kind: type[Any]) -> None:
     before = applying._HANDLERS[kind]
 
@@ -243,6 +253,7 @@ OPTION_MUTANTS = (
     Mutant(delay_holds_slot, {"slots_are_held_by_who_holds_them"}),
     Mutant(reschedule_forgets_timer, {"timers_are_set", "snapshots_lose_nothing"}),
     Mutant(reschedule_of_any_run, {"only_delayed_runs_are_rescheduled"}),
+    Mutant(retry_now_of_any_run, {"retries_wait_for_their_moment"}),
     Mutant(ttl_armed_again_by_an_undone_dispatch, {"timers_are_set", "the_book_agrees", "runs_expire_in_their_queue"}),
     Mutant(ttl_armed_again_by_a_retry, {"runs_expire_in_their_queue", "timers_are_set", "the_book_agrees"}),
     Mutant(ttl_counted_from_the_trigger, {"timers_are_set", "the_book_agrees", "runs_expire_in_their_queue"}),

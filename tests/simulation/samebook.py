@@ -68,6 +68,8 @@ class SameBook:
                 self.answered[event.asked] = ""
             case ev.RunRescheduled():
                 self.answered[event.asked] = event.run_id
+            case ev.RetryDue() if event.asked:
+                self.answered[event.asked] = event.run_id
             case _:
                 pass
 

@@ -24,6 +24,7 @@ def a_request_acts_once(
     | ev.RunDebounced
     | ev.KeyCleared
     | ev.RunRescheduled
+    | ev.RetryDue
     | ev.StreamAppended,
 ) -> None:
     """A request that is sent again after a lost reply changes nothing."""
@@ -132,5 +133,6 @@ EVENT_LAWS: dict[type[ev.Event], tuple[EventLaw, ...]] = {
     ),
     ev.KeyCleared: (a_request_acts_once, a_key_is_cleared_while_it_is_held),
     ev.RunRescheduled: (a_request_acts_once,),
+    ev.RetryDue: (a_request_acts_once,),
     ev.RunDispatched: (runs_start_with_the_code_that_counts,),
 }

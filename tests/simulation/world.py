@@ -107,6 +107,7 @@ class World:
             (lambda: self._client().resend(), 3.0),
             (lambda: self._client().cancel(), 2.5),
             (lambda: self._client().reschedule(), 2.0),
+            (lambda: self._client().retry_now(), 1.0),
             (lambda: waiting.client_acts(self), 5.0),
             (lambda: streaming.client_appends(self._client()), 1.5),
             (lambda: self._client().reset_key(), 1.0),

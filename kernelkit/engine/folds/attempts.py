@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from kernelkit.engine.folds.moves import move
 from kernelkit.engine.liverun import EMPTY, LiveRun, PastAttempt
+from kernelkit.engine.sameness import remember
 from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 from kernelkit.models.error import Error
 from kernelkit.models.run import AttemptStatus, RunStatus
+from kernelkit.models.sameness import Answer
 
 
 def dispatched(state: State, event: ev.RunDispatched) -> LiveRun:
@@ -104,6 +106,7 @@ def retry_due(state: State, event: ev.RetryDue) -> LiveRun:
         state.kept[run.id] = None
     else:
         state.line_up(run)
+    remember(state, event.asked, Answer(run.id))
     return run
 
 

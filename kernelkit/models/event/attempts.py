@@ -109,9 +109,11 @@ class AttemptFailed(Event, frozen=True):
 
 
 class RetryDue(Event, frozen=True):
-    """The moment for the next attempt has come: the run stands in its queue again."""
+    """The moment for the next attempt has come: the run stands in its queue again. `asked` names the request that did
+    not wait for it."""
 
     run_id: str
+    asked: str = ""
 
 
 class AttemptStopped(Event, frozen=True):

@@ -71,6 +71,7 @@ from kernelkit.wire.messages.triggering import (
     Reschedule,
     ResetKey,
     RetrieveBatch,
+    RetryNow,
     Trigger,
     Triggered,
 )
@@ -102,6 +103,7 @@ RequestBody = (
     | GetBulk
     | AbortBulk
     | Reschedule
+    | RetryNow
     | ResetKey
     | Retrieve
     | ListRuns

@@ -115,6 +115,14 @@ class Reschedule(Message, frozen=True):
     asked: str = ""
 
 
+class RetryNow(Message, frozen=True):
+    """→ `RunReply`. Only a run that waits for its next attempt has one. `asked` names this call: sent again, it acts
+    once."""
+
+    run_id: str
+    asked: str = ""
+
+
 class ResetKey(Message, frozen=True):
     """→ `Done`. Inside a run it is a report. `hash` is that of a `KeyUse`; `text` is the key in words.
 
