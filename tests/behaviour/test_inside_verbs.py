@@ -78,7 +78,7 @@ def test_a_run_cancels_and_reschedules_others(stage: Stage) -> None:
 
 
 def test_a_run_spares_another_the_rest_of_its_backoff(stage: Stage) -> None:
-    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=3600, max_timeout=3600))
+    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=86_400, max_timeout=86_400))
     async def down() -> int:
         if kk.ctx.attempt.number == 1:
             raise ConnectionError("down")
