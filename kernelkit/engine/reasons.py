@@ -35,6 +35,14 @@ def queued_reason(state: State, run: LiveRun, capacity: Capacity, *, count_ahead
     return reason + (_ahead(state, run) if count_ahead else "")
 
 
+def is_queue_paused(state: State, run: LiveRun, capacity: Capacity) -> bool:
+    """Whether `queued_reason` is that the run's queue is paused, as a fact that can be acted on."""
+    if run.status is not RunStatus.QUEUED or run.retry_at or state.paused or not capacity.attempts:
+        return False
+    record = state.queues.get(run.queue)
+    return record is not None and record.paused
+
+
 def _holds_up(state: State, run: LiveRun, capacity: Capacity) -> Iterator[str]:
     if not capacity.attempts:
         yield "the engine is stopping: it starts no more runs, the next engine does"

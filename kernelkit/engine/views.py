@@ -8,7 +8,7 @@ from kernelkit.clock import MICROS, to_datetime
 from kernelkit.engine.commands import Capacity
 from kernelkit.engine.liverun import LiveRun
 from kernelkit.engine.machines import clamped_notice
-from kernelkit.engine.reasons import queued_reason
+from kernelkit.engine.reasons import is_queue_paused, queued_reason
 from kernelkit.engine.state import State
 from kernelkit.models.error import Error
 from kernelkit.models.run import Attempt, Run
@@ -70,6 +70,7 @@ def run_view(
         schedule_id=run.schedule_id,
         waiting_for=_waiting_for(run, state) if run.waits else (),
         queued_reason=queued_reason(state, run, capacity, count_ahead=count_ahead),
+        is_queue_paused=is_queue_paused(state, run, capacity),
         canceled_reason=run.canceled_reason,
         notice=notice if notice and run.fence else clamped_notice(run.machine, capacity),
         children=run.children,

@@ -136,6 +136,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fals
     debounce_key: str | None = None
     waiting_for: tuple[Waiting, ...] = ()  # what its attempt waits for; while WAITING it does nothing else
     queued_reason: str | None = None  # why it is not running, while QUEUED or PENDING_VERSION
+    is_queue_paused: bool = False  # and that because its queue is paused: once it is resumed, what else there is counts
     canceled_reason: str | None = None
     notice: str | None = None  # something a person should know of a run that is executing, in words
     children: int = 0  # runs triggered from inside it

@@ -124,7 +124,7 @@ def run_card(
         elapsed=_elapsed(run, status, queued_since, now),
         lasted=words.spelled(lasted) if lasted is not None else "",
         reason=reason_of(run, status, now, zone),
-        can_resume=status == "QUEUED" and (run.queued_reason or "").startswith(f"queue {run.queue} is paused"),
+        can_resume=run.is_queue_paused,
         has_tree=run.children > 0 or run.parent_id is not None,
         job=job,
         bars=bars_of(metadata, now=now, is_final=is_final) if job is None else (),

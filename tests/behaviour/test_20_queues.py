@@ -28,6 +28,7 @@ def test_20_12_a_paused_queue_starts_nothing_and_says_so(stage: Stage) -> None:
 
     assert run.status == "QUEUED"
     assert run.refresh().queued_reason == "queue pausable is paused"
+    assert run.refresh().is_queue_paused
     found = kk.queues.retrieve("pausable")
     assert found.queued == 1
     assert found.oldest_queued_at == found.keys[0].oldest_queued_at == run.refresh().queued_at

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kernelkit.engine import commands as c
-from kernelkit.engine.reasons import queued_reason
+from kernelkit.engine.reasons import is_queue_paused, queued_reason
 from kernelkit.models import event as ev
 from kernelkit.models.task import RetryPolicy
 from tests.engine.samples import Engine, item, spec
@@ -37,6 +37,29 @@ def test_a_queued_run_says_why_it_does_not_run(spec_changes: dict[str, Any], cap
     assert reason(engine, "run_2") == words
     assert reason(engine, "run_3") == f"{words}, 1 run ahead"
     assert reason(engine, "run_4") == f"{words}, 2 runs ahead"
+
+
+@pytest.mark.parametrize(
+    ("paused", "capacity", "words"),
+    [
+        ([], c.Capacity(attempts=1), "project limit: 1 of 1 executing"),
+        (["task/resize"], c.Capacity(attempts=1), "queue task/resize is paused"),
+        (["task/resize", ""], c.Capacity(attempts=1), "the project is paused"),
+        (["task/resize"], c.Capacity(attempts=0), "the engine is stopping"),
+    ],
+)
+def test_that_its_queue_is_paused_is_a_fact_where_it_is_the_reason(
+    paused: list[str], capacity: c.Capacity, words: str
+) -> None:
+    engine = Engine(spec(), capacity=c.Capacity(attempts=1))
+    engine.trigger("run_1", "run_2")
+    for queue in paused:
+        engine.take(c.PauseQueue(queue, True))
+
+    run = engine.run("run_2")
+    assert (queued_reason(engine.state, run, capacity) or "").startswith(words)
+    assert is_queue_paused(engine.state, run, capacity) == ("queue" in words)
+    assert not is_queue_paused(engine.state, engine.run("run_1"), capacity)
 
 
 def test_runs_ahead_are_those_that_still_wait() -> None:

@@ -91,9 +91,9 @@ def test_a_replay_shows_its_card_and_a_refused_one_says_why() -> None:
 
 def test_a_paused_queue_is_resumed_from_the_card_of_a_run_that_waits_in_it() -> None:
     caller = Replaying()
-    run = samples.run(status=RunStatus.QUEUED, queued_reason="queue gpu is paused, 2 runs ahead", queue="gpu")
+    run = samples.run(status=RunStatus.QUEUED, queue="gpu", is_queue_paused=True)
     assert card(run).can_resume
-    assert not card(msgspec.structs.replace(run, queued_reason="queue gpu: 4 of 4 in use")).can_resume
+    assert not card(msgspec.structs.replace(run, is_queue_paused=False)).can_resume
     acts, _ = acts_of(run, caller)
     assert acts.do("resume", None) == ""
     assert caller.calls == [PauseQueue("gpu", paused=False)]
