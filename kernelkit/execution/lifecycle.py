@@ -18,9 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from concurrent.futures import Future
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -31,10 +29,12 @@ from kernelkit.authoring.hooks import Hook, Kind
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.scope import Scope, marked, no_waits, unrepeated
 from kernelkit.clock import to_datetime
-from kernelkit.errors import KernelKitError, NeverAwaitedError, RunCanceledError
+from kernelkit.errors import KernelKitError, NeverAwaitedError
 from kernelkit.execution.body import Arguments, BodyInterrupted, Ended
-from kernelkit.execution.calls import Beside, Calls, LoopCalls, ThreadCalls
+from kernelkit.execution.calls import Calls, LoopCalls, ThreadCalls
 from kernelkit.execution.ends import Outcome, as_error, encoded, failed, flush, refusal_of, stopped, succeeded
+from kernelkit.execution.middleware import Next
+from kernelkit.execution.on_cancel import OnCancel
 from kernelkit.execution.verdict import judge
 from kernelkit.execution.waiting import left_behind
 from kernelkit.models.error import Error
@@ -44,8 +44,6 @@ from kernelkit.wire.messages import Failed
 
 if TYPE_CHECKING:
     from kernelkit.execution.runner import Loaded
-
-CANCEL_S = 30.0  # for all on_cancel hooks of a run together
 
 
 async def run_hooked(loaded: Loaded, scope: Scope, arguments: Arguments) -> Outcome:
@@ -83,20 +81,18 @@ class Lifecycle:
         self._has_init = False
         self._outcome: Outcome | None = None
         self._cleaned = False
-        self._body = BodyEnd()
-        self._beside: Beside | None = None
+        self._on_cancel = OnCancel(loaded.hooks.of("on_cancel"), scope, calls, self._offered, self._log)
 
     async def run(self) -> Outcome:
         if self._loaded.hooks.of("on_wait") or self._loaded.hooks.of("on_resume"):
             self._scope.around_waits = self
-        if self._loaded.hooks.of("on_cancel"):
-            self._beside = self._calls.beside(self._on_cancel)
+        self._on_cancel.begin()
         try:
             await self._through(self._loaded.hooks.of("middleware"))
             if not self._cleaned:  # a middleware failed before the rest began
                 await self._clean_up()
         finally:
-            await self._end_beside()
+            await self._on_cancel.end()
         flush(self._scope)
         if self._outcome is None or self._scope.stopping:
             return stopped(self._scope)
@@ -124,7 +120,7 @@ class Lifecycle:
         if error is None and not scope.stopping:
             with marked(no_waits, ""):  # a middleware around it may not wait, it may
                 value, error = await self._calls.body(self._loaded.function, self._with_init())
-            self._body.told(value, error)
+            self._on_cancel.body.told(value, error)
             if error is None and (left := left_behind(scope)) is not None:
                 error, retry = left, not isinstance(left, NeverAwaitedError)
             elif error is None:
@@ -139,7 +135,7 @@ class Lifecycle:
         if error is None and scope.refusal is not None and (refusal := refusal_of(scope)) is not None:
             error, told = refusal
         if scope.stopping:
-            await self._end_beside()
+            await self._on_cancel.end()
         elif error is None:
             await self._succeed(output, value)
         else:
@@ -224,36 +220,6 @@ class Lifecycle:
                     self._calls.finish(_awaited(made))
                     self._scope.in_body = True
 
-    # ---- on_cancel ---------------------------------------------------------------------------------------------------
-
-    async def _on_cancel(self) -> None:
-        """Beside the body: wait for the signal, then call the hooks; an error of one ends the rest."""
-        await self._scope.signal.wait()
-        if not self._scope.canceled:
-            return
-        for hook in self._loaded.hooks.of("on_cancel"):
-            try:  # not by `Calls`: the body is what may be stopped now
-                made = hook.function(**hook.arguments({**self._offered, "run": self._body}))
-                if inspect.isawaitable(made):
-                    await made
-            except asyncio.CancelledError:  # its time is over
-                raise
-            except BaseException as error:
-                self._log(hook, error)
-                return
-
-    async def _end_beside(self) -> None:
-        """The body is over: nobody waits for it any more, and the hooks of a cancel get the rest of their time."""
-        self._body.told(None, RunCanceledError("The run was canceled before its task was called."))
-        beside, self._beside = self._beside, None
-        if beside is None:
-            return
-        scope = self._scope
-        if scope.stop_reason is not None:
-            scope.signal.set(scope.stop_reason)
-        if not await beside.end(CANCEL_S if scope.stopping and scope.canceled else 0.0):
-            self._say(f"on_cancel took longer than {CANCEL_S:g} s and was ended")
-
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     async def _call(self, hook: Hook, extra: Mapping[str, Any] | None = None, *, stoppable: bool = False) -> Ended:
@@ -273,10 +239,7 @@ class Lifecycle:
     def _log(self, hook: Hook, error: BaseException) -> None:
         self._loaded.fill_linecache()
         told = as_error(error)
-        self._say(f"{hook.told} failed, and the run does not mind: {told}\n{told.traceback}")
-
-    def _say(self, text: str) -> None:
-        self._scope.emit("error", text)
+        self._scope.emit("error", f"{hook.told} failed, and the run does not mind: {told}\n{told.traceback}")
 
     # ---- what hooks are given ----------------------------------------------------------------------------------------
 
@@ -330,100 +293,6 @@ class Lifecycle:
 
 async def _awaited(made: Awaitable[Any]) -> None:
     await made
-
-
-class Next:
-    """`next` of one middleware: `await next()`, once. In a plain task a plain middleware calls it without `await`."""
-
-    def __init__(
-        self,
-        hook: Hook,
-        rest: Callable[[], Coroutine[Any, Any, None]],
-        finish: Callable[[Coroutine[Any, Any, None]], bool],
-    ) -> None:
-        self._hook = hook
-        self._rest = rest
-        self._finish = finish
-        self._called = False
-        self._done = False
-
-    def __call__(self) -> Awaitable[None]:
-        if self._called:
-            raise KernelKitError(f"{self._hook.told} called next() a second time, and a task is called once.")
-        self._called = True
-        work = self._go()
-        if not self._finish(work):
-            work.close()
-        return _Following(self)
-
-    async def _go(self) -> None:
-        if not self._done:
-            await self._rest()
-            self._done = True
-
-    def misuse(self) -> KernelKitError | None:
-        """What is wrong with how the middleware used it, now that it has returned."""
-        if self._done:
-            return None
-        if not self._called:
-            words = "returned without `await next()`, so the task was not called."
-        elif inspect.iscoroutinefunction(self._hook.function):
-            words = "called next() without awaiting it, so the task was not called. Write `await next()`."
-        else:
-            words = (
-                "is a plain function around an `async def` task, so it cannot wait for next(). Make it `async def`, "
-                "or let it `return next()`."
-            )
-        return KernelKitError(f"{self._hook.told} {words}")
-
-
-class _Following:
-    """What `next()` returns: nothing happens before it is awaited, and nothing warns if it never is."""
-
-    __slots__ = ("_next",)
-
-    def __init__(self, following: Next) -> None:
-        self._next = following
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._next._go().__await__()
-
-
-class BodyEnd:
-    """`run` of an on_cancel hook: await it for what the body returned; it raises what the body raised.
-
-    A body that was stopped by the cancel raises `RunCanceledError` here. A plain hook calls `run.result(timeout=…)`.
-    """
-
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
-        self._future: Future[Any] = Future()
-        self._future.set_running_or_notify_cancel()  # whoever stops waiting for it does not cancel it
-
-    def told(self, value: Any, error: BaseException | None) -> None:
-        """The body has ended; what it is told first counts."""
-        if self._future.done():
-            return
-        if isinstance(error, asyncio.CancelledError | BodyInterrupted):
-            stopped_by = RunCanceledError("The task was stopped by the cancel, so it has no output.")
-            stopped_by.__cause__ = error
-            error = stopped_by
-        if error is None:
-            self._future.set_result(value)
-        else:
-            self._future.set_exception(error)
-
-    def done(self) -> bool:
-        return self._future.done()
-
-    def result(self, timeout: float | None = None) -> Any:
-        """For plain hooks: block until the body has ended."""
-        if threading.get_ident() == self._thread and not self._future.done():
-            raise KernelKitError("run.result() would block the loop that the task runs on. Use `await run`.")
-        return self._future.result(timeout)
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return asyncio.wrap_future(self._future).__await__()
 
 
 def _payload(loaded: Loaded, arguments: Arguments) -> Any:  # whatever the task takes
