@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from tests.simulation.facts import Density
 from tests.simulation.laws import BrokenLaw
 from tests.simulation.world import World
 
@@ -25,13 +24,6 @@ def run_history(seed: int) -> World:
             f"See it again with: KK_SEED={seed} python -m pytest tests/simulation/test_histories.py"
         ) from problem
     return world
-
-
-def run_histories(seeds: Iterable[int]) -> Density:
-    density = Density()
-    for seed in seeds:
-        density.add(run_history(seed).facts)
-    return density
 
 
 def first_broken_law(seeds: Iterable[int]) -> tuple[int, str] | None:
