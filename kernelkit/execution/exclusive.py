@@ -23,6 +23,7 @@ from kernelkit.authoring.bundle import LoadedTask
 from kernelkit.authoring.line import Line
 from kernelkit.authoring.scope import Scope
 from kernelkit.authoring.scope import scope as current
+from kernelkit.execution.asyncio_records import follow_tasks
 from kernelkit.execution.begun import Begun, Nowhere
 from kernelkit.execution.body import BodyInterrupted
 from kernelkit.execution.bundles import LoadedBundles
@@ -35,7 +36,6 @@ from kernelkit.execution.log_pump import CROWDED_BYTES, LogPump
 from kernelkit.execution.run_log import RunLog
 from kernelkit.execution.runner import run_async_attempt, run_sync_attempt, stop_body
 from kernelkit.execution.shared import run_for_ever
-from kernelkit.execution.waiting import follow_tasks
 from kernelkit.wire.messages import Failed, StartAttempt, Started, StopAttempt, Stopped, WaitsOver
 
 INTERRUPT_AGAIN_S = 0.02

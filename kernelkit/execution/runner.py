@@ -29,7 +29,9 @@ from kernelkit.execution.ends import (
     with_refusals,
 )
 from kernelkit.execution.lifecycle import run_hooked, run_hooked_plain
-from kernelkit.execution.waiting import LoopWaits, ThreadWaits, left_behind
+from kernelkit.execution.loop_waits import LoopWaits
+from kernelkit.execution.thread_waits import ThreadWaits
+from kernelkit.execution.waiting import left_behind
 from kernelkit.models.value import Value
 from kernelkit.wire.messages import Failed, Stopped, Succeeded
 

@@ -28,6 +28,7 @@ from kernelkit.authoring.defaults import ignore_project
 from kernelkit.authoring.scope import scope
 from kernelkit.authoring.surroundings import read_environment
 from kernelkit.config import Home
+from kernelkit.execution.asyncio_records import follow_tasks
 from kernelkit.execution.begun import Begun, BegunNotes, Nowhere
 from kernelkit.execution.bundles import LoadedBundles
 from kernelkit.execution.caps import MemoryCap
@@ -41,7 +42,6 @@ from kernelkit.execution.modules import stamp_imports
 from kernelkit.execution.processes import kill_marked
 from kernelkit.execution.project import Project
 from kernelkit.execution.shared import SharedWorker, run_for_ever
-from kernelkit.execution.waiting import follow_tasks
 from kernelkit.models.task import Owner
 from kernelkit.rules.memory import EXIT_OUT_OF_MEMORY
 from kernelkit.wire.liveness import boot_id, process_started_at

@@ -37,7 +37,7 @@ from kernelkit.engine.logbook import Logbook
 from kernelkit.engine.notices import Notices
 from kernelkit.engine.requests import Requests
 from kernelkit.errors import KernelKitError
-from kernelkit.execution.waiting import follow_tasks
+from kernelkit.execution.asyncio_records import follow_tasks
 from kernelkit.store.store import Store
 from kernelkit.store.writer import InlineWriter
 from kernelkit.testing.caller import TestCaller

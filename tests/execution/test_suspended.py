@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 import kernelkit as kk
 from kernelkit.authoring.scope import Scope
+from kernelkit.execution.asyncio_records import follow_tasks
 from kernelkit.execution.link import Link
 from kernelkit.execution.shared import SharedWorker
-from kernelkit.execution.waiting import follow_tasks
 from kernelkit.wire import codec
 from kernelkit.wire import messages as m
 from tests.execution.attempts import loaded, start_of
