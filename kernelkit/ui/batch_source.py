@@ -21,8 +21,8 @@ from kernelkit.models.run import Run, RunStatus
 from kernelkit.ui import words
 from kernelkit.ui.batch import BatchView, batch_html, batch_text, batch_view
 from kernelkit.ui.batch_grid import batch_grid, cells
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.heard import Heard
-from kernelkit.ui.live import Bundle
 
 REASON = "Canceled by user"
 

@@ -38,6 +38,7 @@ from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import (
+    clicks,
     engine_panel,
     hosts,
     html,
@@ -54,7 +55,9 @@ from kernelkit.ui.batch_source import BatchSource
 from kernelkit.ui.card_acts import CardActs
 from kernelkit.ui.engine_source import EVERY_S as ENGINE_EVERY_S
 from kernelkit.ui.engine_source import EngineSource
-from kernelkit.ui.live import Bundle, LiveCard, LiveCards, last_streams, static_bundle
+from kernelkit.ui.faces import Bundle, static_bundle
+from kernelkit.ui.feed import LiveCard, last_streams
+from kernelkit.ui.live import LiveCards
 from kernelkit.ui.live_view import LiveView, Source, views
 from kernelkit.ui.logs_source import PACE_S as LOGS_PACE_S
 from kernelkit.ui.logs_source import LogsSource
@@ -155,10 +158,10 @@ def show_live(
     acts = CardActs(caller, run, _display, CardOpener(caller, shell))
     widget = _widget_class()(
         view,
-        cancel=lambda number: cards.cancel(card, caller, number),
-        complete=lambda number, token, text: cards.complete(card, caller, number, token, text),
-        fetch=lambda number, name: cards.fetch(card, caller, number, name),
-        act=lambda number, what: cards.act(card, acts, number, what),
+        cancel=lambda number: clicks.cancel(card, caller, number),
+        complete=lambda number, token, text: clicks.complete(card, caller, number, token, text),
+        fetch=lambda number, name: clicks.fetch(card, caller, number, name),
+        act=lambda number, what: clicks.act(card, acts, number, what),
     )
     card.widget = widget
     publish(widget.bundle(), display_id, update=update)

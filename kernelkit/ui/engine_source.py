@@ -11,7 +11,7 @@ from kernelkit.client.engine import EngineControl
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.ui import words
 from kernelkit.ui.engine_panel import EngineView, engine_away, engine_html, engine_text, engine_view
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.polled import Polled
 
 EVERY_S = 1.0

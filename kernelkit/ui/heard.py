@@ -7,6 +7,7 @@ import threading
 from kernelkit.authoring.caller import Caller
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import Run
+from kernelkit.ui.silence import has_engine
 
 
 class Heard:
@@ -44,7 +45,7 @@ class Heard:
 
     @property
     def is_connected(self) -> bool:
-        return bool(getattr(self._caller, "is_connected", True))
+        return has_engine(self._caller)
 
     def _raise_problem(self) -> None:
         """Raise what ended the subscription, if anything has."""

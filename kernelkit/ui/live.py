@@ -13,99 +13,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol
 
 from kernelkit.authoring.artifacts import artifacts_of
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.tokens import complete_with_text
 from kernelkit.authoring.track import JOB_KEY
 from kernelkit.errors import KernelKitError
 from kernelkit.models.run import LogLine, Run, RunStatus
 from kernelkit.models.stream import StreamTail
-from kernelkit.models.wait import Token
-from kernelkit.ui import html, text, words
-from kernelkit.ui.card_acts import CardActs, Inside
-from kernelkit.ui.refusals import FieldError, field_errors
-from kernelkit.ui.token_card import Asked, asked_of
+from kernelkit.ui import words
+from kernelkit.ui.faces import static_bundle
+from kernelkit.ui.feed import Feed, LiveCard, last_streams
+from kernelkit.ui.silence import has_engine
+from kernelkit.ui.token_card import asked_of
 from kernelkit.ui.view import RunCard, run_card
-from kernelkit.wire.messages import Cancel, GetLogs, ListStreams, LogsReply, Retrieve, RunChanged, RunReply, StreamList
+from kernelkit.wire.messages import RunChanged
 
 PAINT_EVERY_S = 0.2
 BEAT_EVERY_S = 1.0
-SILENT_AFTER_S = 3.0
 MAX_WIDGETS = 50
-FETCHED_BYTES = 1_000_000
-DOWNLOADED_BYTES = 100_000_000
-STREAM_BYTES = 2_000  # of JSON, at the end of each stream
 
-Bundle = dict[str, Any]
 logger = logging.getLogger(__name__)
-
-
-class Widget(Protocol):
-    """What a live card needs of its widget (`ui/widget.py`)."""
-
-    def paint(self, card: RunCard, asked: Asked | None = None) -> None: ...
-    def heartbeat(self, *, silent_since: float | None) -> None: ...
-    def answered(self, to: int, *, ok: bool, text: str, errors: Sequence[FieldError] = ()) -> None: ...
-    def tell(self, inside: Inside) -> None: ...
-    def hand(self, name: str, data: bytes) -> None: ...
-    def close(self) -> None: ...
-
-
-@dataclass(eq=False)
-class LiveCard:
-    """One display of a run. `publish` replaces what stands there."""
-
-    run: Run
-    publish: Callable[[Bundle], None]
-    cell: str = ""
-    execution: str = ""
-    widget: Widget | None = None
-    painted_at: float = 0.0
-    painted: str = ""  # the status last painted
-    is_due: bool = True
-
-
-@dataclass(eq=False)
-class _Feed:
-    """One watched run and the cards that show it."""
-
-    caller: Caller
-    run: Run
-    logs: tuple[LogLine, ...] = ()
-    streams: tuple[StreamTail, ...] = ()
-    token: Token | None = None  # open, and waited for
-    cards: list[LiveCard] = field(default_factory=list)
-    unwatch: Callable[[], None] | None = None
-    end: Future[Run] | None = None
-    is_open: bool = False
-    is_opening: bool = False
-    is_over: bool = False  # nobody shows it any more
-    retry_at: float = 0.0
-    lost_at: float | None = None  # when the caller was first seen without an engine, epoch seconds
-    ended: Run | None = None
-
-    def should_open(self) -> bool:
-        return not (self.is_open or self.is_opening) and time.monotonic() >= self.retry_at
-
-
-def last_streams(caller: Caller, run_id: str, known: tuple[StreamTail, ...] = ()) -> tuple[StreamTail, ...]:
-    """The very ends of a run's streams, for what came last may not have been pushed; `known` without an engine."""
-    try:
-        reply = caller.call(ListStreams(run_id, tail=STREAM_BYTES))
-    except KernelKitError:
-        return known
-    return reply.streams if isinstance(reply, StreamList) else known
-
-
-def static_bundle(card: RunCard, *, width: int = text.WIDTH, ascii: bool = False) -> Bundle:
-    """The two faces that need no widget."""
-    return {"text/plain": text.run_text(card, width=width, ascii=ascii), "text/html": html.run_html(card)}
 
 
 class LiveCards:
@@ -117,9 +47,9 @@ class LiveCards:
         self._now = now or (lambda: datetime.now(UTC))
         self._zone = zone
         self._wake = threading.Condition()
-        self._feeds: dict[tuple[int, str], _Feed] = {}
-        self._past: list[_Feed] = []  # shown after their end: nothing comes any more
-        self._dropped: list[tuple[_Feed, LiveCard]] = []
+        self._feeds: dict[tuple[int, str], Feed] = {}
+        self._past: list[Feed] = []  # shown after their end: nothing comes any more
+        self._dropped: list[tuple[Feed, LiveCard]] = []
         self._finishing = 0  # feeds that are no longer among them, but whose cards have not all been replaced
         self._thread: threading.Thread | None = None
 
@@ -141,15 +71,15 @@ class LiveCards:
             if card.cell:
                 self._retire(card)
             if card.run.is_completed:
-                self._past.append(_Feed(caller, card.run, streams=streams, cards=[card]))
+                self._past.append(Feed(caller, card.run, streams=streams, cards=[card]))
             else:
-                self._feeds.setdefault((id(caller), card.run.id), _Feed(caller, card.run)).cards.append(card)
+                self._feeds.setdefault((id(caller), card.run.id), Feed(caller, card.run)).cards.append(card)
             widgets = [(f, c) for f in self._all() for c in f.cards if c.widget is not None]
             for old_feed, old in widgets[: max(0, len(widgets) - MAX_WIDGETS)]:
                 self._dropped.append((old_feed, old))
             self._begin()
 
-    def _all(self) -> list[_Feed]:
+    def _all(self) -> list[Feed]:
         return [*self._past, *self._feeds.values()]
 
     def _begin(self) -> None:
@@ -158,10 +88,6 @@ class LiveCards:
             self._thread = threading.Thread(target=self._loop, name="kernelkit-cards", daemon=True)
             self._thread.start()
         self._wake.notify_all()
-
-    def cancel(self, card: LiveCard, caller: Caller, number: int) -> None:
-        """Ask for the run's cancel on a thread of its own, and tell the card what became of it."""
-        threading.Thread(target=_cancel, args=(card, caller, number), name="kernelkit-cancel", daemon=True).start()
 
     def drop(self, card: LiveCard) -> None:
         """Forget a card whose place another one takes."""
@@ -172,39 +98,13 @@ class LiveCards:
                     self._dropped.append((feed, card))
             self._begin()
 
-    def complete(self, card: LiveCard, caller: Caller, number: int, token: str, text: str) -> None:
-        """Answer the token that the run waits for, in the same way."""
-
-        def complete() -> None:
-            complete_with_text(caller, token, text)
-
-        threading.Thread(target=_act, args=(card, number, complete), name="kernelkit-answer", daemon=True).start()
-
-    def act(self, card: LiveCard, acts: CardActs, number: int, what: str) -> None:
-        """Do one of the other acts of a card, in the same way."""
-        does = lambda: acts.do(what, card.widget)  # noqa: E731
-        threading.Thread(target=_act, args=(card, number, does), name="kernelkit-act", daemon=True).start()
-
-    def fetch(self, card: LiveCard, caller: Caller, number: int, name: str) -> None:
-        """Hand the browser one of the run's files, as it is now."""
-
-        def fetch() -> None:
-            found = artifacts_of(caller.home, card.run.id)[name]
-            if found.size > DOWNLOADED_BYTES:
-                raise KernelKitError(f"{name} is large, {words.size(found.size)}. It lies at {found.path}.")
-            data = found.read_bytes()
-            if card.widget is not None:
-                card.widget.hand(name, data)
-
-        threading.Thread(target=_act, args=(card, number, fetch), name="kernelkit-file", daemon=True).start()
-
     def settle(self, patience_s: float) -> None:
         """Ask how the shown runs stand, and wait until those that have ended have their static face."""
         with self._wake:
             feeds = list(self._feeds.values())
         for feed in feeds:
-            if _is_connected(feed.caller):
-                run = _asked(feed)
+            if has_engine(feed.caller):
+                run = feed.asked()
                 with self._wake:
                     feed.ended = feed.ended or (run if run.is_completed else None)
                     self._wake.notify_all()
@@ -260,7 +160,7 @@ class LiveCards:
         due = any(card.is_due for feed in self._feeds.values() for card in feed.cards)
         return PAINT_EVERY_S if due else BEAT_EVERY_S / 2
 
-    def _serve(self, key: tuple[int, str], feed: _Feed) -> None:
+    def _serve(self, key: tuple[int, str], feed: Feed) -> None:
         with self._wake:
             ended, cards = feed.ended, list(feed.cards)
             if ended is not None or not cards:
@@ -268,7 +168,7 @@ class LiveCards:
                 self._feeds.pop(key, None)
                 self._finishing += 1
         if feed.is_over:
-            _stop_watching(feed)
+            feed.stop_watching()
             try:
                 if ended is not None:
                     self._finish(feed, ended, cards)
@@ -280,11 +180,11 @@ class LiveCards:
         if feed.should_open():
             feed.is_opening = True
             threading.Thread(target=self._open, args=(feed,), name="kernelkit-watch", daemon=True).start()
-        feed.lost_at = None if _is_connected(feed.caller) else feed.lost_at or time.time()
+        silent_since = feed.silence.since(is_connected=has_engine(feed.caller))
         for card in cards:
-            self._paint(feed, card)
+            self._paint(feed, card, silent_since)
 
-    def _open(self, feed: _Feed) -> None:
+    def _open(self, feed: Feed) -> None:
         """Start watching, on a thread of its own: without an engine this takes as long as the client has patience."""
         try:
             if feed.unwatch is None:
@@ -293,16 +193,16 @@ class LiveCards:
             feed.is_open = True
         except KernelKitError as error:
             logger.debug("cannot watch a run yet", extra={"run_id": feed.run.id, "reason": str(error)})
-            feed.retry_at = time.monotonic() + SILENT_AFTER_S
+            feed.put_off()
         with self._wake:
             feed.is_opening = False
             is_over, end = feed.is_over, feed.end
         if is_over:
-            _stop_watching(feed)
+            feed.stop_watching()
         elif feed.is_open and end is not None:
             end.add_done_callback(lambda end: self._ended(feed, end))
 
-    def _changed(self, feed: _Feed, change: RunChanged) -> None:
+    def _changed(self, feed: Feed, change: RunChanged) -> None:
         """On a thread of the caller's: put the news aside and return."""
         with self._wake:
             feed.run, feed.logs, feed.token = change.run, change.logs or feed.logs, change.token
@@ -313,17 +213,18 @@ class LiveCards:
                 card.is_due = True
             self._wake.notify_all()
 
-    def _ended(self, feed: _Feed, end: Future[Run]) -> None:
+    def _ended(self, feed: Feed, end: Future[Run]) -> None:
         if end.cancelled():
             return
         with self._wake:
             if end.exception() is None:
                 feed.ended = end.result()
             else:  # no engine for so long that the client gave up: ask again in a while
-                feed.is_open, feed.retry_at = False, time.monotonic() + SILENT_AFTER_S
+                feed.is_open = False
+                feed.put_off()
             self._wake.notify_all()
 
-    def _paint(self, feed: _Feed, card: LiveCard) -> None:
+    def _paint(self, feed: Feed, card: LiveCard, silent_since: float | None) -> None:
         now = time.monotonic()
         if card.widget is None:
             card.is_due = False
@@ -339,28 +240,18 @@ class LiveCards:
             card.widget.paint(self.view(run, logs, feed.caller, streams), asked)
         elif waited >= BEAT_EVERY_S:
             card.painted_at = now
-            card.widget.heartbeat(silent_since=_silent_since(feed))
+            card.widget.heartbeat(silent_since=silent_since)
 
-    def _finish(self, feed: _Feed, run: Run, cards: list[LiveCard]) -> None:
+    def _finish(self, feed: Feed, run: Run, cards: list[LiveCard]) -> None:
         """Put the static face where each card stood."""
         streams = last_streams(feed.caller, run.id, feed.streams)
-        bundle = static_bundle(self.view(_whole(feed, run), self._last_logs(feed, run), feed.caller, streams))
+        bundle = static_bundle(self.view(feed.whole(run), feed.last_logs(run), feed.caller, streams))
         for card in cards:
             card.publish(bundle)
             if card.widget is not None:
                 card.widget.close()
 
-    def _last_logs(self, feed: _Feed, run: Run) -> tuple[LogLine, ...]:
-        """A failed run's last lines are part of its story; a short one may have ended before any were pushed."""
-        if run.error is None:
-            return feed.logs
-        try:
-            reply = feed.caller.call(GetLogs(run.id, limit=4))
-        except KernelKitError:
-            return feed.logs
-        return reply.logs.lines if isinstance(reply, LogsReply) else feed.logs
-
-    def _quieten(self, feed: _Feed, card: LiveCard) -> None:
+    def _quieten(self, feed: Feed, card: LiveCard) -> None:
         """Close a card's widget. If the card is still shown it says how the run stood, and at the end how it ended."""
         widget, card.widget = card.widget, None
         if widget is None:
@@ -370,59 +261,3 @@ class LiveCards:
         if is_shown:
             card.publish(static_bundle(self.view(feed.run, feed.logs, feed.caller, feed.streams)))
         widget.close()
-
-
-def _whole(feed: _Feed, run: Run) -> Run:
-    """The run with payload and output, which a push leaves out where they are large."""
-    lacks = (run.output_json is None and run.output_size > 0) or run.payload_json is None
-    if not lacks or run.output_size + run.payload_size > FETCHED_BYTES:
-        return run
-    return _asked(feed)
-
-
-def _asked(feed: _Feed) -> Run:
-    """The run as the engine has it; as it was told last where there is no answer."""
-    try:
-        reply = feed.caller.call(Retrieve(feed.run.id))
-    except KernelKitError:
-        return feed.run
-    return reply.run if isinstance(reply, RunReply) else feed.run
-
-
-def _stop_watching(feed: _Feed) -> None:
-    end, feed.end = feed.end, None
-    unwatch, feed.unwatch = feed.unwatch, None
-    if end is not None and not end.done():
-        end.cancel()
-    if unwatch is None:
-        return
-    try:
-        unwatch()
-    except KernelKitError as error:  # the engine is gone, and its watches with it
-        logger.debug("cannot end a watch", extra={"run_id": feed.run.id, "reason": str(error)})
-
-
-def _is_connected(caller: Caller) -> bool:
-    """A client knows whether it has an engine; any other caller counts as connected."""
-    return bool(getattr(caller, "is_connected", True))
-
-
-def _silent_since(feed: _Feed) -> float | None:
-    """Since when there is no engine, once that is too long; None while all is well."""
-    since = feed.lost_at
-    return since if since is not None and time.time() - since > SILENT_AFTER_S else None
-
-
-def _cancel(card: LiveCard, caller: Caller, number: int) -> None:
-    _act(card, number, lambda: caller.call(Cancel(card.run.id)))
-
-
-def _act(card: LiveCard, number: int, does: Callable[[], object]) -> None:
-    try:
-        said = does()
-        ok, told, errors = True, said if isinstance(said, str) else "", list[FieldError]()
-    except (KernelKitError, OSError) as error:
-        ok, told, errors = False, str(error), field_errors(error)
-    widget = card.widget
-    if widget is not None:
-        widget.answered(number, ok=ok, text=told, errors=errors)

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from kernelkit.errors import KernelKitError
-from kernelkit.ui.live import MAX_WIDGETS, SILENT_AFTER_S, Bundle
+from kernelkit.ui.faces import Bundle
+from kernelkit.ui.live import MAX_WIDGETS
+from kernelkit.ui.silence import Silence
 
 PAINT_EVERY_S = 0.5
 BEAT_EVERY_S = 1.0
@@ -98,7 +100,7 @@ class LiveView:
         self._widget = widget
         self._publish = publish
         self._stopped = False
-        self._lost_at: float | None = None
+        self._silence = Silence()
         self._round = threading.Condition()
         self._begun = self._done = 0  # rounds
         self.cell = self.execution = ""
@@ -146,7 +148,7 @@ class LiveView:
             if source.is_connected:
                 self._widget.paint(source.view())
             else:  # what is known stays, and the strip with it
-                self._widget.heartbeat(silent_since=self._silent_since())
+                self._beat()
             if source.is_over:
                 return
             with self._round:
@@ -157,7 +159,7 @@ class LiveView:
             source.urgent.wait(pace_s)
             left_s = self._every_s - pace_s
             while left_s > 0 and not source.wake.wait(min(BEAT_EVERY_S, left_s)):
-                self._widget.heartbeat(silent_since=self._silent_since())
+                self._beat()
                 left_s -= BEAT_EVERY_S
                 if not source.is_connected:  # a source that does not end with its engine looks for it when it is read
                     break
@@ -166,11 +168,8 @@ class LiveView:
     def is_connected(self) -> bool:
         return self._source.is_connected
 
-    def _silent_since(self) -> float | None:
-        """Since when there is no engine, once that is too long; None while all is well."""
-        self._lost_at = None if self._source.is_connected else self._lost_at or time.time()
-        since = self._lost_at
-        return since if since is not None and time.time() - since > SILENT_AFTER_S else None
+    def _beat(self) -> None:
+        self._widget.heartbeat(silent_since=self._silence.since(is_connected=self._source.is_connected))
 
 
 class LiveViews:

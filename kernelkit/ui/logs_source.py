@@ -21,9 +21,10 @@ from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelK
 from kernelkit.models.run import LogLine, Run
 from kernelkit.rules.limits import check_text
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.logs import LogLineView, LogView, line_view, log_view, logs_html, logs_text, whole_line
 from kernelkit.ui.polled import reach
+from kernelkit.ui.silence import has_engine
 from kernelkit.wire.messages import GetLogs, LogsReply, RunChanged
 
 PAGE = 200  # lines at first, and each time that earlier ones are asked for
@@ -71,7 +72,7 @@ class LogsSource:
 
     @property
     def is_connected(self) -> bool:
-        return not self._is_away and bool(getattr(self._caller, "is_connected", True))
+        return not self._is_away and has_engine(self._caller)
 
     def read(self) -> None:
         try:

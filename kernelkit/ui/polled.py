@@ -15,7 +15,8 @@ from typing import Any
 from kernelkit.authoring.caller import Caller
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
+from kernelkit.ui.silence import has_engine
 from kernelkit.wire.discovery import is_locked
 
 UNSEEN_AFTER_S = 60.0  # the browser says three times as often that it looks
@@ -123,7 +124,7 @@ class Polled:
 def reach(caller: Caller) -> None:
     """Be connected to an engine that runs, without starting one; raises `EngineUnavailableError`."""
     connect = getattr(caller, "connect", None)
-    if connect is None or getattr(caller, "is_connected", True):
+    if connect is None or has_engine(caller):
         return
     if not is_locked(caller.home):  # else a client that waits for an engine to come back would wait here as well
         raise EngineUnavailableError(f"No engine runs for {caller.home.path}.")

@@ -11,7 +11,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.queues import Queues, QueueTable
 from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.polled import Polled, named
 from kernelkit.ui.queues import QueuesTable, queues_html, queues_table, queues_text
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from kernelkit.ui import hosts
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 
 PATIENCE_S = 2.0  # at the end of a cell, for pictures that lag behind
 

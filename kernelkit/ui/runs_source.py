@@ -15,8 +15,8 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.errors import KernelKitError
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import Run
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.heard import Heard
-from kernelkit.ui.live import Bundle
 
 logger = logging.getLogger(__name__)
 

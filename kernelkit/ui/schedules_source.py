@@ -11,7 +11,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.schedules import Schedules
 from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.polled import Polled, named
 from kernelkit.ui.schedules import SchedulesTable, schedules_html, schedules_table, schedules_text
 

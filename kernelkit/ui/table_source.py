@@ -27,8 +27,8 @@ from kernelkit.rules.limits import check_text
 from kernelkit.rules.run_filters import in_words
 from kernelkit.ui import words
 from kernelkit.ui.bulk_actions import BulkAction
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.heard import Heard
-from kernelkit.ui.live import Bundle
 from kernelkit.ui.polled import reach
 from kernelkit.ui.table import runs_table, table_html, table_text
 from kernelkit.ui.table_live import PERIODS, Asked, LiveTable, live_table

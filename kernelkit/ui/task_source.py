@@ -20,8 +20,8 @@ from kernelkit.authoring.task import Task
 from kernelkit.errors import InvalidOptionError, KernelKitError
 from kernelkit.models.run import Run
 from kernelkit.ui import words
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.form import form_of
-from kernelkit.ui.live import Bundle
 from kernelkit.ui.polled import Polled, named
 from kernelkit.ui.refusals import field_errors
 from kernelkit.ui.task_card import RECENT, More, more, run_options_form, task_card, versions_text

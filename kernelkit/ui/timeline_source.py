@@ -17,7 +17,7 @@ from kernelkit.authoring.tree import branch
 from kernelkit.models.run import Run
 from kernelkit.models.span import Span
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.runs_source import RunsSource
 from kernelkit.ui.timeline import MAX_ROWS, MORE_ROWS, ROWS, Timeline, run_timeline, timeline_tree
 from kernelkit.ui.timeline_faces import timeline_html, timeline_text

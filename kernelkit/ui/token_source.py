@@ -12,7 +12,7 @@ from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.tokens import Token, complete_with_text
 from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.polled import Polled, named
 from kernelkit.ui.refusals import field_errors
 from kernelkit.ui.token_card import token_card

@@ -15,7 +15,7 @@ import msgspec
 from kernelkit.authoring.tree import RunTree, branch
 from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.runs_source import RunsSource
 from kernelkit.ui.tree import Tree, run_tree
 from kernelkit.ui.tree_faces import tree_html, tree_text

@@ -17,7 +17,7 @@ import traitlets
 
 from kernelkit.ui import assets, hosts
 from kernelkit.ui.difference import difference
-from kernelkit.ui.live import Bundle
+from kernelkit.ui.faces import Bundle
 from kernelkit.ui.parts import PartModel, layout, models
 
 MIME = "application/vnd.jupyter.widget-view+json"

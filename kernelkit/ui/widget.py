@@ -15,7 +15,7 @@ import traitlets
 
 from kernelkit.ui import assets, words
 from kernelkit.ui.card_acts import Inside
-from kernelkit.ui.live import Bundle, static_bundle
+from kernelkit.ui.faces import Bundle, static_bundle
 from kernelkit.ui.parts import models
 from kernelkit.ui.refusals import FieldError
 from kernelkit.ui.token_card import Asked

@@ -13,8 +13,9 @@ from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import EngineUnavailableError, KernelKitError
 from kernelkit.models.queue import QueueInfo
 from kernelkit.models.run import Run, RunStatus
+from kernelkit.ui import clicks
 from kernelkit.ui.card_acts import CardActs
-from kernelkit.ui.live import LiveCard, LiveCards
+from kernelkit.ui.feed import LiveCard
 from kernelkit.wire.messages import PauseQueue, QueueReply, Replay, ReplyBody, RequestBody, RunReply
 from tests.ui import samples
 from tests.ui.fakes import FakeCaller, FakeWidget, until
@@ -78,13 +79,13 @@ def test_a_replay_shows_its_card_and_a_refused_one_says_why() -> None:
     run = samples.completed()
     acts, shown = acts_of(run, caller)
     widget = FakeWidget()
-    cards, card = LiveCards(), LiveCard(run, lambda _: None, widget=widget)
-    cards.act(card, acts, 1, "replay")
+    card = LiveCard(run, lambda _: None, widget=widget)
+    clicks.act(card, acts, 1, "replay")
     until(lambda: len(widget.answers) == 1)
     assert widget.answers == [(1, True, "Replayed as run_again; its card stands below.")]
     assert shown == ["run_again"]
     caller.refuse = EngineUnavailableError("No engine answers.")
-    cards.act(card, acts, 2, "replay")
+    clicks.act(card, acts, 2, "replay")
     until(lambda: len(widget.answers) == 2)
     assert widget.answers[1] == (2, False, "No engine answers.")
 

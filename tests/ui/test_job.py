@@ -14,10 +14,11 @@ from kernelkit.authoring.track import JOB_KEY
 from kernelkit.clock import from_datetime
 from kernelkit.config import Home
 from kernelkit.models.run import Attempt, Run, RunStatus
-from kernelkit.ui import live
+from kernelkit.ui import clicks
+from kernelkit.ui.feed import LiveCard
 from kernelkit.ui.html import run_html
 from kernelkit.ui.job import JobView
-from kernelkit.ui.live import LiveCard, LiveCards
+from kernelkit.ui.live import LiveCards
 from kernelkit.ui.text import run_text
 from kernelkit.ui.widget import MESSAGE_BYTES, live_view
 from tests.ui import samples
@@ -136,12 +137,12 @@ def test_its_notebook_so_far_is_named_and_handed_out_by_name_alone(
     write_artifact(caller.home.artifacts / run.id, "daily.ipynb", b"so far")
     card_of_it = LiveCard(run, lambda _: None, widget=widget)
 
-    cards.fetch(card_of_it, caller, 1, "daily.ipynb")
+    clicks.fetch(card_of_it, caller, 1, "daily.ipynb")
     until(lambda: bool(widget.answers))
-    cards.fetch(card_of_it, caller, 2, "../../engine.log")
+    clicks.fetch(card_of_it, caller, 2, "../../engine.log")
     until(lambda: len(widget.answers) == 2)
-    monkeypatch.setattr(live, "DOWNLOADED_BYTES", 5)
-    cards.fetch(card_of_it, caller, 3, "daily.ipynb")
+    monkeypatch.setattr(clicks, "DOWNLOADED_BYTES", 5)
+    clicks.fetch(card_of_it, caller, 3, "daily.ipynb")
     until(lambda: len(widget.answers) == 3)
 
     assert [file.name for file in cards.view(run, caller=caller).files] == ["daily.ipynb"]

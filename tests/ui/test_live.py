@@ -9,8 +9,9 @@ import pytest
 
 from kernelkit.errors import EngineUnavailableError
 from kernelkit.models.run import Run
-from kernelkit.ui import live
-from kernelkit.ui.live import LiveCard, LiveCards
+from kernelkit.ui import clicks, live, silence
+from kernelkit.ui.feed import LiveCard
+from kernelkit.ui.live import LiveCards
 from tests.ui import samples
 from tests.ui.fakes import FakeCaller, FakeWidget, until
 
@@ -155,7 +156,7 @@ def test_cancel_is_sent_once_and_its_refusal_is_told() -> None:
     cards, caller = cards_at_noon(), FakeCaller()
     card, widget, _ = shown(cards, caller, samples.executing())
     caller.refuse = EngineUnavailableError("No engine answers.")
-    cards.cancel(card, caller, 1)
+    clicks.cancel(card, caller, 1)
     until(lambda: widget.answers)
     assert widget.answers == [(1, False, "No engine answers.")]
     caller.refuse = None
@@ -167,7 +168,7 @@ def test_an_engine_that_is_gone_is_told_with_the_heartbeat_and_so_is_its_return(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(live, "BEAT_EVERY_S", 0.05)
-    monkeypatch.setattr(live, "SILENT_AFTER_S", 0.1)
+    monkeypatch.setattr(silence, "AFTER_S", 0.1)
     cards, caller = cards_at_noon(), FakeCaller()
     _, widget, _ = shown(cards, caller, samples.executing())
     until(lambda: None in widget.beats)
@@ -180,7 +181,7 @@ def test_an_engine_that_is_gone_is_told_with_the_heartbeat_and_so_is_its_return(
 
 
 def test_a_client_that_gave_up_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "SILENT_AFTER_S", 0.05)
+    monkeypatch.setattr(silence, "AFTER_S", 0.05)
     cards, caller = cards_at_noon(), FakeCaller()
     run = samples.executing()
     _, _, published = shown(cards, caller, run)
@@ -193,7 +194,7 @@ def test_a_client_that_gave_up_is_asked_again(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_engine_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "SILENT_AFTER_S", 0.05)
+    monkeypatch.setattr(silence, "AFTER_S", 0.05)
     cards, caller = cards_at_noon(), FakeCaller()
     watch, tries = caller.watch, []
 
