@@ -16,6 +16,7 @@ from kernelkit.version import __version__
 if TYPE_CHECKING:
     from kernelkit.authoring.artifacts import Artifact, Artifacts
     from kernelkit.authoring.batch import batch
+    from kernelkit.authoring.batchhandle import BatchHandle
     from kernelkit.authoring.bulk import BulkHandle
     from kernelkit.authoring.cancelsignal import CancelSignal
     from kernelkit.authoring.context import Context
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from kernelkit.authoring.debounce import Debounce
     from kernelkit.authoring.decorator import task
     from kernelkit.authoring.defaults import configure
-    from kernelkit.authoring.handle import BatchHandle, RunHandle
+    from kernelkit.authoring.handle import RunHandle
     from kernelkit.authoring.heartbeats import heartbeats
     from kernelkit.authoring.idempotency import IdempotencyKey, idempotency_keys
     from kernelkit.authoring.locals import Local, locals
@@ -115,7 +116,7 @@ _ROOMS: dict[str, str] = {
     "AsyncClient": "client.aio",
     "Attempt": "models.run",
     "BatchError": "models.batch",
-    "BatchHandle": "authoring.handle",
+    "BatchHandle": "authoring.batchhandle",
     "Bulk": "models.bulk",
     "BulkHandle": "authoring.bulk",
     "CancelSignal": "authoring.cancelsignal",

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_batch
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.pending import Pending
 from kernelkit.authoring.reference import TaskReference
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import NO_OPTIONS, Item
+from kernelkit.authoring.runcalls import retrieve_batch
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.triggering import Order, Pinned, batch_and_awaited, listed, numbered, send_batch
 from kernelkit.errors import InvalidOptionError

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import here
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.options import check_id
 from kernelkit.authoring.payloads import encode_payload
 from kernelkit.authoring.pending import Pending, PendingResult

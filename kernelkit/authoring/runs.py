@@ -15,8 +15,9 @@ from kernelkit.authoring import display
 from kernelkit.authoring.artifacts import Artifacts, artifacts_of
 from kernelkit.authoring.bulk import BulkHandle, retrieve_bulk, start_bulk
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import PAGE, RunHandle, cancel_run, reschedule_run, retrieve_run, retry_run_now
+from kernelkit.authoring.handle import PAGE, RunHandle
 from kernelkit.authoring.replaying import SAME, replay_run
+from kernelkit.authoring.runcalls import cancel_run, reschedule_run, retrieve_run, retry_run_now
 from kernelkit.authoring.subscription import Subscription, of_filter, of_run
 from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree

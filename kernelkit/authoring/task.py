@@ -13,10 +13,11 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display, here
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.captures import CaptureReport
 from kernelkit.authoring.defaults import with_defaults
-from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, HookSet, Kind, taken_from
 from kernelkit.authoring.options import task_options
 from kernelkit.authoring.payloads import encode_payload

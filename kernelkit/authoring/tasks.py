@@ -8,8 +8,9 @@ from typing import Any, overload
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.hooks import Hooked, HookPoint, Kind, global_registry
 from kernelkit.authoring.pending import Pending, PendingResult
 from kernelkit.authoring.reference import TaskReference

@@ -7,12 +7,15 @@ is sent; an item that only the engine can refuse, or that is too large, fails al
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from kernelkit import ids
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle, ids_in_order
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.pending import Pending, PendingResult
 from kernelkit.authoring.result import Result
 from kernelkit.authoring.run_options import NO_OPTIONS, Item, RunOptions
@@ -183,7 +186,7 @@ def send_batch(caller: Caller, orders: list[Order]) -> BatchHandle[Any]:
     batch_id = ids.make_id("batch")
     if not orders:
         return BatchHandle(batch_id, (), caller=caller)
-    items = tuple(order.item(run_id) for order, run_id in zip(orders, ids_in_order(len(orders)), strict=True))
+    items = tuple(order.item(run_id) for order, run_id in zip(orders, _ids_in_order(len(orders)), strict=True))
     sizes = [item.payload.size + len(item.metadata) + 200 for item in items]
     total = sum(sizes)
     if total > MAX_BATCH_BYTES:
@@ -232,3 +235,10 @@ def _parts(sizes: list[int]) -> Iterator[tuple[int, int]]:
             start, held = index, 0
         held += size
     yield start, len(sizes)
+
+
+def _ids_in_order(count: int) -> list[str]:
+    """Run ids that sort in the order of the list."""
+    now_ms = time.time_ns() // 1_000_000
+    start = int.from_bytes(os.urandom(6), "big") % (2**45 - count)
+    return [ids.make_id("run", now_ms=now_ms, entropy=start + index) for index in range(count)]

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
-from kernelkit.authoring.handle import BatchHandle, RunHandle
+from kernelkit.authoring.batchhandle import BatchHandle
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.idempotency import IdempotencyKey
 from kernelkit.authoring.runs import Page
 from kernelkit.authoring.table import Table

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.bulk import start_bulk
-from kernelkit.authoring.handle import BatchHandle, retrieve_batch
+from kernelkit.authoring.runcalls import retrieve_batch
 from kernelkit.errors import KernelKitError
 from kernelkit.models.batch import BatchRecord
 from kernelkit.models.filter import RunFilter

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import msgspec
 
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import retrieve_run
 from kernelkit.authoring.logs import RunLogs, logs_request
 from kernelkit.authoring.replaying import SAME, replay_run
+from kernelkit.authoring.runcalls import retrieve_run
 from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import KernelKitError

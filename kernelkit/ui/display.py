@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring import display
+from kernelkit.authoring.batchhandle import BatchHandle
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import BatchHandle, RunHandle, retrieve_run
+from kernelkit.authoring.handle import RunHandle
 from kernelkit.authoring.logs import RunLogs
 from kernelkit.authoring.queues import Queues, QueueTable
 from kernelkit.authoring.result import Result
+from kernelkit.authoring.runcalls import retrieve_run
 from kernelkit.authoring.runs import Page, Runs
 from kernelkit.authoring.schedule import Schedule, ScheduleTable
 from kernelkit.authoring.schedules import Schedules

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.handle import retrieve_run
 from kernelkit.authoring.logs import LEVELS, RunLogs
+from kernelkit.authoring.runcalls import retrieve_run
 from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelKitError
 from kernelkit.models.run import LogLine, Run
 from kernelkit.rules.limits import check_text
