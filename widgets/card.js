@@ -18,6 +18,8 @@ const ANSWER_MS = 1000; // then a click is said to wait
 const SAID_MS = 4000; // what a click came to stands in the reason's place for so long
 const LOG_ROWS = 4;
 const MORE = [{ what: 'id', label: 'Copy id' }, { what: 'timeline', label: 'Timeline' }, { what: 'payload', label: 'Payload', shows: true }, { what: 'logs', label: 'All logs' }];
+/** @type {Record<string, string>} What a click does about the reason for which a run waits. */
+const REMEDIES = { resume: 'Resume queue', retry: 'Retry now', start: 'Start now' };
 const NO_CLIPBOARD = 'This page may not write to the clipboard.';
 
 /** @type {Record<string, [waits: string, refused: string]>} What is said of a click that waits, and of one that was refused. */
@@ -122,6 +124,11 @@ class Card {
     const made = h('button', { class: 'btn', type: 'button', 'data-act': what, title, 'aria-label': text }, icon(sign), h('span', { class: 't' }, text));
     made.addEventListener('click', () => this.act(what));
     return made;
+  }
+
+  /** @param {string} [what] */
+  remedyOf(what) {
+    return what && REMEDIES[what] ? [' ', this.link(what, REMEDIES[what], () => this.act(what))] : [];
   }
 
   /** @param {string} what see kernelkit/ui/card_acts.py */
@@ -262,7 +269,7 @@ class Card {
     const answer = this.model.get('answer');
     const refused = !this.isAsking() && answer.ok === false && answer.to === this.asked ? this.refusalOf(answer) : '';
     const said = Date.now() - this.saidAt < SAID_MS ? this.said : '';
-    redraw(this.why, [view.reason, view.can_resume, until, waits, refused, this.kind, said], () => (said ? [said] : [...why(view, until, waits, refused ?? '', this.kind), view.can_resume && ' ', view.can_resume && this.link('resume', 'Resume queue', () => this.act('resume'))]));
+    redraw(this.why, [view.reason, view.remedy, until, waits, refused, this.kind, said], () => (said ? [said] : [...why(view, until, waits, refused ?? '', this.kind), ...this.remedyOf(view.remedy)]));
     const queued = view.queued_since ? `queued ${ticking((now - Date.parse(view.queued_since)) / 1000)} ago` : '';
     const place = /** @type {HTMLElement | null} */ (this.foot.querySelector('.queued'));
     if (place) redraw(place, queued, () => [queued]);

@@ -263,10 +263,22 @@ test('what a run left behind may be downloaded once it has ended', () => {
 });
 
 test('a paused queue may be resumed where the reason is told', () => {
-  const model = shown(executing({ status: 'QUEUED', word: 'Queued', reason: [{ text: 'Queue gpu is paused.' }], can_resume: true }));
+  const model = shown(executing({ status: 'QUEUED', word: 'Queued', reason: [{ text: 'Queue gpu is paused.' }], remedy: 'resume' }));
   assert.equal(text('.why'), 'Queue gpu is paused. Resume queue');
   act('resume').click();
   assert.deepEqual(model.sent, [{ do: 'act', what: 'resume', n: 1 }]);
+});
+
+test('a run between two attempts may be retried now', () => {
+  const model = shown(executing({ word: 'Retrying', reason: [{ text: 'Attempt 2 of 3.' }], remedy: 'retry' }));
+  assert.equal(text('.why'), 'Attempt 2 of 3. Retry now');
+  act('retry').click();
+  assert.deepEqual(model.sent, [{ do: 'act', what: 'retry', n: 1 }]);
+});
+
+test('a delayed run may start now', () => {
+  shown(executing({ status: 'DELAYED', word: 'Delayed', reason: [{ text: 'Due 15:04.' }], remedy: 'start' }));
+  assert.equal(text('.why'), 'Due 15:04. Start now');
 });
 
 test('the way to a cell of the notebook, which is known by its number and the line', () => {

@@ -27,7 +27,7 @@ export interface Job {
 }
 export interface View {
   run_id: string; task: string; status: string; word: string; title: string; is_final?: boolean;
-  since?: string; clock?: string; reason?: Bit[]; can_resume?: boolean; bars?: Bar[]; logs?: LogRow[]; metadata?: Pair[]; more_metadata?: number;
+  since?: string; clock?: string; reason?: Bit[]; remedy?: string; bars?: Bar[]; logs?: LogRow[]; metadata?: Pair[]; more_metadata?: number;
   has_tree?: boolean; job?: Job; files?: { name: string; size: string; path: string }[]; more_files?: number;
   output?: Output; error?: Failure; streams?: StreamEnd[]; asked?: Asked; attempt?: string; attempts?: string[]; queue?: string; facts?: string[];
   tags?: string[]; more_tags?: number; queued_since?: string; as_of: string; as_of_text?: string; zone?: string;

@@ -16,7 +16,7 @@ import msgspec
 from kernelkit.authoring.caller import Caller
 from kernelkit.authoring.logs import RunLogs, logs_request
 from kernelkit.authoring.replaying import SAME, replay_run
-from kernelkit.authoring.runcalls import retrieve_run
+from kernelkit.authoring.runcalls import reschedule_run, retrieve_run, retry_run_now
 from kernelkit.authoring.timeline import RunTimeline
 from kernelkit.authoring.tree import RunTree
 from kernelkit.errors import KernelKitError
@@ -65,6 +65,12 @@ class CardActs:
             case "resume":
                 self._caller.call(PauseQueue(self._run.queue, paused=False))
                 return ""  # the reason changes by itself
+            case "retry":
+                retry_run_now(self._caller, run_id)
+                return ""
+            case "start":
+                reschedule_run(self._caller, run_id, 0)
+                return ""
             case "tree":  # of all that belongs together, whichever run of it the card shows
                 return self._open("run tree", lambda: RunTree(self._caller, self._run.root_id or run_id))
             case "timeline":

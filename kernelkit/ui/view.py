@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
+from typing import Literal
 
 import msgspec
 
@@ -50,6 +51,12 @@ class FileView(msgspec.Struct, frozen=True):
     path: str
 
 
+Remedy = Literal["", "resume", "retry", "start"]
+"""What may be done about the reason for which a run does not execute; see `card_acts.py`."""
+
+_REMEDIES: dict[str, Remedy] = {words.RETRYING: "retry", "DELAYED": "start"}
+
+
 class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a run card says. `status` is the shown one: a `RunStatus` or RETRYING."""
 
@@ -64,7 +71,7 @@ class RunCard(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     elapsed: str = words.NONE  # the clock at `as_of`; while queued, how long it has queued
     lasted: str = ""  # the same in words, of ended runs
     reason: tuple[Bit, ...] = ()
-    can_resume: bool = False  # its queue is paused, and that is why it waits
+    remedy: Remedy = ""  # what a click does about the reason
     has_tree: bool = False  # it was triggered from inside a run, or has triggered some
     job: JobView | None = None  # of a notebook job; its cells are then in no bar, and what it says in no pair
     bars: tuple[Bar, ...] = ()
@@ -124,7 +131,7 @@ def run_card(
         elapsed=_elapsed(run, status, queued_since, now),
         lasted=words.spelled(lasted) if lasted is not None else "",
         reason=reason_of(run, status, now, zone),
-        can_resume=run.is_queue_paused,
+        remedy="resume" if run.is_queue_paused else _REMEDIES.get(status, ""),
         has_tree=run.children > 0 or run.parent_id is not None,
         job=job,
         bars=bars_of(metadata, now=now, is_final=is_final) if job is None else (),

@@ -16,7 +16,16 @@ from kernelkit.models.run import Run, RunStatus
 from kernelkit.ui import clicks
 from kernelkit.ui.card_acts import CardActs
 from kernelkit.ui.feed import LiveCard
-from kernelkit.wire.messages import PauseQueue, QueueReply, Replay, ReplyBody, RequestBody, RunReply
+from kernelkit.wire.messages import (
+    PauseQueue,
+    QueueReply,
+    Replay,
+    ReplyBody,
+    RequestBody,
+    Reschedule,
+    RetryNow,
+    RunReply,
+)
 from tests.ui import samples
 from tests.ui.fakes import FakeCaller, FakeWidget, until
 from tests.ui.samples import card
@@ -29,6 +38,9 @@ class Replaying(FakeCaller):
         if isinstance(body, PauseQueue):
             self.calls.append(body)
             return QueueReply(QueueInfo(name=body.name, type="custom"))
+        if isinstance(body, RetryNow | Reschedule):
+            self.calls.append(body)
+            return RunReply(self.runs[body.run_id])
         return super().call(body)
 
 
@@ -93,11 +105,23 @@ def test_a_replay_shows_its_card_and_a_refused_one_says_why() -> None:
 def test_a_paused_queue_is_resumed_from_the_card_of_a_run_that_waits_in_it() -> None:
     caller = Replaying()
     run = samples.run(status=RunStatus.QUEUED, queue="gpu", is_queue_paused=True)
-    assert card(run).can_resume
-    assert not card(msgspec.structs.replace(run, is_queue_paused=False)).can_resume
+    assert card(run).remedy == "resume"
+    assert card(msgspec.structs.replace(run, is_queue_paused=False)).remedy == ""
     acts, _ = acts_of(run, caller)
     assert acts.do("resume", None) == ""
     assert caller.calls == [PauseQueue("gpu", paused=False)]
+
+
+def test_a_run_that_waits_for_a_moment_need_not_wait_for_it() -> None:
+    caller = Replaying()
+    between = samples.run(status=RunStatus.QUEUED, retry_at=samples.NOW)
+    delayed = samples.run(status=RunStatus.DELAYED, delay_until=samples.NOW)
+    assert (card(between).remedy, card(delayed).remedy) == ("retry", "start")
+    assert acts_of(between, caller)[0].do("retry", None) == ""
+    assert acts_of(delayed, caller)[0].do("start", None) == ""
+    retried, started = caller.calls
+    assert isinstance(retried, RetryNow) and retried.run_id == between.id
+    assert isinstance(started, Reschedule) and (started.run_id, started.delay_s) == (delayed.id, 0)
 
 
 @pytest.mark.parametrize("what", ["", "format", "payload"])  # a payload has nowhere to be shown without a widget

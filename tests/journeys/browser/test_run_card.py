@@ -116,6 +116,16 @@ print("waiting for the word")
 while True:
     time.sleep(0.05)
 """
+FLAKY = """\
+@kk.task(retry=kk.Retry(max_attempts=2, min_timeout="1h", max_timeout="1h"))
+async def call_service() -> str:
+    if kk.ctx.attempt.number == 1:
+        raise ConnectionError("the service is down")
+    return "it is back"
+
+call_service.trigger()"""
+LATER = """\
+call_service.options(delay="1h", max_attempts=1).trigger()"""
 BUSY = """\
 import time, pathlib
 while not pathlib.Path("enough").exists():
@@ -123,17 +133,25 @@ while not pathlib.Path("enough").exists():
 print("the cell has ended")"""
 
 
-def test_a_click_on_cancel_is_heard_while_a_cell_keeps_the_kernel_busy(tmp_path: Path, chromium: str) -> None:
-    cells = ["%load_ext kernelkit", WAITING, "run = wait_for_word.trigger()\nrun", BUSY]
+def test_clicks_are_heard_while_a_cell_keeps_the_kernel_busy(tmp_path: Path, chromium: str) -> None:
+    cells = ["%load_ext kernelkit", WAITING, "run = wait_for_word.trigger()\nrun", FLAKY, LATER, BUSY]
     with running_lab(tmp_path) as lab, open_notebook(lab, chromium, cells) as notebook:
         notebook.run_all()
         live = notebook.output(2).locator(".kk")
         expect(live.locator(".log > div").first).to_contain_text("waiting for the word", timeout=SOON)
         live.get_by_role("button", name="Cancel run of wait-for-word").click()
         expect(notebook.output(2).locator("table")).to_contain_text("wait-for-word: Canceled", timeout=SOON)
-        expect(notebook.output(3)).not_to_contain_text("the cell has ended")
+        flaky = notebook.output(3).locator(".kk")
+        expect(flaky.locator(".status")).to_have_text("Retrying", timeout=SOON)
+        expect(flaky.locator(".why")).to_contain_text("the service is down")
+        picture(notebook, "run-card-retrying", flaky)
+        flaky.get_by_role("button", name="Retry now").click()
+        expect(notebook.output(3).locator("table")).to_contain_text("it is back", timeout=SOON)
+        notebook.output(4).locator(".kk").get_by_role("button", name="Start now").click()
+        expect(notebook.output(4).locator("table")).to_contain_text("ConnectionError", timeout=SOON)
+        expect(notebook.output(5)).not_to_contain_text("the cell has ended")
         (lab.root / "enough").touch()
-        expect(notebook.output(3)).to_contain_text("the cell has ended", timeout=SOON)
+        expect(notebook.output(5)).to_contain_text("the cell has ended", timeout=SOON)
         assert notebook.problems == []
 
 
