@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from kernelkit.authoring.tags import tags
     from kernelkit.authoring.task import Task
     from kernelkit.authoring.tasks import tasks
-    from kernelkit.authoring.tokens import Token, tokens
+    from kernelkit.authoring.token import Token
+    from kernelkit.authoring.tokens import tokens
     from kernelkit.authoring.track import track
     from kernelkit.authoring.until_done import wait_until_done
     from kernelkit.authoring.usage import usage
@@ -142,7 +143,7 @@ _ROOMS: dict[str, str] = {
     "RunStatus": "models.run",
     "Table": "authoring.table",
     "Task": "authoring.task",
-    "Token": "authoring.tokens",
+    "Token": "authoring.token",
     "Usage": "models.run",
     "batch": "authoring.batch",
     "configure": "authoring.defaults",

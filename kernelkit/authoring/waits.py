@@ -16,7 +16,8 @@ from kernelkit import ids
 from kernelkit.authoring.durable import DurableWait, WaitInfo, moment_in
 from kernelkit.authoring.pending import Pending, refuse_timeout
 from kernelkit.authoring.scope import Scope, current_scope
-from kernelkit.authoring.tokens import PendingToken, Token, TokenResult, key_text, name_of
+from kernelkit.authoring.token import PendingToken, Token, TokenResult, name_of
+from kernelkit.authoring.tokens import key_text
 from kernelkit.clock import MICROS, from_datetime, to_datetime
 from kernelkit.durations import Duration, to_seconds
 from kernelkit.errors import InvalidDurationError, InvalidOptionError

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from kernelkit.authoring.artifacts import artifacts_of
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.tokens import complete_with_text
+from kernelkit.authoring.token import complete_with_text
 from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
 from kernelkit.ui.card_acts import CardActs

@@ -32,7 +32,7 @@ from kernelkit.authoring.schedules import Schedules
 from kernelkit.authoring.table import Table
 from kernelkit.authoring.task import Task
 from kernelkit.authoring.timeline import RunTimeline
-from kernelkit.authoring.tokens import Token, TokenList
+from kernelkit.authoring.token import Token, TokenList
 from kernelkit.authoring.tree import RunTree
 from kernelkit.client.client import Client
 from kernelkit.client.engine import EngineControl

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kernelkit.authoring.caller import Caller
-from kernelkit.authoring.tokens import Token, complete_with_text
+from kernelkit.authoring.token import Token, complete_with_text
 from kernelkit.errors import KernelKitError
 from kernelkit.ui import words
 from kernelkit.ui.faces import Bundle
