@@ -47,7 +47,7 @@ def reason_of(run: Run, status: str, now: datetime, zone: tzinfo) -> tuple[Bit, 
         case words.RETRYING:
             return _retrying(run, now, zone)
         case "CANCELED":
-            told = words.line(run.canceled_reason or "Canceled".rstrip(". "), 500)
+            told = words.line((run.canceled_reason or "Canceled").rstrip(". "), 500)
             at = f" at {words.moment(run.finished_at, now, zone)}" if run.finished_at else ""
             return (Bit(told, "strong"), Bit(f"{at}."))
         case "EXPIRED":

@@ -39,6 +39,12 @@ def test_a_retrying_run_says_when_and_what_went_wrong() -> None:
     assert "(slot kept)" in reason(kept)
 
 
+def test_a_canceled_run_says_the_reason_as_one_sentence() -> None:
+    # A reason with a full stop had it before the moment: "No longer needed. at 15:04:11."
+    run = msgspec.structs.replace(samples.canceled(), canceled_reason="No longer needed.")
+    assert reason(card(run)) == "No longer needed at 15:04:11."
+
+
 def test_an_executing_run_after_a_failed_attempt_still_tells_of_it() -> None:
     earlier = Attempt(1, "FAILED", error=Error("OSError", "no route"))
     run = msgspec.structs.replace(
