@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kernelkit.client.engine import EngineControl
 from kernelkit.errors import InvalidOptionError
 from kernelkit.magics.shown import Bundle
-from kernelkit.ui import display
+from kernelkit.ui import bundles
 
 LOG_LINES = 40
 
@@ -24,8 +24,8 @@ def act(verb: str, engine: EngineControl) -> Bundle | str:
 def status(engine: EngineControl) -> Bundle:
     """The engine's panel; starts nothing."""
     if not engine.is_running:
-        return display.engine_away_bundle(str(engine.home.path), was_stopped=engine.was_stopped)
-    return display.engine_bundle(engine.status())
+        return bundles.engine_away_bundle(str(engine.home.path), was_stopped=engine.was_stopped)
+    return bundles.engine_bundle(engine.status())
 
 
 def stop(engine: EngineControl) -> str:
@@ -43,8 +43,8 @@ def logs(engine: EngineControl) -> str:
 
 VERBS: dict[str, Callable[[EngineControl], Bundle | str]] = {
     "status": status,
-    "start": lambda engine: display.engine_bundle(engine.start()),
+    "start": lambda engine: bundles.engine_bundle(engine.start()),
     "stop": stop,
-    "restart": lambda engine: display.engine_bundle(engine.restart()),
+    "restart": lambda engine: bundles.engine_bundle(engine.restart()),
     "logs": logs,
 }

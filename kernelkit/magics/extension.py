@@ -25,7 +25,7 @@ from kernelkit.errors import EngineUnavailableError, InvalidOptionError, KernelK
 from kernelkit.magics import completing, engine, runs, sql, tracebacks, triggering
 from kernelkit.magics.above import comments_below
 from kernelkit.magics.shown import in_words, publish, publish_object
-from kernelkit.ui import display, hosts
+from kernelkit.ui import bundles, display, hosts, pictures
 from kernelkit.ui.schedules import WOKEN
 from kernelkit.wire.discovery import is_locked
 
@@ -140,7 +140,7 @@ class KernelKitMagics(Magics):
         if name:
             self.shell.push({name: table})
         else:
-            publish(display.table_bundle(table))
+            publish(bundles.table_bundle(table))
 
     @no_var_expand
     @line_magic
@@ -192,9 +192,9 @@ class KernelKitMagics(Magics):
                 raise EngineUnavailableError(f"No engine runs, so no schedule fires. {problem}") from None
             note = WOKEN if was_asleep and found else ""
             if hosts.is_looked_at(self.shell):
-                display.show_schedules(Schedules(), line.strip(), note)
+                pictures.show_schedules(Schedules(), line.strip(), note)
             else:
-                publish(display.schedules_bundle(found, note))
+                publish(bundles.schedules_bundle(found, note))
 
     @no_var_expand
     @line_magic
@@ -202,7 +202,7 @@ class KernelKitMagics(Magics):
         """Look at the project's engine, or change it: %engine [status|start|stop|restart|logs]"""
         with in_words():
             if line.strip() in ("", "status") and hosts.is_looked_at(self.shell):
-                display.show_engine(self._engine)
+                pictures.show_engine(self._engine)
             else:
                 publish(engine.act(line.strip(), self._engine))
 

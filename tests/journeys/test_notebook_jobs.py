@@ -17,7 +17,7 @@ import kernelkit as kk
 from kernelkit.authoring.artifacts import Artifact
 from kernelkit.execution.processes import variable_of
 from kernelkit.testing import RealEngine, engine
-from kernelkit.ui.display import run_handle_bundle
+from kernelkit.ui.run_cards import run_handle_bundle
 from kernelkit.wire.messages import EngineStatus, GetStatus
 from kernelkit.wire.parent import PARENT_VARIABLE
 from tests.execution.notebooks.making import make_notebook

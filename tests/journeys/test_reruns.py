@@ -15,7 +15,7 @@ SETUP = """\
 import json, threading, time
 import comm, ipywidgets
 import kernelkit as kk
-from kernelkit.ui.display import cards
+from kernelkit.ui.run_cards import cards
 
 @kk.task
 async def long() -> None:

@@ -8,7 +8,7 @@ import kernelkit as kk
 from kernelkit.errors import InvalidOptionError, UnknownRunError
 from kernelkit.magics import runs
 from kernelkit.testing import VirtualEngine, engine
-from kernelkit.ui import display
+from kernelkit.ui import bundles
 
 
 def test_a_run_by_its_id_or_by_the_name_of_a_handle() -> None:
@@ -24,7 +24,7 @@ def test_a_run_by_its_id_or_by_the_name_of_a_handle() -> None:
         assert runs.timeline(run.id, {}).tree is None
         by_name = runs.timeline("--tree run", {"run": run})
         assert by_name.run_id == run.id and by_name.tree is not None
-        assert "attempt 1 completed" in display.timeline_bundle(runs.timeline("run", {"run": run}))["text/plain"]
+        assert "attempt 1 completed" in bundles.timeline_bundle(runs.timeline("run", {"run": run}))["text/plain"]
         with pytest.raises(UnknownRunError):
             runs.timeline("run_nobody", {})
 

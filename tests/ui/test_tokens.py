@@ -10,7 +10,7 @@ from kernelkit.clock import from_datetime
 from kernelkit.models.value import Value
 from kernelkit.models.wait import Token
 from kernelkit.testing import engine
-from kernelkit.ui import display
+from kernelkit.ui import bundles
 from kernelkit.ui.tokens import (
     EMPTY,
     token_html,
@@ -88,10 +88,10 @@ def test_no_tokens_are_told() -> None:
 def test_tokens_show_themselves_as_they_are_now() -> None:
     with engine():
         token = kk.tokens.create(tags=["shown"])
-        before = display.token_bundle(token)
+        before = bundles.token_bundle(token)
         kk.tokens.complete(token.id, [1, 2])
-        after = display.token_bundle(token)
-        listed = display.tokens_bundle(kk.tokens.list(tag="shown"))
+        after = bundles.token_bundle(token)
+        listed = bundles.tokens_bundle(kk.tokens.list(tag="shown"))
 
     assert "waiting" in str(before["text/plain"])
     assert "[1, 2]" in str(after["text/plain"]) and "completed" in str(after["text/html"])

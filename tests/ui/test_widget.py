@@ -10,7 +10,7 @@ import pytest
 from comm.base_comm import BaseComm
 
 from kernelkit.models.stream import StreamTail
-from kernelkit.ui import display, hosts, live, parts, replacements
+from kernelkit.ui import hosts, live, parts, replacements, run_cards
 from kernelkit.ui.view_widget import ViewWidget
 from kernelkit.ui.widget import MIME, RunWidget
 from tests.ui import samples
@@ -117,18 +117,18 @@ def test_two_hundred_displays_of_one_cell_leave_nothing_behind(
     def publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
         published.setdefault(display_id, []).append(bundle)
 
-    monkeypatch.setattr(display, "publish", publish)
+    monkeypatch.setattr(run_cards, "publish", publish)
     monkeypatch.setattr(replacements, "publish", publish)
     caller, shell = FakeCaller(), FakeShell()
     before = len(ipywidgets.widgets.widget._instances)
     for again in range(200):
         shell.execution = again
-        display.show_live(msgspec.structs.replace(samples.executing(), id=f"run_{again:03}"), caller, shell)
-    until(lambda: display.cards.count == 1 and caller.watched == 1)
+        run_cards.show_live(msgspec.structs.replace(samples.executing(), id=f"run_{again:03}"), caller, shell)
+    until(lambda: run_cards.cards.count == 1 and caller.watched == 1)
     until(lambda: len(ipywidgets.widgets.widget._instances) == before + 1)
 
     caller.end(msgspec.structs.replace(samples.completed(), id="run_199"))
-    until(lambda: display.cards.count == 0 and caller.watched == 0)
+    until(lambda: run_cards.cards.count == 0 and caller.watched == 0)
     until(lambda: len(ipywidgets.widgets.widget._instances) == before)
     last = list(published.values())[-1]
     assert MIME in last[0]
@@ -142,25 +142,25 @@ def test_a_run_that_has_ended_has_a_widget_only_where_a_person_opened_its_card_a
     import ipywidgets
 
     published: list[dict[str, Any]] = []
-    monkeypatch.setattr(display, "publish", lambda bundle, display_id, update: published.append(bundle))
+    monkeypatch.setattr(run_cards, "publish", lambda bundle, display_id, update: published.append(bundle))
     monkeypatch.setattr(replacements, "publish", lambda bundle, display_id, update: published.append(bundle))
     before = len(ipywidgets.widgets.widget._instances)
     caller, shell = FakeCaller(), FakeShell()
     caller.streams = (StreamTail("out/words", 2, 12, ('"To be "', '"or not"')),)
-    display.show_live(samples.completed(), caller, shell)
+    run_cards.show_live(samples.completed(), caller, shell)
     assert MIME not in published[0] and sent == []
 
     for again in range(3):
         shell.execution = again
-        display.show_live(samples.completed(), caller, shell, opened=True)
+        run_cards.show_live(samples.completed(), caller, shell, opened=True)
     assert [MIME in bundle for bundle in published] == [False, True, True, True]
     assert all("To be or not" in bundle[kind] for bundle in published for kind in ("text/html", "text/plain"))
     until(lambda: len(ipywidgets.widgets.widget._instances) == before + 1)
-    assert display.cards.count == 0 and caller.watched == 0, "nothing is followed"
+    assert run_cards.cards.count == 0 and caller.watched == 0, "nothing is followed"
 
     monkeypatch.setattr(live, "MAX_WIDGETS", 0)
     shell.cell = "cell-2"
-    display.show_live(samples.completed(), caller, shell, opened=True)
+    run_cards.show_live(samples.completed(), caller, shell, opened=True)
     until(lambda: len(ipywidgets.widgets.widget._instances) == before)
     assert sum(MIME not in bundle for bundle in published) == 3, "what is still shown gives way to its static face"
 
