@@ -2,12 +2,15 @@
 // and how long nobody has said anything. Nothing is parsed as HTML (dom.js).
 
 import { Announcer } from './announcer.js';
+import { copied, NO_CLIPBOARD } from './clipboard.js';
 import { h, redraw } from './dom.js';
 import { Download } from './download.js';
+import { failure } from './failure.js';
 import { countdown, figure, ticking } from './format.js';
 import { JobPart } from './job.js';
 import { icon, mark } from './marks.js';
 import { Menu } from './menu.js';
+import { why } from './reason.js';
 import { Silence } from './silence.js';
 
 /** @typedef {import('./types').View} View */
@@ -20,13 +23,6 @@ const LOG_ROWS = 4;
 const MORE = [{ what: 'id', label: 'Copy id' }, { what: 'timeline', label: 'Timeline' }, { what: 'payload', label: 'Payload', shows: true }, { what: 'logs', label: 'All logs' }];
 /** @type {Record<string, string>} What a click does about the reason for which a run waits. */
 const REMEDIES = { resume: 'Resume queue', retry: 'Retry now', start: 'Start now' };
-const NO_CLIPBOARD = 'This page may not write to the clipboard.';
-
-/** @type {Record<string, [waits: string, refused: string]>} What is said of a click that waits, and of one that was refused. */
-const CLICKS = {
-  cancel: ['Cancel requested.', 'Not canceled:'], fetch: ['Asked for.', 'Not downloaded:'], complete: ['Answered.', 'Not taken:'],
-  replay: ['Replay asked for.', 'Not replayed:'], '': ['Asked for.', 'Not shown:'],
-};
 
 /**
  * @param {{ model: Model, el: HTMLElement, bring: Bring }} host
@@ -307,29 +303,6 @@ class Card {
 }
 
 /**
- * @param {View} view
- * @param {string[]} until
- * @param {boolean} waits
- * @param {string} refused
- * @param {string} kind
- */
-function why(view, until, waits, refused, kind) {
-  const [asked, not] = CLICKS[kind] ?? CLICKS[''];
-  if (waits && view.is_final) return [h('b', {}, asked), " The notebook's kernel is busy, or no longer connected."];
-  if (waits) {
-    const more = kind === 'cancel' ? ['; ', h('code', {}, `kernelkit cancel ${view.run_id}`), ' works at once.'] : ['.'];
-    return [h('b', {}, asked), ' The kernel is busy and passes it on when the running cell ends', ...more];
-  }
-  if (refused) return [h('b', {}, not), ` ${refused}`];
-  return (view.reason ?? []).map((bit, index) => {
-    if (bit.kind === 'strong') return h('b', {}, bit.text);
-    if (bit.kind === 'mono') return h('span', { class: 'mono' }, bit.text);
-    if (bit.kind === 'countdown') return h('b', { title: `at ${bit.text}` }, 'in ', h('span', { class: 'num' }, until[index]));
-    return bit.text;
-  });
-}
-
-/**
  * @param {import('./types').Bar} bar
  * @param {string} status
  */
@@ -362,43 +335,6 @@ function streams(view) {
   return (view.streams ?? []).flatMap((one) => [h('p', { class: 'count' }, `Stream ${one.name} · ${one.count}`), h('pre', { class: 'out flow', 'aria-live': 'off', 'aria-label': `End of the stream ${one.name}` }, one.text)]);
 }
 
-/**
- * @param {View} view
- * @param {(frame: import('./types').Frame) => HTMLElement | false} toCell
- */
-function failure(view, toCell) {
-  const { error } = view;
-  if (!error) return [];
-  const frames = (error.frames ?? []).flatMap((frame) => [h('span', { class: 'dim' }, `${capital(frame.place)}${frame.function ? ` ${frame.function}` : ''}, line ${frame.line} `, toCell(frame)), ...sourceLines(frame)]);
-  const note = h('div', { class: 'note err', 'data-s': 'FAILED' },
-    h('p', { class: 'mono' }, h('b', {}, error.message ? `${error.name}:` : error.name), error.message ? ` ${error.message}` : ''),
-    frames.length > 0 && h('div', { class: 'frame', 'aria-label': 'Traceback excerpt' }, ...frames),
-    error.note && h('p', { class: 'small' }, error.note));
-  if (error.traceback) note.append(traceback(error.traceback, error.frame_count ?? 0));
-  return [note];
-}
-
-/** @param {import('./types').Frame} frame */
-function sourceLines(frame) {
-  /** @param {number} line @param {string | undefined} text @param {string} more */
-  const one = (line, text, more) => (text ? [h('span', { class: `src${more}` }, h('span', {}, line), h('span', {}, text))] : []);
-  return [...one(frame.line - 1, frame.before, ''), ...one(frame.line, frame.source, ' hit'), ...one(frame.line + 1, frame.after, '')];
-}
-
-/**
- * @param {string} text
- * @param {number} frames
- */
-function traceback(text, frames) {
-  const whole = h('pre', { class: 'out', hidden: true }, text);
-  const toggle = h('button', { class: 'btn link', type: 'button', 'aria-expanded': 'false' }, `Full traceback${frames ? ` (${frames} ${frames === 1 ? 'frame' : 'frames'})` : ''}`);
-  toggle.addEventListener('click', () => {
-    whole.hidden = !whole.hidden;
-    toggle.setAttribute('aria-expanded', String(!whole.hidden));
-  });
-  return h('div', { class: 'whole' }, toggle, whole);
-}
-
 /** @param {View} view */
 function foot(view) {
   const tries = view.attempts ?? [];
@@ -412,29 +348,6 @@ function foot(view) {
     ...(view.tags ?? []).map((tag) => h('span', { class: 'tag cut', title: tag }, tag)),
     view.more_tags && h('span', {}, `+${view.more_tags}`),
   ];
-}
-
-/**
- * Whether it is in the clipboard; where the page may not write to it, its text is at least selected for the reader's own copy.
- * @param {string} text
- * @param {HTMLElement} place
- */
-async function copied(text, place) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const range = document.createRange();
-    range.selectNodeContents(place);
-    getSelection()?.removeAllRanges();
-    getSelection()?.addRange(range);
-    return false;
-  }
-}
-
-/** @param {string} text */
-function capital(text) {
-  return text.startsWith('cell') ? `C${text.slice(1)}` : text;
 }
 
 export default { render };
