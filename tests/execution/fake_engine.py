@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -48,7 +49,10 @@ class FakeEngine:
         write_environment(self.home, environment)
         reading, self._lifeline = os.pipe()
         command = [sys.executable, "-P", "-m", "kernelkit.execution.worker", "--home", str(self.home.path)]
-        command += ["--env", environment.id, "--id", "w1", "--kind", self.kind, "--lifeline", str(reading)]
+        # An id of its own: when its lifeline is cut, a worker ends every process on the machine that bears its id, and
+        # the tests of keepers, which may run meanwhile, have workers as well.
+        worker_id = f"w_{secrets.token_hex(6)}"
+        command += ["--env", environment.id, "--id", worker_id, "--kind", self.kind, "--lifeline", str(reading)]
         with (self.home.path / "worker.log").open("ab") as log:
             self.worker = subprocess.Popen(  # noqa: ASYNC220  # the tests want the process, not its streams
                 command,
