@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kernelkit.authoring import caller as callers
+from kernelkit.authoring.hooks import forgotten_after
 from kernelkit.testing import RealEngine, VirtualEngine, engine
 
 
@@ -60,3 +61,10 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         made = request.getfixturevalue("real")
         with callers.use(made.caller):
             yield Stage(made)
+
+
+@pytest.fixture
+def no_hooks_left() -> Iterator[None]:
+    """Hooks for all tasks that a test registers are gone after it."""
+    with forgotten_after():
+        yield
