@@ -1,61 +1,23 @@
-"""Waiting runs, by the paragraphs of the specification's sections 16 to 19 and what was decided about them."""
+"""Waiting runs, by the paragraphs of the specification's sections 16, 17, 19 and what was decided about them."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kernelkit as kk
-from kernelkit.testing import RealEngine, VirtualEngine, engine
+from kernelkit.testing import engine
 from tests.behaviour.conftest import Stage
+from tests.behaviour.waiting import doubled, result, tripled, waits
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def waits(stage: Stage, run: kk.RunHandle[Any], kind: str) -> None:
-    """Return once the run is suspended on such a wait."""
-
-    def is_waiting() -> bool:
-        now = run.refresh()
-        assert not now.is_completed, (now.status, now.error)
-        return now.status == "WAITING" and [each.type for each in now.waiting_for] == [kind]
-
-    stage.until(is_waiting)
-
-
-def result(stage: Stage, run: kk.RunHandle[Any]) -> Any:
-    """The output of a run that nothing holds up any more."""
-    if stage.is_virtual:
-        stage.engine.drain()
-    return run.result(timeout=30).unwrap()
-
-
-def lose_workers(stage: Stage) -> None:
-    """Every worker process ends as by `kill -9`."""
-    if isinstance(stage.engine, VirtualEngine):
-        stage.engine.lose_workers()
-    else:
-        assert isinstance(stage.engine, RealEngine)
-        stage.engine.kill_workers()
-
-
 # ---- §16, §13: children ----------------------------------------------------------------------------------------------
-
-
-@kk.task
-async def doubled(n: int) -> int:
-    return 2 * n
-
-
-@kk.task
-def tripled(n: int) -> int:
-    return 3 * n
 
 
 @kk.task(retry=None)
@@ -263,102 +225,6 @@ def test_a_run_that_does_something_beside_its_wait_keeps_its_slot() -> None:
         assert run.output == "both"
 
 
-# ---- §18: tokens -----------------------------------------------------------------------------------------------------
-
-
-@kk.task
-async def approved(token: str, within: str | None = None) -> list[Any]:
-    answer = await kk.wait.for_token(token, timeout=within)
-    return [answer.ok, answer.output, answer.error and answer.error.name]
-
-
-def test_18_3_whoever_waits_for_a_token_goes_on_with_what_it_was_completed_with(stage: Stage) -> None:
-    token = kk.tokens.create(timeout="1h", tags=["invoice"])
-    runs = [approved.trigger(token=token.id) for _ in range(3)]
-    for run in runs:
-        waits(stage, run, "token")
-
-    assert token.complete({"approved": True}).status == "COMPLETED"
-    assert kk.tokens.complete(token.id, {"approved": False}).output == {"approved": True}
-
-    assert [result(stage, run) for run in runs] == [[True, {"approved": True}, None]] * 3
-    assert kk.tokens.retrieve(token.id).tags == ("invoice",)
-    assert token in kk.tokens.list(tag="invoice", status="completed")
-
-
-def test_18_8_a_token_completed_beforehand_holds_nobody_up(stage: Stage) -> None:
-    kk.tokens.complete(f"early-{stage.is_virtual}", 17)
-
-    assert result(stage, approved.trigger(token=f"early-{stage.is_virtual}")) == [True, 17, None]
-
-
-def test_18_a_name_makes_a_token_at_its_first_use(stage: Stage) -> None:
-    name = f"deploy-{stage.is_virtual}"
-    run = approved.trigger(token=name)
-    waits(stage, run, "token")
-    assert kk.tokens.retrieve(name).name == name
-
-    kk.tokens.complete(name)
-
-    assert result(stage, run) == [True, None, None]
-
-
-def test_18_9_a_key_gives_the_token_that_has_it(stage: Stage) -> None:
-    first = kk.tokens.create(idempotency_key=f"k-{stage.is_virtual}")
-    again = kk.tokens.create(idempotency_key=f"k-{stage.is_virtual}")
-
-    assert (again.id, again.is_cached, first.is_cached) == (first.id, True, False)
-
-
-def test_18_4_an_unknown_token_is_refused_with_words(stage: Stage) -> None:
-    with pytest.raises(kk.UnknownTokenError, match="There is no token 'waitpoint_0000"):
-        kk.tokens.complete("waitpoint_000000000000000000", 1)
-
-    @kk.task(retry=None)
-    async def hopeless() -> None:
-        await kk.wait.for_token("waitpoint_000000000000000000")
-
-    run = hopeless.trigger()
-    if stage.is_virtual:
-        stage.engine.drain()
-    error = run.result(timeout=30).error
-    assert error is not None and error.name == "UnknownTokenError"
-
-
-def test_18_6_tokens_and_waits_for_them_time_out() -> None:
-    with engine() as eng:
-        token = kk.tokens.create(timeout="2h")
-        run, brief = approved.trigger(token=token.id), approved.trigger(token=token.id, within="1h")
-        eng.advance(minutes=90)
-        assert (run.status, brief.output) == ("WAITING", [False, None, "WaitTimeoutError"])
-        eng.advance(hours=1)
-        assert run.output == [False, None, "WaitTimeoutError"]
-        assert token.refresh().status == "TIMED_OUT"
-
-        @kk.task(retry=None)
-        async def strict() -> None:
-            await kk.wait.for_token("nobody", timeout="1h").unwrap()
-
-        failed = strict.trigger()
-        eng.advance(hours=2)
-        assert failed.error is not None and failed.error.name == "WaitTimeoutError"
-
-
-def test_a_token_made_and_completed_inside_runs(stage: Stage) -> None:
-    @kk.task
-    async def completes(token: str) -> None:
-        kk.tokens.complete(token, ["from", "inside"])
-
-    @kk.task
-    async def asks() -> Any:
-        token = kk.tokens.create()
-        completes.trigger(token=token.id)
-        return await kk.wait.for_token(token).unwrap()
-
-    completes.register()
-    assert result(stage, asks.trigger()) == ["from", "inside"]
-
-
 # ---- §19: slots ------------------------------------------------------------------------------------------------------
 
 
@@ -475,177 +341,3 @@ def test_waits_in_hooks_and_steps_are_refused(stage: Stage) -> None:
         return await kk.step("inner", in_a_step)
 
     assert "cannot wait inside kk.step('inner', …)" in result(stage, stepping.trigger())
-
-
-# ---- checkpoints -----------------------------------------------------------------------------------------------------
-
-
-def test_a_run_whose_worker_is_gone_goes_on_from_its_checkpoints_and_repeats_nothing(stage: Stage) -> None:
-    @kk.task
-    async def survivor() -> list[Any]:
-        kk.metadata.increment("begun")
-        kk.tags.add("begun")
-        handle = doubled.trigger(n=1)
-        first = await tripled.trigger_and_wait(n=1).unwrap()
-        step = await kk.step("once", _stepped)
-        many = await doubled.batch_trigger_and_wait([{"n": n} for n in range(3)])
-        token = kk.tokens.create(tags=["survivor"])
-        kk.metadata.set("token", token.id)
-        answer = await kk.wait.for_token(token).unwrap()
-        kk.metadata.increment("ended")
-        return [first, step, [each.output for each in many], answer, (await handle).output]
-
-    run = survivor.trigger()
-    waits(stage, run, "token")
-
-    lose_workers(stage)
-    stage.until(lambda: run.refresh().attempts[-1].worker == "")
-    kk.tokens.complete(run.metadata["token"], "yes")
-
-    assert result(stage, run) == [3, 17, [0, 2, 4], "yes", 2]
-    ended = run.refresh()
-    assert ended.children == 5
-    assert {key: ended.metadata.get(key) for key in ("begun", "stepped", "ended")} == dict.fromkeys(
-        ("begun", "stepped", "ended"), 1
-    )
-    assert len(ended.attempts) == 1 and ended.tags.count("begun") == 1
-
-
-def test_a_plain_run_whose_worker_is_gone_goes_on_from_its_checkpoints(stage: Stage) -> None:
-    @kk.task
-    def plain_survivor() -> list[Any]:
-        first = tripled.trigger_and_wait(n=1).unwrap().result()
-        token = kk.tokens.create()
-        kk.metadata.set("token", token.id)
-        answer = kk.wait.for_token(token).unwrap().result()
-        return [first, answer, kk.step("last", lambda: "kept").result()]
-
-    run = plain_survivor.trigger()
-    waits(stage, run, "token")
-
-    lose_workers(stage)
-    stage.until(lambda: run.refresh().attempts[-1].worker == "")
-    kk.tokens.complete(run.metadata["token"], "yes")
-
-    assert result(stage, run) == [3, "yes", "kept"]
-    assert (run.refresh().children, len(run.refresh().attempts)) == (1, 1)
-
-
-def test_a_body_that_goes_another_way_when_it_is_resumed_fails_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    @kk.task(retry=None)
-    async def moody() -> None:
-        await doubled.trigger_and_wait(n=len(os.environ["MOOD"]))
-        await kk.wait.for_token("moody")
-
-    monkeypatch.setenv("MOOD", "one")
-    with engine() as eng:
-        assert isinstance(eng, VirtualEngine)
-        run = moody.trigger()
-        eng.drain()
-        assert run.status == "WAITING"
-        monkeypatch.setenv("MOOD", "another")
-        eng.lose_workers()
-        kk.tokens.complete("moody")
-        eng.drain()
-        assert run.error is not None and run.error.name == "ReplayDivergedError"
-        assert "wait task doubled" in run.error.message
-
-
-def test_results_of_steps_hold_for_all_attempts(stage: Stage) -> None:
-    @kk.task(retry=kk.Retry(max_attempts=3, min_timeout=0.01, max_timeout=0.02))
-    async def charging(order: int) -> list[Any]:
-        receipt = await kk.step("charge", _charge, order)
-        if kk.ctx.attempt.number < 3:
-            raise ConnectionError("try again")
-        return [receipt, kk.ctx.attempt.number]
-
-    run = charging.trigger(order=7)
-    stage.finish()
-
-    assert run.result(timeout=30).unwrap() == ["receipt of 7", 3]
-    assert run.refresh().metadata == {"charges": 1}
-
-
-def _stepped() -> int:
-    kk.metadata.increment("stepped")
-    return 17
-
-
-async def _charge(order: int) -> str:
-    kk.metadata.increment("charges")
-    return f"receipt of {order}"
-
-
-def test_a_process_of_its_own_is_let_go_after_a_while_and_the_run_goes_on_elsewhere() -> None:
-    @kk.task
-    def held() -> str:
-        kk.wait.for_(hours=1).result()
-        return "rested"
-
-    with engine(hold_for=60) as eng:
-        run = held.trigger()
-        eng.advance(seconds=30)
-        assert run.refresh().attempts[-1].worker
-        eng.advance(minutes=5)
-        assert (run.status, run.refresh().attempts[-1].worker) == ("WAITING", "")
-        eng.advance(hours=1)
-        assert run.output == "rested"
-
-
-def test_waits_refuse_what_they_cannot_read() -> None:
-    @kk.task(retry=None)
-    async def asking(how: str) -> str:
-        try:
-            match how:
-                case "naive":
-                    kk.wait.until(datetime(2030, 1, 1))
-                case "both":
-                    kk.wait.for_("5m", minutes=1)
-                case "token":
-                    kk.wait.for_token(17)  # type: ignore[call-overload]  # the mistake
-                case "timeout":
-                    kk.tokens.create(timeout=timedelta(0))
-        except kk.KernelKitError as error:
-            return str(error)
-        return "no error"
-
-    with engine() as eng:
-        runs = {how: asking.trigger(how=how) for how in ("naive", "both", "token", "timeout")}
-        eng.drain()
-        told = {how: str(run.output) for how, run in runs.items()}
-
-    assert "time zone" in told["naive"]
-    assert "not both" in told["both"]
-    assert "17 is neither a token" in told["token"]
-    assert "no time to complete" in told["timeout"]
-
-
-@dataclass
-class Receipt:
-    number: int
-    at: datetime
-
-
-def test_results_of_steps_are_what_their_function_says_it_returns(stage: Stage) -> None:
-    def charge(number: int) -> Receipt:
-        return Receipt(number, datetime(2030, 1, 1, tzinfo=UTC))
-
-    @kk.task(retry=kk.Retry(max_attempts=2, min_timeout=0.01, max_timeout=0.01))
-    async def charges(ctx: kk.Context) -> list[object]:
-        receipt = await kk.step("charge", charge, ctx.attempt.number * 0 + 7)
-        if ctx.attempt.number == 1:
-            kk.metadata.set("first", [type(receipt).__name__, receipt.at.year])
-            raise ValueError("again")
-        return [type(receipt).__name__, receipt.number, receipt.at.year]
-
-    @kk.task(retry=None)
-    def charges_plain() -> list[object]:
-        receipt = kk.step("charge", charge, 8).result()
-        return [type(receipt).__name__, receipt.number, receipt.at.year]
-
-    run, plain = charges.trigger(), charges_plain.trigger()
-    stage.finish()
-
-    assert run.result(timeout=30).output == ["Receipt", 7, 2030]
-    assert run.refresh().metadata == {"first": ["Receipt", 2030]}
-    assert plain.result(timeout=30).output == ["Receipt", 8, 2030]

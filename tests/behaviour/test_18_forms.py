@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 import kernelkit as kk
 from kernelkit.testing import engine
 from tests.behaviour.conftest import Stage
-from tests.behaviour.test_16_19_waits import lose_workers, result, waits
+from tests.behaviour.waiting import lose_workers, result, waits
 
 pytestmark = pytest.mark.timeout(120)
 
