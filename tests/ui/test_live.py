@@ -9,7 +9,7 @@ import pytest
 
 from kernelkit.errors import EngineUnavailableError
 from kernelkit.models.run import Run
-from kernelkit.ui import clicks, live, silence
+from kernelkit.ui import live, silence
 from kernelkit.ui.feed import LiveCard
 from kernelkit.ui.live import LiveCards
 from tests.ui import samples
@@ -150,18 +150,6 @@ def test_without_cell_ids_only_the_newest_cards_stay_widgets_and_all_are_told_th
     until(lambda: is_idle(cards))
     assert all("Completed in" in published[-1]["text/html"] for _, _, published in everything)
     assert caller.watched == 0
-
-
-def test_cancel_is_sent_once_and_its_refusal_is_told() -> None:
-    cards, caller = cards_at_noon(), FakeCaller()
-    card, widget, _ = shown(cards, caller, samples.executing())
-    caller.refuse = EngineUnavailableError("No engine answers.")
-    clicks.cancel(card, caller, 1)
-    until(lambda: widget.answers)
-    assert widget.answers == [(1, False, "No engine answers.")]
-    caller.refuse = None
-    caller.end(samples.completed())
-    until(lambda: is_idle(cards))
 
 
 def test_an_engine_that_is_gone_is_told_with_the_heartbeat_and_so_is_its_return(
