@@ -16,10 +16,11 @@ from kernelkit.engine.attempts import lost_worker_error
 from kernelkit.engine.core import Core
 from kernelkit.engine.exits import ended_worker
 from kernelkit.engine.intake import Intake
-from kernelkit.engine.links import Keeper, WorkerLink
+from kernelkit.engine.links import WorkerLink
 from kernelkit.engine.orders import catch_up, stop_order, tell_results
 from kernelkit.engine.ports import KeeperLauncher
 from kernelkit.engine.silence import notice_silence, stalled
+from kernelkit.engine.spawning import SPAWN_WITHIN_S, Spawning
 from kernelkit.errors import KernelKitError
 from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel
@@ -27,7 +28,6 @@ from kernelkit.wire.liveness import boot_id, is_alive
 
 logger = logging.getLogger(__name__)
 
-SPAWN_WITHIN_S = 30.0
 STOOD_STILL_S = 5.0  # between two looks at the workers: it is the engine that was not executed, or its machine
 DIAL_IN_S = 2.0  # keepers of a former engine redial several times in that
 IDLE_EXCLUSIVE_S = 60.0
@@ -40,22 +40,19 @@ class Fleet:
         self, core: Core, home: Home, settings: EngineSettings, launcher: KeeperLauncher, monotonic: Callable[[], float]
     ) -> None:
         self._core = core
-        self._home = home
         self._settings = settings
-        self._launcher = launcher
         self._time = monotonic
-        self.keepers: dict[str, Keeper] = {}
+        self._spawning = Spawning(core, launcher, monotonic, self._never_began)
+        self.keepers = self._spawning.keepers
         self.workers: dict[str, WorkerLink] = {}
-        self.stopping = False
         self._tended_at = monotonic()
-        self._left_behind: dict[str, list[str]] = {}  # workers lost without a keeper: what they started may live on
         self.intake = Intake(core, home, self._attempt_ended)
         core.workers = self
         for worker in core.state.workers.values():  # a former engine's: they dial in, or are found dead
             self.workers[worker.id] = WorkerLink(
                 worker.id, worker.env_id, silent_since=self._time(), greeted=bool(worker.pid)
             )
-            self.keepers.setdefault(worker.env_id, Keeper(worker.env_id, since=self._time()))
+            self._spawning.expect(worker.env_id)
 
     # ---- what the core asks for ----------------------------------------------------------------------------------
 
@@ -70,7 +67,7 @@ class Fleet:
         link = self.workers.get(worker_id)
         if link is None:
             link = self.workers[worker_id] = WorkerLink(worker_id, env_id, silent_since=self._time())
-            self._spawn(link)
+            self._spawning.spawn(link)
         if link.channel is not None and link.exited is None:
             self._send_attempt(link.channel, attempt)
         else:
@@ -104,33 +101,26 @@ class Fleet:
 
     def let_go(self, worker_id: str) -> None:
         link = self.workers.get(worker_id)
-        keeper = None if link is None else self.keepers.get(link.env_id)
-        if link is not None and keeper is not None and keeper.channel is not None:
+        if link is not None and self._spawning.kill(link):
             link.killed_for = "its run waits and needs no process"
-            keeper.channel.send(m.KillWorker(worker_id))
 
     # ---- keepers ---------------------------------------------------------------------------------------------------
 
     def keeper_hello(self, channel: Channel, hello: m.Hello) -> None:
-        keeper = self.keepers.setdefault(hello.env_id, Keeper(hello.env_id))
-        if keeper.channel is not None:
-            keeper.channel.close()
-        keeper.channel = channel
+        self._spawning.connected(hello.env_id, channel)
         held = set(hello.workers)
-        for worker_id in self._left_behind.pop(hello.env_id, ()):
-            channel.send(m.KillWorker(worker_id))
         for link in [link for link in self.workers.values() if link.env_id == hello.env_id]:
             if link.channel is not None:
                 continue
             known = self._core.state.workers.get(link.id)
             if link.id in held:
                 if known is not None and not known.pid:  # spawned for a former engine; it may still be starting
-                    keeper.asked.setdefault(link.id, self._time() + SPAWN_WITHIN_S)
+                    self._spawning.await_start(link)
                 continue
             if known is not None and known.pid and not is_alive(known.pid, known.started_at):
                 self._gone(link, "its process had ended")
             elif known is None or not known.pid:  # planned, and this keeper has not spawned it
-                self._ask_spawn(keeper, link)
+                self._spawning.ask(link)
         for worker_id in held - self.workers.keys():
             channel.send(m.KillWorker(worker_id))  # no engine knows it
 
@@ -151,37 +141,7 @@ class Fleet:
                 logger.warning("unexpected from keeper", extra={"env_id": env_id, "message": type(message).__name__})
 
     def keeper_closed(self, env_id: str, channel: Channel) -> None:
-        keeper = self.keepers.get(env_id)
-        if keeper is not None and keeper.channel is channel:
-            keeper.channel = None
-            keeper.since = self._time()
-
-    def _spawn(self, link: WorkerLink) -> None:
-        keeper = self.keepers.get(link.env_id)
-        if keeper is None:
-            keeper = self.keepers[link.env_id] = Keeper(link.env_id, since=self._time())
-        if keeper.channel is not None:
-            self._ask_spawn(keeper, link)
-            return
-        keeper.asked[link.id] = self._time() + SPAWN_WITHIN_S
-        self._launch(keeper)
-
-    def _ask_spawn(self, keeper: Keeper, link: WorkerLink) -> None:
-        assert keeper.channel is not None, "asked of a connected keeper"
-        worker = self._core.state.workers.get(link.id)
-        if worker is None:
-            return
-        keeper.asked[link.id] = self._time() + SPAWN_WITHIN_S
-        keeper.channel.send(m.SpawnWorker(link.id, worker.isolation, worker.machine))
-
-    def _launch(self, keeper: Keeper) -> None:
-        if self.stopping:
-            return
-        try:
-            self._launcher.launch(keeper.env_id)
-        except KernelKitError as error:
-            for worker_id in list(keeper.asked):
-                self._never_began(worker_id, str(error))
+        self._spawning.closed(env_id, channel)
 
     # ---- workers ---------------------------------------------------------------------------------------------------
 
@@ -201,9 +161,7 @@ class Fleet:
         link.idle_since = self._time()
         if worker.pid != hello.pid:
             self._take(c.WorkerAppeared(worker.id, hello.pid, hello.started_at, hello.boot_id))
-        keeper = self.keepers.get(link.env_id)
-        if keeper is not None:
-            keeper.asked.pop(worker.id, None)
+        self._spawning.arrived(link)
         self._reconcile(link, hello)
         link.greeted = True
         for start in link.waiting.values():
@@ -279,11 +237,7 @@ class Fleet:
     def _gone(self, link: WorkerLink, why: str) -> None:
         self.intake.finish(link.id)
         self._forget(link)
-        keeper = self.keepers.get(link.env_id)
-        if keeper is not None and keeper.channel is not None:
-            keeper.channel.send(m.KillWorker(link.id))
-        else:
-            self._left_behind.setdefault(link.env_id, []).append(link.id)
+        self._spawning.kill_sometime(link)
         words = f"The worker {link.id} that ran this attempt was lost: {why}."
         self._take(c.WorkerEnded(link.id, lost_worker_error(words), undelivered=self._undelivered(link)))
 
@@ -313,9 +267,7 @@ class Fleet:
     def _forget(self, link: WorkerLink) -> None:
         self._core.worker_notices.pop(link.id, None)
         self.workers.pop(link.id, None)
-        keeper = self.keepers.get(link.env_id)
-        if keeper is not None:
-            keeper.asked.pop(link.id, None)
+        self._spawning.arrived(link)
 
     def _take(self, command: c.Command) -> None:
         try:
@@ -330,8 +282,7 @@ class Fleet:
         now = self._time()
         stood_still = now - self._tended_at if now - self._tended_at > STOOD_STILL_S else 0.0
         self._tended_at = now
-        for keeper in list(self.keepers.values()):
-            self._tend_keeper(keeper, now)
+        self._spawning.tend(now)
         for link in list(self.workers.values()):
             if link.channel is None:
                 self._tend_silent(link, now)
@@ -341,44 +292,25 @@ class Fleet:
                     link.watched = None
                 self._tend_connected(link, link.channel, now)
 
-    def _tend_keeper(self, keeper: Keeper, now: float) -> None:
-        if keeper.channel is None and keeper.asked:
-            reason = self._launcher.failure(keeper.env_id)
-            if reason is not None:
-                for worker_id in list(keeper.asked):
-                    self._never_began(worker_id, reason)
-        for worker_id, deadline in list(keeper.asked.items()):
-            if now > deadline:
-                if keeper.channel is not None:
-                    keeper.channel.send(m.KillWorker(worker_id))
-                self._never_began(worker_id, f"it did not dial in within {SPAWN_WITHIN_S:.0f} s")
-
     def _tend_silent(self, link: WorkerLink, now: float) -> None:
         worker = self._core.state.workers.get(link.id)
         if worker is None:
             self._forget(link)
             return
-        keeper = self.keepers.get(link.env_id)
-        connected = keeper is not None and keeper.channel is not None
+        connected = self._spawning.is_connected(link.env_id)
         if not worker.pid:
-            if (
-                not connected
-                and (keeper is None or link.id not in keeper.asked)
-                and now - link.silent_since > DIAL_IN_S
-            ):
-                self._spawn(link)  # planned by a former engine, whose keeper has not come back
+            if not connected and not self._spawning.is_asked(link) and now - link.silent_since > DIAL_IN_S:
+                self._spawning.spawn(link)  # planned by a former engine, whose keeper has not come back
             return
         if worker.boot_id != boot_id() or not is_alive(worker.pid, worker.started_at):
             if not connected or now - link.silent_since > SPAWN_WITHIN_S:  # else the keeper will say how it ended
                 self._gone(link, "its process ended")
         elif now - link.silent_since > self._settings.adopt_within and connected:
-            assert keeper is not None and keeper.channel is not None
-            self._kill(link, keeper, f"it had not dialled in for {self._settings.adopt_within:.0f} s")
+            self._kill(link, f"it had not dialled in for {self._settings.adopt_within:.0f} s")
 
     def _tend_connected(self, link: WorkerLink, channel: Channel, now: float) -> None:
         attempts = self._core.state.by_worker.get(link.id, ())
         worker = self._core.state.workers.get(link.id)
-        keeper = self.keepers.get(link.env_id)
         if attempts:
             is_shared = worker is None or worker.isolation == "shared"
             notice_silence(self._core, link, len(attempts), now, is_shared=is_shared)
@@ -392,15 +324,14 @@ class Fleet:
                 channel.send(m.Retire())
         overdue = any(now > deadline and run_id in attempts for run_id, deadline in link.kills.items())
         if overdue:
-            self._kill(link, keeper, "another attempt in the same process did not stop when it was canceled")
+            self._kill(link, "another attempt in the same process did not stop when it was canceled")
         elif attempts and worker is not None and (why := stalled(link, worker, self._settings.stalled_after, now)):
-            self._kill(link, keeper, why)
+            self._kill(link, why)
 
-    def _kill(self, link: WorkerLink, keeper: Keeper | None, why: str) -> None:
+    def _kill(self, link: WorkerLink, why: str) -> None:
         """Have its keeper kill it, once."""
-        if not link.killed_for and keeper is not None and keeper.channel is not None:
+        if not link.killed_for and self._spawning.kill(link):
             link.killed_for = why
-            keeper.channel.send(m.KillWorker(link.id))
 
     def silent_for(self, worker_id: str) -> float:
         """How long a connected worker's loop has not answered: over 2 s it is blocked by a body."""
@@ -409,8 +340,4 @@ class Fleet:
 
     def shut_down(self, *, leave: bool) -> None:
         """The engine is stopping: keepers end their workers, unless attempts are left to them."""
-        self.stopping = True
-        if not leave:
-            for keeper in self.keepers.values():
-                if keeper.channel is not None:
-                    keeper.channel.send(m.KeeperShutdown())
+        self._spawning.shut_down(leave=leave)

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from kernelkit.engine import commands as c
-from kernelkit.engine.fleet import IDLE_EXCLUSIVE_S, SPAWN_WITHIN_S
+from kernelkit.engine.fleet import IDLE_EXCLUSIVE_S
+from kernelkit.engine.spawning import SPAWN_WITHIN_S
 from kernelkit.models.run import RunStatus
 from kernelkit.models.task import RetryPolicy
 from kernelkit.wire import messages as m
