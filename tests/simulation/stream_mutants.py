@@ -117,7 +117,7 @@ def sent_forgotten_at_suspension(patch: Patch) -> None:
 STREAM_MUTANTS = (
     Mutant(appended_again, {"an_attempt_appends_each_value_once"}),
     Mutant(part_of_it_lost, {"an_attempt_appends_each_value_once", "an_error_of_the_engine"}),
-    Mutant(client_appends_again, {"a_request_acts_once"}),
+    Mutant(client_appends_again, {"a_request_acts_once", "the_log_folds_to_the_state"}),
     Mutant(each_attempt_begins_the_stream, {"streams_only_grow", "the_book_agrees", "an_error_of_the_engine"}),
     Mutant(appended_to_who_has_ended, {"streams_of_ended_runs_rest"}),
     Mutant(told_of_any_value, {"waits_are_over_for_a_reason"}),

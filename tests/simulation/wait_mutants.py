@@ -160,6 +160,7 @@ WAIT_MUTANTS = (
             "no_key_starves",
             "lanes_go_by_their_order",
             "queued_runs_say_why",
+            "timers_are_set",
         },
     ),
     Mutant(suspended_too_late, {"only_open_waits_suspend"}),
