@@ -11,7 +11,7 @@ import math
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kernelkit.authoring import caller as callers
 from kernelkit.authoring.batchhandle import BatchHandle
@@ -55,6 +55,13 @@ if TYPE_CHECKING:
     from kernelkit.ui.view_widget import ViewWidget
 
 
+class _Openable(Protocol):
+    def open(self) -> None: ...
+
+
+S = TypeVar("S", bound=_Openable)
+
+
 def show_tree(tree: RunTree) -> None:
     """Show a run tree: live while any of its runs goes on, else as it ended."""
     source = TreeSource(tree)
@@ -72,12 +79,8 @@ def _show_runs(shown: object, source: RunsSource, module: str) -> None:
     if not hosts.is_kernel(shell):
         raise NotImplementedError  # a terminal prints the bundle's text
     source.open_card = CardOpener(source.caller, shell)
-    try:
-        source.open()
-    except KernelKitError as error:
-        publish(unreadable(shown, error), uuid.uuid4().hex, update=False)
-        return
-    show_source(source, module, shell)
+    if _opened(shown, lambda: source) is not None:
+        show_source(source, module, shell)
 
 
 def show_batch(handle: BatchHandle[Any]) -> None:
@@ -85,13 +88,9 @@ def show_batch(handle: BatchHandle[Any]) -> None:
     shell = hosts.shell()
     if not hosts.is_kernel(shell):
         raise NotImplementedError  # a terminal prints the bundle's text
-    try:
-        source = BatchSource(handle, CardOpener(handle._caller_now(), shell))
-        source.open()
-    except KernelKitError as error:
-        publish(unreadable(handle, error), uuid.uuid4().hex, update=False)
-        return
-    show_source(source, "batch.js", shell)
+    source = _opened(handle, lambda: BatchSource(handle, CardOpener(handle._caller_now(), shell)))
+    if source is not None:
+        show_source(source, "batch.js", shell)
 
 
 def show_page(page: Page) -> None:
@@ -99,13 +98,9 @@ def show_page(page: Page) -> None:
     shell = hosts.shell()
     if not hosts.is_looked_at(shell):
         raise NotImplementedError  # the bundle is shown
-    source = TableSource(page, CardOpener(page.caller, shell))
-    try:
-        source.open()
-    except KernelKitError as error:
-        publish(unreadable(page, error), uuid.uuid4().hex, update=False)
-        return
-    show_source(source, "table.js", shell, pace_s=TABLE_PACE_S)
+    source = _opened(page, lambda: TableSource(page, CardOpener(page.caller, shell)))
+    if source is not None:
+        show_source(source, "table.js", shell, pace_s=TABLE_PACE_S)
 
 
 def show_logs(shown: RunLogs) -> None:
@@ -113,14 +108,9 @@ def show_logs(shown: RunLogs) -> None:
     shell = hosts.shell()
     if not hosts.is_looked_at(shell):
         raise NotImplementedError  # the bundle is shown
-    source = LogsSource(shown)
-    try:
-        source.open()
-    except KernelKitError as error:
-        publish(unreadable(shown, error), uuid.uuid4().hex, update=False)
-        return
-    widget = show_source(source, "logs.js", shell, pace_s=LOGS_PACE_S)
-    if widget is not None:
+    source = _opened(shown, lambda: LogsSource(shown))
+    widget = None if source is None else show_source(source, "logs.js", shell, pace_s=LOGS_PACE_S)
+    if source is not None and widget is not None:
         source.send = lambda content, pieces: widget.send(content, pieces)
 
 
@@ -166,13 +156,20 @@ def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: 
     shell = hosts.shell()
     if not (hosts.is_kernel(shell) if ends else hosts.is_looked_at(shell)):
         raise NotImplementedError  # the bundle is shown
+    source = _opened(shown, made)
+    if source is not None:
+        show_source(source, module, shell, every_s=every_s)
+
+
+def _opened(shown: object, made: Callable[[], S]) -> S | None:
+    """The source of a picture, ready to be drawn; None where nothing could be read, and that has been said instead."""
     try:
         source = made()
         source.open()
     except KernelKitError as error:
         publish(unreadable(shown, error), uuid.uuid4().hex, update=False)
-        return
-    show_source(source, module, shell, every_s=every_s)
+        return None
+    return source
 
 
 def show_source(

@@ -122,7 +122,7 @@ class RunWidget(ViewWidget):
             case {"do": "act", "n": int(number), "what": str(what)} if self._act:
                 self._act(number, what)
 
-    # ---- ui/live.py's Widget ---------------------------------------------------------------------------------------
+    # ---- ui/feed.py's Widget ---------------------------------------------------------------------------------------
 
     def paint(self, card: RunCard, asked: Asked | None = None) -> None:
         self._card = card
