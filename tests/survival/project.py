@@ -242,10 +242,11 @@ class Project:
         return [process for process in found if not kind or kind in process.cmdline()]
 
     def kill(self, *pids: int) -> None:
-        """SIGKILL, and the system's word that they are gone."""
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """SIGKILL, and the system's word that they are gone. Several end at one moment: none sees another's end."""
+        for sent in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sent)
         until(lambda: not any(_runs(pid) for pid in pids), f"the end of {pids}")
 
     def kill_engine(self) -> int:
