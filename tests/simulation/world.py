@@ -281,6 +281,9 @@ class World:
         """A worker takes too long to dial in; its process, if there is one, may still do so later."""
         pending = [link.id for link in self.host.links.values() if link.pipe is None and link.waiting]
         pending = [i for i in pending if i not in self.processes or not self.processes[i].bodies]
+        # One that had begun an attempt has dialled in before: its end is seen, by whichever engine is there by then.
+        held, runs = self.host.state.by_worker, self.host.state.runs
+        pending = [i for i in pending if not any(runs[run_id].attempt_started_at for run_id in held.get(i, ()))]
         if pending:
             self.facts.note("start overdue")
             self.host.never_began(self.random.choice(pending), blames_worker=True)
