@@ -33,6 +33,7 @@ COMMANDS = {
     "schedules": ("schedules", "Show schedules; create, pause, resume, run or delete them."),
     "service": ("service", "Start the engine with the machine, so that schedules fire after a reboot."),
     "cancel": ("runs", "Cancel runs."),
+    "retry": ("runs", "Try runs again now that wait for their next attempt."),
     "replay": ("replay", "Trigger runs again as they were, or with another payload."),
     "serve": ("serve", "Define the tasks and schedules of modules and notebooks, without a kernel."),
     "quickstart": ("quickstart", "Put the first tutorial, a notebook, where you can open it."),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from kernelkit.cli.each import for_each
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
-from kernelkit.cli.output import print_json
 from kernelkit.cli.tasks import read_payload
 from kernelkit.config import Home
-from kernelkit.errors import KernelKitError, to_wire
 from kernelkit.ids import make_id
 from kernelkit.models.value import NULL, Value
 from kernelkit.wire.messages import Replay, RunReply, TriggerItem
@@ -35,23 +32,10 @@ def replay(
     text = None if payload is None else read_payload([payload])
     value = NULL if text is None else Value(text=text, size=len(text.encode()))
     given = tuple(name for name, over in (("payload", payload), ("tags", tags), ("queue", queue)) if over)
-    answers: list[object] = []
-    refused = False
-    with Link(home) as link:
-        for run_id in run_ids:
-            item = TriggerItem(make_id("run"), "", value, tags=tags, queue=queue or "")
-            try:
-                run = link.ask(Replay(run_id, item, given), RunReply).run
-            except KernelKitError as error:
-                refused = True
-                answers.append({"id": run_id, "error": to_wire(error)})
-                if not as_json:
-                    click.echo(f"{run_id}: {error}", err=True)
-                continue
-            answers.append({"id": run.id, "task_id": run.task_id, "replay_of": run_id})
-            if not as_json:
-                click.echo(run.id)
-    if as_json:
-        print_json(answers)
-    if refused:
-        sys.exit(1)
+
+    def ask(link: Link, run_id: str) -> tuple[object, str]:
+        item = TriggerItem(make_id("run"), "", value, tags=tags, queue=queue or "")
+        run = link.ask(Replay(run_id, item, given), RunReply).run
+        return {"id": run.id, "task_id": run.task_id, "replay_of": run_id}, run.id
+
+    for_each(run_ids, home, ask, as_json=as_json)

@@ -1,20 +1,20 @@
-"""`kernelkit runs` and `kernelkit cancel`."""
+"""`kernelkit runs`, `kernelkit cancel` and `kernelkit retry`."""
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 
 import click
 from msgspec import structs
 
 from kernelkit.authoring.artifacts import artifacts_of
+from kernelkit.cli.each import for_each
 from kernelkit.cli.filters import filter_options
 from kernelkit.cli.link import Link
 from kernelkit.cli.options import home_option, json_option
 from kernelkit.cli.output import plain, print_json, terminal_width
 from kernelkit.config import Home
-from kernelkit.errors import KernelKitError, to_wire
+from kernelkit.ids import make_id
 from kernelkit.models.filter import RunFilter
 from kernelkit.models.run import LogLine, Run, RunStatus
 from kernelkit.rules.limits import check_reason
@@ -23,7 +23,7 @@ from kernelkit.ui import words
 from kernelkit.ui.table import runs_table, table_text
 from kernelkit.ui.text import run_text, wants_ascii
 from kernelkit.ui.view import run_card
-from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Retrieve, RunPage, RunReply
+from kernelkit.wire.messages import Cancel, GetLogs, ListRuns, LogsReply, Retrieve, RetryNow, RunPage, RunReply
 
 
 @click.command()
@@ -90,26 +90,13 @@ def cancel(run_ids: tuple[str, ...], reason: str, home: Home, as_json: bool) -> 
 
     Exit code 1 when one of them is not known; the others are canceled all the same.
     """
-    answers: list[object] = []
-    refused = False
     check_reason(reason)
-    with Link(home) as link:
-        for run_id in run_ids:
-            try:
-                run = link.ask(Cancel(run_id, reason=reason), RunReply).run
-            except KernelKitError as error:
-                refused = True
-                answers.append({"id": run_id, "error": to_wire(error)})
-                if not as_json:
-                    click.echo(f"{run_id}: {error}", err=True)
-                continue
-            answers.append(run)
-            if not as_json:
-                click.echo(f"{run_id}: {_after_cancel(run)}")
-    if as_json:
-        print_json(answers)
-    if refused:
-        sys.exit(1)
+
+    def ask(link: Link, run_id: str) -> tuple[object, str]:
+        run = link.ask(Cancel(run_id, reason=reason), RunReply).run
+        return run, f"{run_id}: {_after_cancel(run)}"
+
+    for_each(run_ids, home, ask, as_json=as_json)
 
 
 def _after_cancel(run: Run) -> str:
@@ -117,3 +104,21 @@ def _after_cancel(run: Run) -> str:
         stopping = run.attempts and run.attempts[-1].status == "EXECUTING"
         return "canceled; its code is being stopped" if stopping else "canceled"
     return f"had already ended: {words.STATUSES[run.status].word.lower()}"
+
+
+@click.command()
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID…")
+@home_option
+@json_option
+def retry(run_ids: tuple[str, ...], home: Home, as_json: bool) -> None:
+    """Have the next attempt of runs that wait for it without the rest of their backoff.
+
+    Exit code 1 when one of them does not wait for another attempt; the others are retried all the same. A run that has
+    ended is made anew by `kernelkit replay`.
+    """
+
+    def ask(link: Link, run_id: str) -> tuple[object, str]:
+        run = link.ask(RetryNow(run_id, make_id("ask")), RunReply).run
+        return run, f"{run_id}: its next attempt waits no longer"
+
+    for_each(run_ids, home, ask, as_json=as_json)

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,15 +33,21 @@ async def wait_for_ever() -> None:
 def divide(a: int, b: int) -> float:
     return a / b
 
+@kk.task(retry=kk.Retry(max_attempts=2, min_timeout="1h", max_timeout="1h"))
+async def call_service() -> str:
+    if kk.ctx.attempt.number == 1:
+        raise ConnectionError("the service is down")
+    return "it is back"
+
 if __name__ == "__main__":
-    for task in (add, wait_for_ever, divide):
+    for task in (add, wait_for_ever, divide, call_service):
         task.register()
 """
 
 
 @pytest.fixture
 def jobs(home: Home, tmp_path: Path) -> Path:
-    """A module with three tasks, which the engine knows."""
+    """A module with tasks, which the engine knows."""
     module = tmp_path / "jobs.py"
     module.write_text(JOBS)
     environment = os.environ | {"KERNELKIT_HOME": str(home.path)}
@@ -50,7 +58,7 @@ def jobs(home: Home, tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("jobs")
 def test_a_task_is_listed_triggered_waited_for_and_its_log_is_read(kernelkit: KernelKit) -> None:
     listed = json.loads(kernelkit("tasks", "--json"))
-    assert [task["id"] for task in listed] == ["add", "divide", "wait-for-ever"]
+    assert [task["id"] for task in listed] == ["add", "call-service", "divide", "wait-for-ever"]
     assert listed[0]["json_schema"]["required"] == ["a", "b"]
 
     run = json.loads(kernelkit("trigger", "add", "a=2", "b=3", "--tag", "by-hand", "--wait", "--json"))
@@ -87,11 +95,28 @@ def test_a_wait_that_takes_too_long_leaves_the_run_alone_and_a_cancel_ends_it(ke
 
 
 @pytest.mark.usefixtures("jobs")
+def test_a_run_between_two_attempts_is_retried_and_one_that_is_over_refused(kernelkit: KernelKit) -> None:
+    run_id = kernelkit("trigger", "call-service").strip()
+    _until(kernelkit, run_id, lambda run: run["retry_at"] is not None)
+
+    told = kernelkit("retry", "run_nowhere", run_id, wanted=1)
+
+    assert "Cannot retry run_nowhere now" in told
+    assert f"{run_id}: its next attempt waits no longer" in told
+    _until(kernelkit, run_id, lambda run: run["status"] == "COMPLETED")
+    assert "kk.runs.replay" in kernelkit("retry", run_id, "--json", wanted=1)
+
+
+def _until(kernelkit: KernelKit, run_id: str, condition: Callable[[dict[str, Any]], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition(json.loads(kernelkit("runs", run_id, "--json"))):
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.usefixtures("jobs")
 def test_a_run_that_is_waited_for_survives_a_restart_of_the_engine(home: Home, kernelkit: KernelKit) -> None:
     run_id = kernelkit("trigger", "wait-for-ever").strip()
-    deadline = time.monotonic() + 30
-    while json.loads(kernelkit("runs", run_id, "--json"))["status"] != "EXECUTING":
-        assert time.monotonic() < deadline
+    _until(kernelkit, run_id, lambda run: run["status"] == "EXECUTING")
 
     kernelkit("restart")
 
