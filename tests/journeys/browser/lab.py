@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
@@ -101,6 +102,15 @@ def running_lab(folder: Path, *, theme: str = "light", app: str = "lab") -> Iter
             server.wait()
         log.close()
         lab.command("down", "--now")
+        _end_keepers(root)
+
+
+def _end_keepers(root: Path) -> None:
+    """What still executes is left to them by `--now`; their workers end with them."""
+    for process in psutil.process_iter(["cmdline"]):
+        told = process.info["cmdline"] or []
+        if "kernelkit.execution.keeper" in told and str(root / ".kernelkit") in told:
+            process.kill()
 
 
 def _wait_for_server(lab: Lab, server: subprocess.Popen[bytes], log: Path) -> None:
