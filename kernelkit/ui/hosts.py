@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
 Shell = Any  # IPython's InteractiveShell, which may be missing
@@ -43,6 +44,17 @@ def is_looked_at(running: Shell | None) -> bool:
     What never ends, such as a panel, is live only there: a notebook that runs by itself is to be read afterwards.
     """
     return is_kernel(running) and bool(executing_cell(running)[0])
+
+
+def shell_where(is_shown: Callable[[Shell | None], bool]) -> Shell:
+    """The running shell, if what is displayed live there is seen: `is_kernel`, or `is_looked_at` for what never ends.
+
+    Raises NotImplementedError otherwise, which is IPython's way of being told to show the bundle.
+    """
+    running = shell()
+    if not is_shown(running):
+        raise NotImplementedError
+    return running
 
 
 def answer_while_busy(comm: Any) -> bool:  # comm.base_comm.BaseComm, or a kernel's own

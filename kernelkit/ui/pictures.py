@@ -75,9 +75,7 @@ def show_timeline(timeline: RunTimeline) -> None:
 
 
 def _show_runs(shown: object, source: RunsSource, module: str) -> None:
-    shell = hosts.shell()
-    if not hosts.is_kernel(shell):
-        raise NotImplementedError  # a terminal prints the bundle's text
+    shell = hosts.shell_where(hosts.is_kernel)
     source.open_card = CardOpener(source.caller, shell)
     if _opened(shown, lambda: source) is not None:
         show_source(source, module, shell)
@@ -85,9 +83,7 @@ def _show_runs(shown: object, source: RunsSource, module: str) -> None:
 
 def show_batch(handle: BatchHandle[Any]) -> None:
     """Show a batch: every item live while any of them goes on, else counts and failures."""
-    shell = hosts.shell()
-    if not hosts.is_kernel(shell):
-        raise NotImplementedError  # a terminal prints the bundle's text
+    shell = hosts.shell_where(hosts.is_kernel)
     source = _opened(handle, lambda: BatchSource(handle, CardOpener(handle._caller_now(), shell)))
     if source is not None:
         show_source(source, "batch.js", shell)
@@ -95,9 +91,7 @@ def show_batch(handle: BatchHandle[Any]) -> None:
 
 def show_page(page: Page) -> None:
     """Show a page of runs: live where a person looks, else as it is."""
-    shell = hosts.shell()
-    if not hosts.is_looked_at(shell):
-        raise NotImplementedError  # the bundle is shown
+    shell = hosts.shell_where(hosts.is_looked_at)
     source = _opened(page, lambda: TableSource(page, CardOpener(page.caller, shell)))
     if source is not None:
         show_source(source, "table.js", shell, pace_s=TABLE_PACE_S)
@@ -105,9 +99,7 @@ def show_page(page: Page) -> None:
 
 def show_logs(shown: RunLogs) -> None:
     """Show what a run wrote: a viewer where a person looks, else the last lines. It does not end with the run."""
-    shell = hosts.shell()
-    if not hosts.is_looked_at(shell):
-        raise NotImplementedError  # the bundle is shown
+    shell = hosts.shell_where(hosts.is_looked_at)
     source = _opened(shown, lambda: LogsSource(shown))
     widget = None if source is None else show_source(source, "logs.js", shell, pace_s=LOGS_PACE_S)
     if source is not None and widget is not None:
@@ -153,9 +145,7 @@ def show_engine(control: EngineControl) -> None:
 
 def show_panel(shown: object, made: Callable[[], Polled], module: str, every_s: float, *, ends: bool = False) -> None:
     """Show what is asked for again and again; without an engine what there is to say instead."""
-    shell = hosts.shell()
-    if not (hosts.is_kernel(shell) if ends else hosts.is_looked_at(shell)):
-        raise NotImplementedError  # the bundle is shown
+    shell = hosts.shell_where(hosts.is_kernel if ends else hosts.is_looked_at)
     source = _opened(shown, made)
     if source is not None:
         show_source(source, module, shell, every_s=every_s)

@@ -36,9 +36,7 @@ replacements = Replacements((cards.settle, views().settle))
 
 def show_run(handle: RunHandle[Any]) -> None:
     """Show a handle's run: live while it goes on, else as it ended."""
-    shell = hosts.shell()
-    if not hosts.is_kernel(shell):
-        raise NotImplementedError  # a terminal prints the bundle's text
+    shell = hosts.shell_where(hosts.is_kernel)
     try:
         caller = handle._caller_now()
         run = handle._now()
