@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from kernelkit.engine.commands import Capacity, Roll
 from kernelkit.engine.liverun import LiveRun
+from kernelkit.engine.liveworker import Worker
 from kernelkit.engine.machines import fits, granted
-from kernelkit.engine.state import State, Worker
+from kernelkit.engine.state import State
 from kernelkit.engine.turns import KINDS, SHARED
 from kernelkit.models import event as ev
 from kernelkit.models.machine import Machine

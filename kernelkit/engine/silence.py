@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kernelkit.engine.core import Core
 from kernelkit.engine.links import WorkerLink
-from kernelkit.engine.state import Worker
+from kernelkit.engine.liveworker import Worker
 from kernelkit.wire.liveness import cpu_seconds
 
 SILENT_AFTER_S = 2.0

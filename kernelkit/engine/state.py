@@ -8,57 +8,21 @@ from __future__ import annotations
 
 import heapq
 
-import msgspec
-
-from kernelkit.engine.liverun import EMPTY, LiveRun, Order, share, slots_of
+from kernelkit.engine import snapshot
+from kernelkit.engine.liverun import EMPTY, LiveRun, Order, slots_of
+from kernelkit.engine.liveworker import Worker
 from kernelkit.engine.queues import QueueRecord
 from kernelkit.engine.turns import Kind, Turns
 from kernelkit.engine.waiting import Waiting
 from kernelkit.models.bulk import Bulk
-from kernelkit.models.machine import Machine
 from kernelkit.models.run import RunStatus
 from kernelkit.models.sameness import Answer, HeldKey
 from kernelkit.models.schedule import Schedule
-from kernelkit.models.task import Isolation, TaskVersion
+from kernelkit.models.task import TaskVersion
 from kernelkit.models.wait import Token
 
 Lane = tuple[str, Kind]
 """Runs of one slot group that need one kind of worker; the one with the lowest order goes first."""
-
-
-class Worker(msgspec.Struct, omit_defaults=True):
-    """A worker process, from the plan to spawn it until it is known to have ended."""
-
-    id: str
-    env_id: str
-    isolation: Isolation
-    pid: int = 0
-    started_at: float = 0.0
-    boot_id: str = ""
-    retired: bool = False
-    machine: Machine | None = None
-
-
-class Snapshot(msgspec.Struct):
-    """The part of state that is written down."""
-
-    seq: int
-    runs: list[LiveRun]
-    tasks: dict[str, TaskVersion]
-    bundles: dict[str, TaskVersion]
-    numbers: dict[str, list[str]]
-    workers: list[Worker]
-    queues: dict[str, QueueRecord]
-    since: dict[str, int]
-    paused: bool = False
-    clock: int = 0
-    keys: dict[bytes, HeldKey] = {}
-    answers: dict[str, Answer] = {}
-    sweep_keys_at: int = 1_000
-    bulks: list[Bulk] = []
-    schedules: list[Schedule] = []
-    tokens: list[Token] = []
-    aliases: dict[str, str] = {}
 
 
 class State:
@@ -348,50 +312,12 @@ class State:
 
     def dump(self) -> bytes:
         """The state as bytes; `State.load` gives an equal one."""
-        return msgspec.msgpack.encode(
-            Snapshot(
-                seq=self.seq,
-                clock=self.clock,
-                runs=list(self.runs.values()),
-                tasks=self.tasks,
-                bundles=self.bundles,
-                numbers=self.numbers,
-                workers=list(self.workers.values()),
-                keys=self.keys,
-                answers=self.answers,
-                sweep_keys_at=self.sweep_keys_at,
-                bulks=list(self.bulks.values()),
-                schedules=list(self.schedules.values()),
-                tokens=list(self.tokens.values()),
-                aliases=self.aliases,
-                queues=self.queues,
-                since=self.since,
-                paused=self.paused,
-            )
-        )
+        return snapshot.dump(self)
 
     @classmethod
     def load(cls, data: bytes) -> State:
-        snapshot = msgspec.msgpack.decode(data, type=Snapshot)
         state = cls()
-        state.seq = snapshot.seq
-        state.clock = snapshot.clock
-        share(snapshot.runs)
-        state.runs = {run.id: run for run in snapshot.runs}
-        state.tasks = snapshot.tasks
-        state.bundles = snapshot.bundles
-        state.numbers = snapshot.numbers
-        state.workers = {worker.id: worker for worker in snapshot.workers}
-        state.keys = snapshot.keys
-        state.answers = snapshot.answers
-        state.sweep_keys_at = snapshot.sweep_keys_at
-        state.bulks = {bulk.id: bulk for bulk in snapshot.bulks}
-        state.schedules = {schedule.id: schedule for schedule in snapshot.schedules}
-        state.tokens = {token.id: token for token in snapshot.tokens}
-        state.aliases = snapshot.aliases
-        state.queues = snapshot.queues
-        state.since = snapshot.since
-        state.paused = snapshot.paused
+        snapshot.fill(state, data)
         state.reindex()
         return state
 

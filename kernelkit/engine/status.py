@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from kernelkit.clock import MICROS
 from kernelkit.config import Home
 from kernelkit.engine.core import Core
+from kernelkit.engine.liveworker import Worker
 from kernelkit.engine.reasons import queued_reason
-from kernelkit.engine.state import Worker
 from kernelkit.version import __version__
 from kernelkit.wire.messages import EngineStatus, QueueHeld, WorkerInfo
 

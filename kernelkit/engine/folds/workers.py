@@ -5,7 +5,8 @@ What becomes of the attempts that a worker had are events of their own, which co
 
 from __future__ import annotations
 
-from kernelkit.engine.state import State, Worker
+from kernelkit.engine.liveworker import Worker
+from kernelkit.engine.state import State
 from kernelkit.models import event as ev
 
 
