@@ -55,10 +55,9 @@ def retry_now(state: State, command: c.RetryNow, now: int) -> Sequence[ev.AnyEve
         return ()
     run = state.runs.get(command.run_id)
     if run is None or not run.retry_at:
-        status = run.status if run is not None else "over"
+        why = "no run of that id is going on" if run is None else f"it waits for no other attempt, it is {run.status}"
         raise InvalidOptionError(
-            f"Cannot retry {command.run_id} now: it does not wait for another attempt, it is {status}. A run that has "
-            "ended is made anew by kk.runs.replay(id).",
+            f"Cannot retry {command.run_id} now: {why}. A run that has ended is made anew by kk.runs.replay(id).",
             run_id=command.run_id,
         )
     return (ev.RetryDue(now, run.id, command.asked),)

@@ -224,7 +224,7 @@ def test_only_a_run_between_two_attempts_is_retried_now(kk_engine: VirtualEngine
         raise ValueError("always")
 
     delayed = fails.options(delay="1h").trigger()
-    with pytest.raises(kk.InvalidOptionError, match=r"does not wait for another attempt, it is DELAYED"):
+    with pytest.raises(kk.InvalidOptionError, match=r"it waits for no other attempt, it is DELAYED"):
         kk.runs.retry_now(delayed.id)
     delayed.cancel()
     run = fails.trigger()
@@ -235,7 +235,10 @@ def test_only_a_run_between_two_attempts_is_retried_now(kk_engine: VirtualEngine
     run.retry_now()
     kk_engine.drain()
     assert (run.status, len(run.refresh().attempts)) == ("FAILED", 3)
-    with pytest.raises(kk.InvalidOptionError, match=r"is over. A run that has ended is made anew by kk.runs.replay"):
+    with pytest.raises(
+        kk.InvalidOptionError,
+        match=r"no run of that id is going on. A run that has ended is made anew by kk.runs.replay",
+    ):
         run.retry_now()
 
 
