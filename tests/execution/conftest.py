@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kernelkit.config import Home
 from tests.execution.keeper_stage import Play, Stage, stage
 
 
@@ -23,3 +24,11 @@ def on_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         asyncio.run(run())
 
     return play
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    runtime = tmp_path / "r"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    return Home(tmp_path / "h").create()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -17,14 +16,6 @@ from kernelkit.wire import messages as m
 from kernelkit.wire.channel import Channel, serve
 from kernelkit.wire.discovery import bind, mark_down, socket_path_of
 from tests.execution.attempts import start_of
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    runtime = tmp_path / "r"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    return Home(tmp_path / "h").create()
 
 
 def link_of(
